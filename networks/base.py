@@ -1,0 +1,140 @@
+"""What every network has: options, named arrays, a level of detail, clear errors."""
+
+from __future__ import annotations
+
+import math
+import secrets
+
+import numpy as np
+import tensorflow as tf
+from tensorflow import keras
+
+from networks import layers, options
+
+
+class Network(keras.Model):
+    """A Keras model whose variables are known by their legacy names.
+
+    options: every keyword option (networks/options.py), defaults filled in.
+    seed: of the initial weights; None draws one.
+    named: {legacy name: tf.Variable}; components' names carry their prefix.
+    """
+
+    def __init__(self, func_name: str, seed: int | None, **kwargs):
+        super().__init__(name=func_name)
+        self.func_name = func_name
+        self.options = options.resolve(func_name, **kwargs)
+        self.seed = secrets.randbits(63) if seed is None else seed
+        self.compute = tf.as_dtype(self.options["dtype"])
+        self.named = {}
+        self.built = True
+
+    add_named = layers.Layer.add_named
+
+    def adopt(self, prefix, layer):
+        """Lists a part's variables under `prefix`; returns the part."""
+        self.named.update({prefix + name: variable for name, variable in layer.named.items()})
+        return layer
+
+    def get_config(self):
+        return dict(self.options)
+
+    @classmethod
+    def from_config(cls, config):
+        return cls(**config)
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """{legacy name: array}, in the reference's order; the network's whole state."""
+        return {name: variable.numpy() for name, variable in self.named.items()}
+
+    def set_arrays(self, mapping) -> None:
+        """Sets every variable from {legacy name: array}.
+
+        Names and shapes must be exactly this network's; otherwise nothing is changed and one
+        ValueError lists all differences.
+        """
+        problems = [f"missing: {name}" for name in self.named if name not in mapping]
+        problems += [f"unknown: {name}" for name in mapping if name not in self.named]
+        for name, variable in self.named.items():
+            if name in mapping and np.shape(mapping[name]) != tuple(variable.shape):
+                expected, came = tuple(variable.shape), np.shape(mapping[name])
+                problems.append(f"shape of {name}: expected {expected}, got {came}")
+        if problems:
+            raise ValueError(f"{self.func_name}: arrays do not fit: " + "; ".join(problems))
+        for name, variable in self.named.items():
+            variable.assign(np.asarray(mapping[name], np.float32))
+
+    def trainable(self, level: int | None = None, fading: bool = False) -> dict:
+        """{legacy name: tf.Variable} of what a stage trains; of everything when level is None."""
+        return {
+            name: variable
+            for name, variable in self.named.items()
+            if variable.trainable and (level is None or self.in_stage(name, level, fading))
+        }
+
+    def in_stage(self, name: str, level: int, fading: bool) -> bool:
+        """Whether the variable `name` takes part at `level` = floor(lod)."""
+        return True
+
+
+class ImageNetwork(Network):
+    """A network with a resolution and a level of detail `lod`.
+
+    lod 0 is the full resolution R = 2^L and lod L−2 is 4×4; in between, floor(lod) is the
+    current level and the fraction the weight of the next lower one (ProGAN §2).
+    """
+
+    def __init__(self, func_name, seed, **kwargs):
+        super().__init__(func_name, seed, **kwargs)
+        self.resolution = self.options["resolution"]
+        self.resolution_log2 = int(math.log2(self.resolution))
+        self.lod = self.add_named("lod", [], trainable=False)
+
+    def fmaps(self, stage: int) -> int:
+        """nf(s): feature maps of a block."""
+        base, decay = self.options["fmap_base"], self.options["fmap_decay"]
+        return min(int(base / 2.0 ** (stage * decay)), self.options["fmap_max"])
+
+    def fused(self, resolution: int) -> bool:
+        """Whether the weights of a ×2 or ÷2 whose larger side is `resolution` are fused ones."""
+        choice = self.options["fused_scale"]
+        return resolution >= 128 if choice == "auto" else choice
+
+    def split_lod(self, lod) -> tuple[int, float]:
+        """lod (None: the network's own) → (level, fade weight in [0, 1))."""
+        if lod is None:
+            with tf.init_scope():  # also while a caller's graph is traced
+                lod = self.lod.numpy()
+        lod = round(float(lod), 6)  # the variable is float32: 2.3 is not 2.29999995
+        lowest = 0 if self.options["structure"] == "fixed" else self.resolution_log2 - 2
+        if not 0 <= lod <= lowest:
+            raise ValueError(f"{self.func_name}: lod={lod}, expected 0 to {lowest}")
+        return int(lod), lod - int(lod)
+
+    def in_stage(self, name, level, fading):
+        scope = name.split("G_synthesis/")[-1].split("/")[0]
+        for kind in ("ToRGB_lod", "FromRGB_lod"):
+            if scope.startswith(kind):
+                lod = int(scope[len(kind) :])
+                return lod == level or (fading and lod == level + 1)
+        if "x" in scope and scope.split("x")[0].isdigit():
+            return int(scope.split("x")[0]) <= self.resolution >> level
+        return True
+
+
+def check_width(network: str, what: str, value, width: int):
+    """value as float32 [N, width]; ValueError naming the tensor when its shape differs."""
+    value = tf.cast(tf.convert_to_tensor(value), tf.float32)
+    if value.shape.rank != 2 or value.shape[-1] != width:
+        raise ValueError(f"{network}: {what} has shape {value.shape}, expected [N, {width}]")
+    return value
+
+
+def check_labels(network: str, labels, like, width: int):
+    """Labels as float32 [N, width]; None means zeros, as many as `like` has rows."""
+    if labels is None:
+        return tf.zeros([tf.shape(like)[0], width])
+    labels = check_width(network, "labels", labels, width)
+    if None not in (labels.shape[0], like.shape[0]) and labels.shape[0] != like.shape[0]:
+        raise ValueError(f"{network}: {labels.shape[0]} labels for {like.shape[0]} inputs")
+    return labels

@@ -1,0 +1,170 @@
+"""The building blocks of the networks as Keras layers (networks.md §1).
+
+Every layer makes its variables when it is made and lists them under their legacy names
+(`named`), so a network is complete before its first call. Variables are float32; a layer
+computes in the dtype of its input.
+"""
+
+from __future__ import annotations
+
+import zlib
+
+import numpy as np
+import tensorflow as tf
+from tensorflow import keras
+
+from networks import fast, ops
+
+SQRT2 = float(np.sqrt(2))
+
+
+def tf_variable(variable):
+    """The tf.Variable behind a Keras variable (Keras 3 wraps it; Keras 2 does not)."""
+    return variable if callable(variable.value) else variable.value
+
+
+class Initial:
+    """A Keras initializer: N(0, std²), a function of (seed, name) alone.
+
+    Independent of the order of creation and of the TensorFlow version, so a seed means the
+    same weights everywhere and on every replica.
+    """
+
+    def __init__(self, seed: int, name: str, std: float):
+        self.seed, self.name, self.std = seed, name, std
+
+    def __call__(self, shape, dtype=None, **_):
+        key = [self.seed & (2**64 - 1), zlib.crc32(self.name.encode())]
+        rng = np.random.Generator(np.random.Philox(key=key))
+        return tf.constant(rng.standard_normal(tuple(shape), np.float32) * np.float32(self.std))
+
+
+class Layer(keras.layers.Layer):
+    """A Keras layer that knows its variables' legacy names.
+
+    named: {local legacy name: tf.Variable}, in the order of the reference.
+    """
+
+    def __init__(self, scope: str, seed: int):
+        # Keras 3 forbids '/' in names; the legacy name is kept in `scope` and `named`.
+        super().__init__(name=scope.replace("/", "_") or None, dtype="float32")
+        self.scope, self.seed = scope, seed
+        self.named = {}
+        self.built = True  # every variable is made in the constructor
+
+    def add_named(self, name, shape, initializer="zeros", trainable=True):
+        variable = self.add_weight(
+            name=name.replace("/", "_"),
+            shape=list(shape),
+            dtype="float32",
+            initializer=initializer,
+            trainable=trainable,
+        )
+        self.named[name] = tf_variable(variable)
+        return self.named[name]
+
+    def adopt(self, prefix, layer):
+        """Lists a sub-layer's variables under `prefix`; returns the layer."""
+        self.named.update({prefix + name: variable for name, variable in layer.named.items()})
+        return layer
+
+    def add_scaled(self, name, shape, *, gain, use_wscale=True, lrmul=1.0):
+        """A weight with equalised learning rate: (variable, its runtime coefficient)."""
+        he = gain / np.sqrt(np.prod(shape[:-1]))
+        std, coefficient = (1 / lrmul, he * lrmul) if use_wscale else (he / lrmul, lrmul)
+        initial = Initial(self.seed, f"{self.scope}/{name}", std)
+        return self.add_named(name, shape, initial), float(coefficient)
+
+
+def scaled(variable, coefficient: float, dtype):
+    """The variable times its runtime coefficient, rounded to `dtype` last."""
+    value = tf.convert_to_tensor(variable)
+    return tf.cast(value * coefficient if coefficient != 1 else value, dtype)
+
+
+class Dense(Layer):
+    """x [N, in] @ weight → [N, out]; the bias is separate (`Bias`)."""
+
+    def __init__(self, scope, seed, fan_in, units, *, gain=SQRT2, use_wscale=True, lrmul=1.0):
+        super().__init__(scope, seed)
+        self.weight, self.coefficient = self.add_scaled(
+            "weight", [fan_in, units], gain=gain, use_wscale=use_wscale, lrmul=lrmul
+        )
+
+    def call(self, x):
+        return tf.matmul(x, scaled(self.weight, self.coefficient, x.dtype))
+
+
+class Conv2D(Layer):
+    """A 1×1 or 3×3 convolution, optionally followed by ÷2 or preceded by ×2.
+
+    resample: None, 'up' or 'down'. fused: which form of it the *weights* are for
+    (networks.md §1: upscaled and transposed convolutions are different functions of w).
+    """
+
+    def __init__(
+        self, scope, seed, fmaps_in, fmaps_out, kernel=3, *,
+        gain=SQRT2, use_wscale=True, resample=None, fused=False,
+    ):  # fmt: skip
+        super().__init__(scope, seed)
+        self.resample, self.fused = resample, fused
+        self.weight, self.coefficient = self.add_scaled(
+            "weight", [kernel, kernel, fmaps_in, fmaps_out], gain=gain, use_wscale=use_wscale
+        )
+
+    def call(self, x):
+        kernel = scaled(self.weight, self.coefficient, x.dtype)
+        if self.resample is None:
+            return ops.conv2d(x, kernel)
+        resample = ops.upscale_conv2d if self.resample == "up" else ops.conv2d_downscale
+        return resample(x, kernel, fused=self.fused, fast=fast.plan().fuse_scaling)
+
+
+class Bias(Layer):
+    """Adds one number per channel, starting at 0, times lrmul."""
+
+    def __init__(self, scope, seed, channels, lrmul=1.0):
+        super().__init__(scope, seed)
+        self.bias = self.add_named("bias", [channels])
+        self.coefficient = float(lrmul)
+
+    def call(self, x):
+        return tf.nn.bias_add(x, scaled(self.bias, self.coefficient, x.dtype))
+
+
+class NoiseInjection(Layer):
+    """Adds one noise image, scaled per channel (StyleGAN §2, "B" in figure 1b).
+
+    Call: x [N, H, W, C], noise [N or 1, H, W, 1] → [N, H, W, C].
+    """
+
+    def __init__(self, scope, seed, channels):
+        super().__init__(scope, seed)
+        # Zero at the start: the network first learns without noise.
+        self.weight = self.add_named("weight", [channels])
+
+    def call(self, x, noise):
+        return x + noise * tf.cast(self.weight, x.dtype)
+
+
+class StyleMod(Layer):
+    """The learned affine part of AdaIN (StyleGAN §2, "A" in figure 1b).
+
+    `affine(w)`: w [N, dlatent_size] → scale, shift, each [N, C], the scale without its +1.
+    Call: x [N, H, W, C], w → x·(scale + 1) + shift.
+    """
+
+    def __init__(self, scope, seed, dlatent_size, channels, *, use_wscale):
+        super().__init__(scope, seed)
+        self.dense = self.adopt(
+            "", Dense(scope, seed, dlatent_size, 2 * channels, gain=1, use_wscale=use_wscale)
+        )
+        self.bias = self.adopt("", Bias(scope, seed, 2 * channels))
+
+    def affine(self, w):
+        return tf.split(self.bias(self.dense(w)), 2, axis=-1)
+
+    def call(self, x, w):
+        scale, shift = self.affine(w)
+        scale, shift = tf.cast(scale, x.dtype), tf.cast(shift, x.dtype)
+        return x * (scale[:, None, None, :] + 1) + shift[:, None, None, :]

@@ -1,0 +1,80 @@
+"""G_mapping: latents z to disentangled latents w (StyleGAN §2, figure 1b left)."""
+
+from __future__ import annotations
+
+import tensorflow as tf
+
+from networks import ops
+from networks.base import Network, check_labels, check_width
+from networks.layers import Bias, Dense, Initial, Layer
+
+
+class LabelConcat(Layer):
+    """Appends an embedding of the labels: z [N, L], labels [N, K] → [N, 2L]."""
+
+    def __init__(self, scope, seed, label_size, latent_size):
+        super().__init__(scope, seed)
+        initial = Initial(seed, f"{scope}/weight", 1.0)
+        self.weight = self.add_named("weight", [label_size, latent_size], initial)
+
+    def call(self, z, labels):
+        return tf.concat([z, tf.matmul(labels, self.weight)], axis=1)
+
+
+class MappingLayer(Layer):
+    """Dense → bias → activation, with a hundredth of the learning rate (lrmul)."""
+
+    def __init__(self, scope, seed, fan_in, units, nonlinearity, *, use_wscale, lrmul):
+        super().__init__(scope, seed)
+        self.dense = self.adopt(
+            "", Dense(scope, seed, fan_in, units, use_wscale=use_wscale, lrmul=lrmul)
+        )
+        self.bias = self.adopt("", Bias(scope, seed, units, lrmul))
+        self.activation = ops.ACTIVATIONS[nonlinearity]
+
+    def call(self, x):
+        return self.activation(self.bias(self.dense(x)))
+
+
+class MappingNetwork(Network):
+    """Call: z [N, latent_size], labels [N, label_size] or None (zeros) → w.
+
+    w is [N, dlatent_broadcast, dlatent_size] (or [N, dlatent_size] without broadcast).
+    Always computed in float32: it is small, and everything depends on it.
+    """
+
+    def __init__(self, *, seed=None, **kwargs):
+        super().__init__("G_mapping", seed, **kwargs)
+        opt = self.options
+        width = opt["latent_size"]
+        self.label_concat = None
+        if opt["label_size"]:
+            self.label_concat = self.adopt(
+                "LabelConcat/", LabelConcat("LabelConcat", self.seed, opt["label_size"], width)
+            )
+            width *= 2
+        self.dense = []
+        for index in range(opt["mapping_layers"]):
+            last = index == opt["mapping_layers"] - 1
+            units = opt["dlatent_size"] if last else opt["mapping_fmaps"]
+            layer = MappingLayer(
+                f"Dense{index}", self.seed, width, units, opt["mapping_nonlinearity"],
+                use_wscale=opt["use_wscale"], lrmul=opt["mapping_lrmul"],
+            )  # fmt: skip
+            self.dense.append(self.adopt(f"Dense{index}/", layer))
+            width = units
+        self.width = width
+
+    def call(self, z, labels=None):
+        opt = self.options
+        x = check_width("G_mapping", "z", z, opt["latent_size"])
+        labels = check_labels("G_mapping", labels, x, opt["label_size"])
+        if self.label_concat is not None:
+            x = self.label_concat(x, labels)
+        if opt["normalize_latents"]:
+            x = ops.pixel_norm(x)  # over the whole vector, labels included
+        for layer in self.dense:
+            x = layer(x)
+        if opt["dlatent_broadcast"] is not None:
+            x = tf.tile(x[:, None, :], [1, opt["dlatent_broadcast"], 1])
+        return x

@@ -1,0 +1,155 @@
+"""The arithmetic of the networks, as functions of channels-last tensors.
+
+Activations are [N, H, W, C]. Convolution kernels are [kh, kw, in, out] and already carry
+their runtime coefficient. Everything here can be differentiated twice, because the
+gradient penalties differentiate a gradient.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import tensorflow as tf
+
+EPSILON = 1e-8  # inside every reciprocal square root
+
+# ---------------------------------------------------------------- activations
+
+
+@tf.custom_gradient
+def leaky_relu(x):
+    """max(x, x/5), with derivative 1 at exactly 0 (tf.nn.leaky_relu has 0.2 there)."""
+    slope_one = x >= 0
+
+    def grad(dy):
+        return tf.where(slope_one, dy, dy * 0.2)
+
+    return tf.nn.leaky_relu(x, 0.2), grad
+
+
+ACTIVATIONS = {"lrelu": leaky_relu, "relu": tf.nn.relu}
+
+# ---------------------------------------------------------------- resampling
+
+
+def upscale2d(x, factor=2):
+    """Nearest neighbour: [N, H, W, C] → [N, H·factor, W·factor, C]."""
+    if factor == 1:
+        return x
+    _, height, width, channels = x.shape
+    x = tf.reshape(x, [-1, height, 1, width, 1, channels])
+    x = tf.tile(x, [1, 1, factor, 1, factor, 1])
+    return tf.reshape(x, [-1, height * factor, width * factor, channels])
+
+
+def downscale2d(x, factor=2):
+    """Box mean: [N, H, W, C] → [N, H/factor, W/factor, C]."""
+    if factor == 1:
+        return x
+    return tf.nn.avg_pool2d(x, factor, factor, "VALID")
+
+
+def blur2d(x, taps):
+    """Convolves each channel with the outer product of `taps`, normalised to sum 1.
+
+    Zero padding, `SAME`: edges darken, and an even number of taps is off centre by one
+    pixel. No taps: no blur.
+    """
+    if not taps:
+        return x
+    taps = np.asarray(taps, np.float64)
+    kernel = np.outer(taps, taps) / taps.sum() ** 2
+    kernel = np.tile(kernel[:, :, None, None], [1, 1, x.shape[-1], 1])
+    return tf.nn.depthwise_conv2d(x, tf.constant(kernel, x.dtype), [1, 1, 1, 1], "SAME")
+
+
+# ---------------------------------------------------------------- convolutions
+
+
+def conv2d(x, kernel):
+    return tf.nn.conv2d(x, kernel, 1, "SAME")
+
+
+def _four_by_four(mirror: bool) -> np.ndarray:
+    """The [16, 9] matrix that sums a 3×3 kernel over its four one-pixel offsets in 4×4."""
+    matrix = np.zeros([4, 4, 3, 3], np.float32)
+    for y in range(3):
+        for x in range(3):
+            source = (2 - y, 2 - x) if mirror else (y, x)
+            for dy in range(2):
+                for dx in range(2):
+                    matrix[y + dy, x + dx][source] = 1
+    return matrix.reshape(16, 9)
+
+
+def kernel4(kernel, *, mirror=False, scale=1.0):
+    """K₄ (networks.md §1): [3, 3, in, out] → [4, 4, in, out], times `scale`.
+
+    One matrix product: pads and slices would spend a third of a training step in their
+    gradients.
+    """
+    fan_in, fan_out = kernel.shape[2:]
+    matrix = tf.constant(_four_by_four(mirror) * scale, kernel.dtype)
+    flat = tf.reshape(kernel, [9, fan_in * fan_out])
+    return tf.reshape(tf.matmul(matrix, flat), [4, 4, fan_in, fan_out])
+
+
+def upscale_conv2d(x, kernel, *, fused: bool, fast: bool = True):
+    """×2 and a 3×3 convolution: [N, H, W, in] → [N, 2H, 2W, out].
+
+    `fused` decides which of two functions this is: True applies the kernel mirrored, as a
+    transposed convolution does (networks.md §1). `fast` decides only how: the transposed
+    convolution needs 16 products per input pixel and channel pair where upscaling first
+    needs 36.
+    """
+    if not (fused or fast):
+        return conv2d(upscale2d(x), kernel)
+    kernel = tf.transpose(kernel4(kernel, mirror=not fused), [0, 1, 3, 2])
+    height, width = x.shape[1:3]
+    size = [tf.shape(x)[0], 2 * height, 2 * width, kernel.shape[2]]
+    return tf.nn.conv2d_transpose(x, kernel, size, 2, "SAME")
+
+
+def conv2d_downscale(x, kernel, *, fused: bool, fast: bool = True):
+    """A 3×3 convolution and ÷2: [N, H, W, in] → [N, H/2, W/2, out].
+
+    One function, two forms: fused, 16 products per output pixel and channel pair; else 36.
+    """
+    if not (fused or fast):
+        return downscale2d(conv2d(x, kernel))
+    return tf.nn.conv2d(x, kernel4(kernel, scale=0.25), 2, "SAME")
+
+
+# ---------------------------------------------------------------- normalisation
+
+
+def pixel_norm(x):
+    """Scales each vector along the last axis to unit mean square."""
+    return x * tf.math.rsqrt(tf.reduce_mean(tf.square(x), axis=-1, keepdims=True) + EPSILON)
+
+
+def instance_norm(x):
+    """Zero mean and unit variance per image and channel, over H and W, in float32."""
+    y = tf.cast(x, tf.float32)
+    y -= tf.reduce_mean(y, axis=[1, 2], keepdims=True)
+    y *= tf.math.rsqrt(tf.reduce_mean(tf.square(y), axis=[1, 2], keepdims=True) + EPSILON)
+    return tf.cast(y, x.dtype)
+
+
+def minibatch_stddev(x, group_size: int, num_features: int):
+    """Appends the statistic of ProGAN §3: [N, H, W, C] → [N, H, W, C + num_features].
+
+    The group is the *outer* axis: image n is compared with n+M, n+2M, … for M = N / group.
+    N must be a multiple of min(group_size, N).
+    """
+    minibatch = x.shape[0] if x.shape[0] is not None else tf.shape(x)[0]
+    group = min(group_size, minibatch) if x.shape[0] else tf.minimum(group_size, minibatch)
+    _, height, width, channels = x.shape
+    y = tf.reshape(
+        tf.cast(x, tf.float32),
+        [group, -1, height, width, num_features, channels // num_features],
+    )  # [G, M, H, W, F, C/F]
+    y -= tf.reduce_mean(y, axis=0, keepdims=True)
+    y = tf.sqrt(tf.reduce_mean(tf.square(y), axis=0) + EPSILON)  # [M, H, W, F, C/F]
+    y = tf.reduce_mean(y, axis=[1, 2, 4])  # [M, F]
+    y = tf.tile(tf.cast(y, x.dtype)[:, None, None, :], [group, height, width, 1])
+    return tf.concat([x, y], axis=-1)

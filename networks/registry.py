@@ -1,0 +1,26 @@
+"""From the name of a reference build function to a network."""
+
+from __future__ import annotations
+
+from networks.discriminator import Discriminator
+from networks.generator import StyleGenerator
+from networks.mapping import MappingNetwork
+from networks.options import short_name
+from networks.synthesis import SynthesisNetwork
+
+_BUILDERS = {
+    "G_style": StyleGenerator,
+    "G_mapping": MappingNetwork,
+    "G_synthesis": SynthesisNetwork,
+    "D_basic": Discriminator,
+}
+
+
+def build(func_name: str, *, seed: int | None = None, **kwargs):
+    """Makes a network, complete with all its variables.
+
+    func_name: 'G_style', 'G_mapping', 'G_synthesis' or 'D_basic', also with the reference's
+    module in front. kwargs: the reference's keywords (networks/options.py). seed: of the
+    initial weights; None draws one. Raises ValueError naming an unknown name or keyword.
+    """
+    return _BUILDERS[short_name(func_name)](seed=seed, **kwargs)
