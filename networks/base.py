@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import secrets
+from types import MappingProxyType
 
 import numpy as np
 import tensorflow as tf
@@ -23,7 +24,8 @@ class Network(keras.Model):
     def __init__(self, func_name: str, seed: int | None, **kwargs):
         super().__init__(name=func_name)
         self.func_name = func_name
-        self.options = options.resolve(func_name, **kwargs)
+        # Read-only, and not a dict: Keras would wrap that.
+        self.options = MappingProxyType(options.resolve(func_name, **kwargs))
         self.seed = secrets.randbits(63) if seed is None else seed
         self.compute = tf.as_dtype(self.options["dtype"])
         self.named = {}

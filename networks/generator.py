@@ -49,11 +49,20 @@ class StyleGenerator(ImageNetwork):
         level, alpha = self.split_lod(lod)
         seed = as_seed(seed)
         if training:
-            w = self.training_dlatents(z, labels, level, seed)
+            images = self.training_stage(z, labels, level, alpha or None, noise=noise, seed=seed)
         else:
             w = self.truncate(self.mapping(z, labels), truncation_psi, truncation_cutoff)
-        images = self.synthesis.stage(w, level, alpha or None, noise=noise, seed=seed)
+            images = self.synthesis.stage(w, level, alpha or None, noise=noise, seed=seed)
         return ops.upscale2d(images, 2**level)
+
+    def training_stage(self, z, labels, level, alpha=None, *, seed, noise=None, mixing=_OWN):
+        """Training-mode images at one stage's resolution: [N, R/2^level, R/2^level, C].
+
+        alpha: None outside fades, else the weight of the lower resolution. mixing: the
+        probability of style mixing, by default the network's own; None or 0: never.
+        """
+        w = self.training_dlatents(z, labels, level, seed, mixing=mixing)
+        return self.synthesis.stage(w, level, alpha, noise=noise, seed=seed)
 
     def truncate(self, w, psi=_OWN, cutoff=_OWN):
         """Pulls the layers below `cutoff` towards dlatent_avg: w_avg + ψ (w − w_avg)."""
@@ -66,14 +75,11 @@ class StyleGenerator(ImageNetwork):
         average = tf.convert_to_tensor(self.dlatent_avg)
         return average + (w - average) * coefficient
 
-    def training_dlatents(self, z, labels, level, seed, *, mixing="own"):
-        """w for training at `level`: tracks dlatent_avg, then mixes styles.
-
-        mixing: 'own' is the network's style_mixing_prob; None or 0: no mixing.
-        """
+    def training_dlatents(self, z, labels, level, seed, *, mixing=_OWN):
+        """w for training at `level`: tracks dlatent_avg, then mixes styles."""
         w = self.mapping(z, labels)
         self.track_average(w)
-        probability = self.options["style_mixing_prob"] if mixing == "own" else mixing
+        probability = self.options["style_mixing_prob"] if mixing == _OWN else mixing
         if not probability:
             return w
         seeds = [fold_in(seed, 1000 + index) for index in range(3)]

@@ -47,7 +47,8 @@ class Layer(keras.layers.Layer):
 
     def __init__(self, scope: str, seed: int):
         # Keras 3 forbids '/' in names; the legacy name is kept in `scope` and `named`.
-        super().__init__(name=scope.replace("/", "_") or None, dtype="float32")
+        # Without autocast, which would turn activations of lower precision to float32.
+        super().__init__(name=scope.replace("/", "_") or None, dtype="float32", autocast=False)
         self.scope, self.seed = scope, seed
         self.named = {}
         self.built = True  # every variable is made in the constructor

@@ -9,11 +9,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-import numpy as np
-from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save_file
-
-from dnnlib.atomic import atomic_path
+from dnnlib import tensor_file
 from dnnlib.errors import UserError
 from networks.registry import build
 
@@ -31,16 +27,10 @@ def save(path, *, G=None, D=None, Gs=None, info: dict | None = None) -> None:
         raise ValueError("networks.save: no network given")
     tensors, kinds = {}, {}
     for role, network in networks.items():
-        kinds[role] = {"func_name": network.func_name, "options": network.options}
-        for name, array in network.arrays().items():
-            tensors[f"{role}/{name}"] = np.ascontiguousarray(array).reshape(array.shape)
-    metadata = {
-        "format": FORMAT,
-        "networks": json.dumps(kinds),
-        "info": json.dumps(info or {}),
-    }
-    with atomic_path(Path(path)) as partial:
-        save_file(tensors, partial, metadata=metadata)
+        kinds[role] = {"func_name": network.func_name, "options": dict(network.options)}
+        tensors.update({f"{role}/{name}": array for name, array in network.arrays().items()})
+    metadata = {"networks": json.dumps(kinds), "info": json.dumps(info or {})}
+    tensor_file.save(path, tensors, FORMAT, metadata)
 
 
 def read(path) -> tuple[dict, dict, dict]:
@@ -49,27 +39,17 @@ def read(path) -> tuple[dict, dict, dict]:
     kinds: {role: {"func_name", "options"}}; arrays: {role: {legacy name: array}}.
     Raises UserError naming the file when it is missing or not a snapshot.
     """
-    path = Path(path)
-    if not path.is_file():
+    if not Path(path).is_file():
         raise UserError(f"no snapshot at {path}")
     try:
-        with safe_open(str(path), framework="numpy") as file:
-            metadata = file.metadata() or {}
-            if metadata.get("format") != FORMAT:
-                raise UserError(
-                    f"{path}: not a snapshot of this program "
-                    f"(format {metadata.get('format')!r}, expected {FORMAT!r})"
-                )
-            kinds = json.loads(metadata["networks"])
-            info = json.loads(metadata.get("info", "{}"))
-            arrays = {role: {} for role in kinds}
-            for key in file.keys():  # noqa: SIM118 (not a dict)
-                role, _, name = key.partition("/")
-                if role not in arrays:
-                    raise UserError(f"{path}: tensor {key!r} belongs to no network of the file")
-                arrays[role][name] = file.get_tensor(key)
-    except (SafetensorError, KeyError, ValueError, TypeError, AttributeError) as error:
-        raise UserError(f"{path}: damaged snapshot: {error}") from error
+        tensors, metadata = tensor_file.load(path, FORMAT)
+        kinds, info = json.loads(metadata["networks"]), json.loads(metadata.get("info", "{}"))
+        arrays = {role: {} for role in kinds}
+        for key, array in tensors.items():
+            role, _, name = key.partition("/")
+            arrays[role][name] = array
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise UserError(f"{path}: not a usable snapshot: {error}") from error
     return kinds, arrays, info
 
 

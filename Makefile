@@ -1,0 +1,44 @@
+# `make help` lists the targets. Each makes the environment first, if it is missing or its lock has changed.
+VENV ?= .venv
+PYTHON ?=
+ARGS ?=
+PYTEST_ARGS ?=
+BIN = $(VENV)/bin
+
+.PHONY: help venv demo test lint bench clean
+.DEFAULT_GOAL := help
+
+help:
+	@echo 'make demo    train on the built-in digits and show where the pictures are (ARGS="--total_kimg=20" passes flags)'
+	@echo 'make test    run the tests (PYTEST_ARGS="-k name" passes arguments to pytest)'
+	@echo 'make lint    check style and format with ruff'
+	@echo 'make bench   measure speed and memory (ARGS passes arguments)'
+	@echo 'make clean   remove environments and caches (results/ stays)'
+	@echo
+	@echo 'PYTHON=python3.13 chooses the interpreter (3.9 to 3.13; 3.11 is preferred), VENV=dir the environment (.venv).'
+
+# The script compares the lock with the one installed, so it runs every time and is silent when nothing is to do.
+venv:
+	@sh scripts/make_venv.sh '$(VENV)' '$(PYTHON)'
+
+demo: venv
+	@echo 'Training the demo: results go to results/ ...'
+	@$(BIN)/python run_training.py $(ARGS)
+
+test: venv
+	@echo 'Running the tests ...'
+	@$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+lint: venv
+	@echo 'Checking style with ruff ...'
+	@$(BIN)/python -m ruff check .
+	@$(BIN)/python -m ruff format --check .
+
+bench: venv
+	@echo 'Measuring speed and memory ...'
+	@$(BIN)/python -m benchmarks $(ARGS)
+
+clean:
+	@echo 'Removing .venv* and caches ...'
+	@rm -rf .venv .venv-* .pytest_cache .ruff_cache .hypothesis
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +

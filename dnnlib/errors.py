@@ -1,0 +1,43 @@
+"""The one exception that means "the user can fix this"."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+from collections.abc import Iterator
+
+
+class UserError(Exception):
+    """A user's mistake or a condition of their machine, explained in one line.
+
+    Command lines print the message to stderr, without a traceback, and exit with code 2.
+    """
+
+
+# The reasons for which writing fails on a correct program; anything else is a bug of ours.
+_EXPLAINED = {
+    "ENOSPC": "no space left on the device",
+    "EDQUOT": "disk quota exceeded",
+    "EACCES": "permission denied",
+    "EPERM": "operation not permitted",
+    "EROFS": "read-only file system",
+    "ENOTDIR": "a part of the path is not a directory",
+    "ENAMETOOLONG": "the name is too long",
+}
+
+
+@contextlib.contextmanager
+def explain_os_errors(what: str, path: str | os.PathLike) -> Iterator[None]:
+    """Turns a full disk, missing permission and the like into `UserError`.
+
+    `what` completes "cannot …", for example "write" or "create". Other errors pass through.
+    """
+    try:
+        yield
+    except OSError as error:
+        # By name, because not every system has every code.
+        reason = _EXPLAINED.get(errno.errorcode.get(error.errno, ""))
+        if reason is None:
+            raise
+        raise UserError(f"cannot {what} {os.fspath(path)}: {reason}") from error

@@ -1,0 +1,78 @@
+"""Numbered run directories: `results/00012-demo`."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+
+from dnnlib.errors import UserError, explain_os_errors
+
+_NUMBERED = re.compile(r"(\d{5,})(?:-.*)?")
+
+
+def create(result_dir: str | os.PathLike, description: str) -> Path:
+    """Makes and returns `result_dir/NNNNN-description`, with the next free number.
+
+    Processes that call this at the same time get different directories and different
+    numbers. Characters that do not belong in a directory name become '-'.
+    Raises UserError where the directory cannot be made.
+    """
+    result_dir = Path(result_dir)
+    description = re.sub(r"[^A-Za-z0-9._+=-]+", "-", description).strip("-.")
+    with explain_os_errors("create", result_dir):
+        if result_dir.exists() and not result_dir.is_dir():
+            raise UserError(f"cannot create a run in {result_dir}: it is not a directory")
+        result_dir.mkdir(parents=True, exist_ok=True)
+        while True:
+            number = max(_runs(result_dir), default=-1) + 1
+            claim = result_dir / f"{number:05d}"
+            # A bare number claims it for every description: mkdir lets one process through ...
+            try:
+                claim.mkdir()
+            except FileExistsError:
+                continue
+            # ... and one that comes after the winner's rename sees the winner's directory.
+            if len(_runs(result_dir)[number]) > 1:
+                claim.rmdir()
+                continue
+            final = claim.with_name(f"{claim.name}-{description}") if description else claim
+            claim.rename(final)
+            return final
+
+
+def find(result_dir: str | os.PathLike, which: str | int) -> Path:
+    """Returns an existing run directory.
+
+    `which` is 'latest' (the highest number in `result_dir`), a run's number, or a directory
+    (a path, or a name within `result_dir`). Raises UserError when there is none, or when
+    two directories carry the number.
+    """
+    result_dir, which = Path(result_dir), str(which)
+    if which != "latest" and not which.isdecimal():
+        for path in (Path(which), result_dir / which):
+            if path.is_dir():
+                return path
+        raise UserError(f"no run directory {which!r}, neither here nor in {result_dir}")
+    runs = _runs(result_dir) if result_dir.is_dir() else {}
+    runs = {n: dirs for n, paths in runs.items() if (dirs := [p for p in paths if p.is_dir()])}
+    if not runs:
+        raise UserError(f"no runs in {result_dir}")
+    number = max(runs) if which == "latest" else int(which)
+    found = runs.get(number, [])
+    if not found:
+        raise UserError(f"no run number {number} in {result_dir} (the latest is {max(runs)})")
+    if len(found) > 1:
+        names = ", ".join(path.name for path in found)
+        raise UserError(f"run number {number} is ambiguous in {result_dir}: {names}")
+    return found[0]
+
+
+def _runs(result_dir: Path) -> dict[int, list[Path]]:
+    """Number → everything that carries it, sorted by name (normally one directory)."""
+    runs: dict[int, list[Path]] = {}
+    for path in sorted(result_dir.iterdir()):
+        match = _NUMBERED.fullmatch(path.name)
+        if match:
+            runs.setdefault(int(match[1]), []).append(path)
+    return runs

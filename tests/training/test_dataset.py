@@ -1,0 +1,429 @@
+"""Finding, checking and reading data sets."""
+
+import dataclasses
+import pickle
+import shutil
+import subprocess
+import sys
+import threading
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from dnnlib.errors import UserError
+from tests import golden
+from training.dataset import inspect, open_dataset
+from training.tfrecord_export import MultiResolutionWriter
+from training.tfrecords import DataError, TFRecordWriter, encode_image
+
+COUNT = 23
+
+
+@pytest.fixture(scope="module")
+def data_dir(tmp_path_factory):
+    """`some`: 23 random images of 3×16×16 whose label tells the index; `plain`: without labels."""
+    directory = tmp_path_factory.mktemp("data")
+    images = np.random.RandomState(1).randint(0, 256, [COUNT, 3, 16, 16]).astype(np.uint8)
+    for name in ("some", "plain"):
+        with MultiResolutionWriter(directory / name, name) as writer:
+            for image in images:
+                writer.add_image(image)
+            if name == "some":
+                writer.add_labels(np.stack([np.arange(COUNT), np.arange(COUNT) % 3, -np.ones(COUNT)], 1))
+    return directory
+
+
+@pytest.fixture
+def dataset(data_dir):
+    with open_dataset(inspect("some", data_dir)) as dataset:
+        yield dataset
+
+
+@pytest.fixture
+def copy(data_dir, tmp_path):
+    """The directory of a copy of `some` that a test may damage."""
+    return shutil.copytree(data_dir / "some", tmp_path / "some")
+
+
+def write_file(path, images):
+    with TFRecordWriter(path) as writer:
+        for image in images:
+            writer.write(encode_image(image))
+
+
+# ---------------------------------------------------------------------------------------------
+# Golden data.
+
+
+@pytest.mark.conformance
+def test_golden_set():
+    data = golden.load("misc/dataset.npz")
+    directory = golden.path("data/tiny_rgb32/tiny_rgb32-rxx.labels").parent
+    info = inspect("tiny_rgb32", directory.parent)
+    assert (info.resolution, info.channels, info.label_size, info.num_images) == (32, 3, 4, 20)
+    assert info.max_lod == 3
+    with open_dataset(info) as dataset:
+        for lod in range(4):
+            images, labels = dataset.read(range(20), lod)
+            expected = data[f"tiny_rgb32/decoded_lod{lod}"].transpose(0, 2, 3, 1)
+            np.testing.assert_array_equal(images, expected)
+            np.testing.assert_array_equal(labels, data["tiny_rgb32/decoded_labels"])
+    # A directory is a name, too.
+    assert dataclasses.replace(inspect(str(directory)), name="tiny_rgb32") == info
+
+
+@pytest.mark.conformance
+def test_golden_set_at_half_resolution_with_two_labels():
+    data = golden.load("misc/dataset.npz")
+    directory = golden.path("data/tiny_rgb32/tiny_rgb32-rxx.labels").parent
+    info = inspect("tiny_rgb32", directory.parent, resolution=16, max_label_size=2)
+    with open_dataset(info) as dataset:
+        images, labels = dataset.read(range(20))
+    expected = data["tiny_rgb32/halfres_lod0"].transpose(0, 2, 3, 1)
+    np.testing.assert_array_equal(images, expected)
+    np.testing.assert_array_equal(labels, data["tiny_rgb32/halfres_labels2"])
+    assert labels.dtype == np.float32
+
+
+# ---------------------------------------------------------------------------------------------
+# The shuffled stream.
+
+
+def test_every_image_exactly_once_per_epoch(dataset):
+    epochs = dataset.order(0, 5 * COUNT, seed=3).reshape(5, COUNT)
+    for epoch in epochs:
+        np.testing.assert_array_equal(np.sort(epoch), np.arange(COUNT))
+    assert len({tuple(epoch) for epoch in epochs}) == 5
+    assert not np.array_equal(dataset.order(0, COUNT, seed=4), epochs[0])
+
+
+def test_order_never_changes(dataset):
+    # Resuming a run on another version of NumPy, or of this program, needs these very numbers.
+    assert dataset.order(0, 8, seed=0).tolist() == [0]
+    assert dataset.order(COUNT * 10**12 + 20, 6, seed=2**40).tolist() == [0]
+
+
+@given(st.integers(0, 2**50), st.lists(st.integers(0, 60), max_size=6), st.integers(0, 2**64 - 1))
+@settings(max_examples=50)
+def test_order_does_not_depend_on_the_batches(data_dir, position, counts, seed):
+    with open_dataset(inspect("some", data_dir)) as dataset:
+        whole = dataset.order(position, sum(counts), seed)
+        parts = []
+        for count in counts:
+            parts.extend(dataset.order(position, count, seed))
+            position += count
+    assert whole.dtype == np.int64
+    np.testing.assert_array_equal(whole, np.array(parts, np.int64))
+
+
+def test_numpy_integers_are_integers(dataset):
+    expected = dataset.order(100, 5, 7)
+    np.testing.assert_array_equal(dataset.order(np.int64(100), np.int32(5), np.uint64(7)), expected)
+    expected = dataset.random_labels((1, 2), 5)
+    np.testing.assert_array_equal(dataset.random_labels((np.int64(1), np.uint8(2)), 5), expected)
+
+
+@pytest.mark.parametrize("cache_bytes", [0, 3000, 1 << 20])
+def test_minibatch_follows_the_order_at_every_lod(data_dir, cache_bytes):
+    with open_dataset(inspect("some", data_dir), cache_bytes=cache_bytes) as dataset:
+        for lod in (2, 1, 0, 1):
+            for position in (0, 17, 1000):
+                images, labels = dataset.minibatch(position, 40, lod, seed=5)
+                indices = dataset.order(position, 40, seed=5)
+                np.testing.assert_array_equal(labels[:, 0], indices)
+                np.testing.assert_array_equal(images, dataset.read(indices, lod)[0])
+                assert images.shape == (40, 16 >> lod, 16 >> lod, 3)
+                assert images.dtype == np.uint8
+                assert labels.dtype == np.float32
+
+
+def test_cache_keeps_to_its_budget(data_dir):
+    sizes = {lod: COUNT * 3 * (16 >> lod) ** 2 for lod in range(3)}
+    with open_dataset(inspect("some", data_dir), cache_bytes=sizes[0] + sizes[2]) as dataset:
+        for lod, kept in ((2, [2]), (1, [2, 1]), (0, [0]), (2, [0, 2]), (0, [2, 0]), (1, [1])):
+            dataset.minibatch(0, 1, lod, 0)
+            expected = [sizes[level] for level in kept]
+            if lod == 1 and kept == [1]:  # 2 is dropped first, which does not suffice
+                expected = [sizes[1]]
+            assert [array.nbytes for array in dataset._cache.values()] == expected
+
+
+def test_no_cache_for_reading_a_few(dataset):
+    dataset.read([1, 2])
+    assert not dataset._cache
+
+
+def test_concurrent_readers(data_dir):
+    with open_dataset(inspect("some", data_dir)) as dataset:
+        expected = [dataset.read(dataset.order(8 * i, 8, 1), i % 3)[0] for i in range(40)]
+        results = {}
+
+        def run(first):
+            for i in range(first, 40, 4):
+                results[i] = dataset.minibatch(8 * i, 8, i % 3, 1)[0]
+
+        threads = [threading.Thread(target=run, args=[first]) for first in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    for i in range(40):
+        np.testing.assert_array_equal(results[i], expected[i])
+
+
+def test_large_images_are_read_in_threads(tmp_path):
+    images = np.random.RandomState(2).randint(0, 256, [6, 3, 256, 256]).astype(np.uint8)
+    with MultiResolutionWriter(tmp_path / "large", "x") as writer:
+        for image in images:
+            writer.add_image(image)
+    with open_dataset(inspect("large", tmp_path), cache_bytes=0) as dataset:
+        for indices in ([5, 0, 3, 3, 1], [2]):
+            expected = images[indices].transpose(0, 2, 3, 1)
+            np.testing.assert_array_equal(dataset.read(indices)[0], expected)
+
+
+# ---------------------------------------------------------------------------------------------
+# Labels.
+
+
+def test_random_labels_are_uniform_over_the_rows(dataset):
+    labels = dataset.random_labels((1, 2, 3), 23000)
+    assert labels.dtype == np.float32
+    counts = np.bincount(labels[:, 0].astype(int), minlength=COUNT)
+    assert counts.sum() == 23000
+    # Binomial with mean 1000 and standard deviation 31; the draw is fixed, so this cannot flake.
+    assert np.abs(counts - 1000).max() < 130
+    np.testing.assert_array_equal(labels[:, 1], labels[:, 0] % 3)
+
+
+def test_random_labels_depend_on_every_word(dataset):
+    words = [(0,), (1,), (0, 0), (0, 1), (1, 0), (2**32,), (-1,), (2**70, 5), ()]
+    draws = [tuple(dataset.random_labels(seed, 20)[:, 0]) for seed in words]
+    assert len(set(draws)) == len(words)
+    np.testing.assert_array_equal(dataset.random_labels((0, 1), 20)[:, 0], draws[3])
+
+
+def test_no_labels(data_dir):
+    for info in (inspect("plain", data_dir), inspect("some", data_dir, max_label_size=0)):
+        assert info.label_size == 0
+        with open_dataset(info) as dataset:
+            assert dataset.read([0, 1])[1].shape == (2, 0)
+            assert dataset.random_labels((1,), 3).shape == (3, 0)
+
+
+@pytest.mark.parametrize(("asked", "width"), [("full", 3), (1, 1), (2, 2), (9, 3)])
+def test_label_columns(data_dir, asked, width):
+    info = inspect("some", data_dir, max_label_size=asked)
+    assert info.label_size == width
+    with open_dataset(info) as dataset:
+        expected = [[4, 1, -1][:width]]
+        np.testing.assert_array_equal(dataset.read([4])[1], expected)
+
+
+def test_labels_of_another_type_and_name(copy):
+    (copy / "some-rxx.labels").unlink()
+    labels = np.asfortranarray(np.arange(COUNT * 2).reshape(COUNT, 2))
+    with open(copy / "other.labels", "wb") as file:
+        np.save(file, labels.astype(np.int16))
+    with open_dataset(inspect(str(copy))) as dataset:
+        assert dataset.labels.dtype == np.float32
+        np.testing.assert_array_equal(dataset.labels, labels)
+
+
+# ---------------------------------------------------------------------------------------------
+# What is wrong is named.
+
+
+def test_bad_arguments(dataset):
+    for index in (-1, COUNT):
+        with pytest.raises(IndexError, match=f"some has {COUNT} images"):
+            dataset.read([0, index])
+    for lod in (-1, 3, 0.5):
+        with pytest.raises(ValueError, match="lod: expected 0 … 2"):
+            dataset.read([0], lod)
+    with pytest.raises(ValueError, match="negative"):
+        dataset.order(-1, 3, 0)
+
+
+@pytest.mark.parametrize(
+    ("kwargs", "reason"),
+    [
+        ({"resolution": 12}, "power of two"),
+        ({"resolution": 2}, "power of two"),
+        ({"resolution": 32}, "some: has no images of 32×32"),
+        ({"max_label_size": -1}, "max_label_size"),
+        ({"max_label_size": "all"}, "max_label_size"),
+    ],
+)
+def test_bad_options(data_dir, kwargs, reason):
+    with pytest.raises(UserError, match=reason):
+        inspect("some", data_dir, **kwargs)
+
+
+def test_a_set_not_found(data_dir, tmp_path):
+    with pytest.raises(UserError) as caught:
+        inspect("sone", data_dir)
+    for word in ("'sone'", str(data_dir), "plain, some", "digits, synthetic"):
+        assert word in str(caught.value)
+    with pytest.raises(UserError, match="it contains no data sets"):
+        inspect("some", tmp_path)
+    with pytest.raises(UserError, match="not found"):
+        inspect(str(tmp_path / "nowhere"))
+    with pytest.raises(UserError, match="empty"):
+        inspect("", data_dir)
+
+
+def break_set(directory, how):
+    """Damages a copy of `some`."""
+    image = np.zeros([3, 8, 8], np.uint8)
+    labels = directory / "some-rxx.labels"
+    if how == "no files":
+        for path in directory.glob("*.tfrecords"):
+            path.unlink()
+    elif how == "missing":
+        (directory / "some-r02.tfrecords").unlink()
+        (directory / "some-r03.tfrecords").unlink()
+    elif how == "two sets":
+        shutil.copy(directory / "some-r02.tfrecords", directory / "more-r02.tfrecords")
+    elif how == "count":
+        write_file(directory / "some-r03.tfrecords", [image] * 3)
+    elif how == "no images":
+        write_file(directory / "some-r03.tfrecords", [])
+    elif how == "channels":
+        write_file(directory / "some-r03.tfrecords", [image[:1]] * COUNT)
+    elif how == "2 channels":
+        write_file(directory / "some-r02.tfrecords", [image[:2, :4, :4]] * COUNT)
+    elif how == "not square":
+        write_file(directory / "some-r03.tfrecords", [image[:, :4]] * COUNT)
+    elif how == "not a power":
+        write_file(directory / "some-r03.tfrecords", [image[:, :7, :7]] * COUNT)
+    elif how == "wrong name":
+        write_file(directory / "some-r03.tfrecords", [image[:, :4, :4]] * COUNT)
+    elif how == "label count":
+        labels.write_bytes(b"")
+        with open(labels, "wb") as file:
+            np.save(file, np.zeros([COUNT + 1, 3]))
+    elif how == "label shape":
+        with open(labels, "wb") as file:
+            np.save(file, np.zeros(COUNT))
+    elif how == "label type":
+        with open(labels, "wb") as file:
+            np.save(file, np.full([COUNT, 1], "text"))
+    elif how == "label pickle":
+        with open(labels, "wb") as file:
+            np.save(file, np.full([COUNT, 1], {}, dtype=object), allow_pickle=True)
+    elif how == "bare pickle":
+        labels.write_bytes(pickle.dumps(np.zeros([COUNT, 1])))
+    elif how == "cut labels":
+        labels.write_bytes(labels.read_bytes()[:-1])
+    elif how == "two labels":
+        shutil.copy(labels, directory / "more.labels")
+
+
+@pytest.mark.parametrize(
+    ("how", "reason"),
+    [
+        ("no files", "some: holds no files"),
+        ("missing", r"missing: some-r02\.tfrecords, some-r03\.tfrecords"),
+        ("two sets", "more than one data set: more, some"),
+        ("count", "some-r03.tfrecords: 3 images, but the smallest file of the set has 23"),
+        ("no images", "some-r03.tfrecords: contains no images"),
+        ("channels", "some-r03.tfrecords: has 1 channels"),
+        ("2 channels", "some-r02.tfrecords: its images have 2 channels"),
+        ("not square", "some-r03.tfrecords: its images are 8×4, expected square"),
+        ("not a power", "some-r03.tfrecords: its images are 7×7, expected a power of two"),
+        ("wrong name", "some-r03.tfrecords: its images are 4×4, not 8×8"),
+        ("label count", "some-rxx.labels: 24 labels, but there are 23 images"),
+        ("label shape", r"some-rxx.labels: expected numbers \[images, label size\]"),
+        ("label type", "some-rxx.labels: expected numbers"),
+        ("label pickle", "some-rxx.labels: not a readable .npy array"),
+        ("bare pickle", "some-rxx.labels: not a readable .npy array"),
+        ("cut labels", "some-rxx.labels: not a readable .npy array"),
+        ("two labels", "more than one file of labels"),
+    ],
+)
+def test_broken_sets(copy, how, reason):
+    break_set(copy, how)
+    with pytest.raises(UserError, match=reason):
+        inspect("some", copy.parent)
+
+
+def test_labels_that_are_not_finite(copy):
+    labels = np.zeros([COUNT, 2])
+    labels[7, 1] = np.nan
+    with open(copy / "some-rxx.labels", "wb") as file:
+        np.save(file, labels)
+    with pytest.raises(DataError, match="labels: the label of image 7 is not finite"):
+        open_dataset(inspect(str(copy)))
+
+
+@pytest.mark.parametrize("cache_bytes", [0, 1 << 20])
+def test_a_damaged_record_is_named(copy, cache_bytes):
+    path = copy / "some-r03.tfrecords"
+    damaged = bytearray(path.read_bytes())
+    damaged[len(damaged) // COUNT * 9 + 100] ^= 4
+    path.write_bytes(damaged)
+    with open_dataset(inspect(str(copy)), cache_bytes=cache_bytes) as dataset:
+        with pytest.raises(DataError, match=r"some-r03\.tfrecords: record 9: corrupt data"):
+            dataset.minibatch(0, COUNT, 1, 0)
+        dataset.minibatch(0, COUNT, 0, 0)
+        dataset.read([8, 10], 1)
+
+
+def test_an_image_of_another_size_is_named(copy):
+    images = [np.zeros([3, 8, 8], np.uint8)] * COUNT
+    images[5] = np.zeros([3, 4, 8], np.uint8)
+    write_file(copy / "some-r03.tfrecords", images)
+    with (
+        open_dataset(inspect(str(copy))) as dataset,
+        pytest.raises(DataError, match=r"some-r03\.tfrecords: record 5: the image is \[3, 4, 8\]"),
+    ):
+        dataset.minibatch(0, 4, 1, 0)
+
+
+def test_a_set_that_changed_after_inspection(copy):
+    info = inspect(str(copy))
+    write_file(copy / "some-r03.tfrecords", [np.zeros([3, 8, 8], np.uint8)] * 3)
+    with open_dataset(info) as dataset, pytest.raises(DataError, match="r03.tfrecords: 3 images"):
+        dataset.read([0], 1)
+
+
+# ---------------------------------------------------------------------------------------------
+# Built-in names.
+
+
+def test_synthetic_names():
+    info = inspect("synthetic")
+    assert (info.resolution, info.channels, info.label_size, info.path) == (64, 3, 0, None)
+    assert inspect("synthetic", resolution=256).resolution == 256
+    info = inspect("synthetic-128-5")
+    assert (info.resolution, info.label_size) == (128, 5)
+    assert inspect("synthetic-128-5", resolution=8, max_label_size=2).resolution == 8
+    for name, reason in (("synthetic-100", "power of two"), ("synthetic-x", "not found")):
+        with pytest.raises(UserError, match=reason):
+            inspect(name)
+    with pytest.raises(UserError, match="no images of 64×64"):
+        inspect("synthetic-32", resolution=64)
+
+
+def test_reads_the_synthetic_set():
+    info = dataclasses.replace(inspect("synthetic-32-4"), num_images=10)
+    with open_dataset(info) as dataset:
+        images, labels = dataset.minibatch(0, 10, 1, 0)
+        assert images.shape == (10, 16, 16, 3)
+        np.testing.assert_array_equal(labels.argmax(1), dataset.order(0, 10, 0) % 4)
+        np.testing.assert_array_equal(images, dataset.read(dataset.order(0, 10, 0), 1)[0])
+
+
+def test_own_set_may_have_a_built_in_name_in_data_dir(data_dir, tmp_path, monkeypatch):
+    shutil.copytree(data_dir / "some", tmp_path / "synthetic")
+    assert inspect("synthetic", tmp_path).num_images == COUNT
+    monkeypatch.chdir(tmp_path)
+    assert inspect("synthetic").path is None
+
+
+def test_needs_no_tensorflow():
+    code = "import sys, training.dataset; sys.exit('tensorflow' in sys.modules)"
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=golden.Path(__file__).parents[2])

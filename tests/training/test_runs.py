@@ -1,0 +1,224 @@
+import dataclasses
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import safetensors.numpy
+
+from dnnlib.errors import UserError
+from training import runs
+from training.runs import Request
+
+# The demo's networks on images that need no file.
+BASE = Request(dataset="synthetic-32")
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path, monkeypatch):
+    """Every test has a working directory, and so a results/, of its own."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("TF_CONFIG", raising=False)
+    return tmp_path
+
+
+def ask(**flags):
+    return dataclasses.replace(BASE, **flags)
+
+
+def add_checkpoint(run_dir):
+    directory = run_dir / runs.CHECKPOINT_DIR
+    directory.mkdir()
+    (directory / "checkpoint").write_text("")
+
+
+def files(directory):
+    return sorted(str(path.relative_to(directory)) for path in directory.rglob("*"))
+
+
+def refused(request, message):
+    """The request is refused with one line, and nothing is made or changed."""
+    before = files(Path())
+    with pytest.raises(UserError, match=message) as caught:
+        runs.prepare(request)
+    assert "\n" not in str(caught.value)
+    assert files(Path()) == before
+
+
+def test_flags_then_overrides_change_the_preset():
+    run = runs.plan(
+        ask(
+            total_kimg=7.0,
+            seed=5,
+            num_gpus=1,
+            precision="mixed_float16",
+            xla=True,
+            overrides=("G.fmap_max=16", "seed=6"),
+        )
+    )
+    config = run.config
+    assert (config.preset, config.dataset.name) == ("demo", "synthetic-32")
+    assert (config.total_kimg, config.seed, config.num_gpus) == (7.0, 6, 1)
+    assert (config.precision, config.xla, config.G["fmap_max"]) == ("mixed_float16", True, 16)
+    assert run.dataset_info.resolution == 32
+
+
+def test_plan_writes_nothing_and_start_makes_numbered_directories(here):
+    run = runs.plan(BASE)
+    assert run.run_dir is None and files(here) == []
+    for number in range(2):
+        run = runs.start(run if number == 0 else runs.plan(BASE))
+        assert run.run_dir == Path("results") / f"0000{number}-demo"
+        assert files(run.run_dir) == ["config.json"]
+        assert runs.load_config(run.run_dir) == run.config
+        assert not run.resume
+
+
+def test_the_description_names_the_directory():
+    run = runs.prepare(ask(result_dir="out", overrides=("description=my first run",)))
+    assert run.run_dir == Path("out/00000-my-first-run")
+
+
+def test_the_same_command_with_run_dir_continues():
+    request = ask(run_dir="jobs/a", seed=3)
+    first = runs.prepare(request)
+    assert (first.run_dir, first.resume) == (Path("jobs/a"), False)
+    add_checkpoint(first.run_dir)
+    again = runs.prepare(request)
+    assert again.resume and again.config == first.config and again.notes == ()
+
+
+def test_run_dir_may_exist_with_other_files():
+    Path("job").mkdir()
+    Path("job/slurm.log").write_text("")
+    assert not runs.prepare(ask(run_dir="job")).resume
+
+
+def test_another_command_with_the_same_run_dir_is_refused_by_its_first_difference():
+    runs.prepare(ask(run_dir="job", seed=3, total_kimg=9.0))
+    refused(ask(run_dir="job", seed=4, total_kimg=9.0), r"job was started with seed=3, not 4; .*")
+    refused(ask(run_dir="job", seed=3, total_kimg=8.0), "total_kimg=9.0, not 8.0")
+    refused(ask(run_dir="job", preset="cat-1gpu"), "preset='demo', not 'cat-1gpu'")
+    refused(
+        ask(run_dir="job", seed=3, total_kimg=9.0, overrides=("schedule.minibatch_dict.4=8",)),
+        "schedule.minibatch_dict",
+    )
+
+
+def test_a_longer_total_and_what_does_not_matter_may_change():
+    runs.prepare(ask(run_dir="job", total_kimg=9.0))
+    changed = ask(run_dir="job", total_kimg=10.0, overrides=("checkpoint_minutes=5",))
+    run = runs.prepare(changed)
+    assert run.notes == ("total_kimg: 9.0 -> 10.0", "checkpoint_minutes: 10.0 -> 5.0")
+    assert runs.load_config("job").total_kimg == 10.0
+    assert runs.prepare(changed).notes == ()
+
+
+def test_resume_takes_the_saved_configuration():
+    first = runs.prepare(ask(seed=3, overrides=("G.fmap_max=16",)))
+    runs.prepare(BASE)
+    for which in ("0", "00000-demo", str(first.run_dir)):
+        run = runs.prepare(Request(resume=which))
+        assert (run.run_dir, run.config, run.resume) == (first.run_dir, first.config, True)
+    assert runs.plan(Request(resume="latest")).run_dir == Path("results/00001-demo")
+
+
+def test_resume_refuses_flags_that_contradict():
+    runs.prepare(ask(seed=3))
+    assert runs.plan(Request(resume="latest", seed=3, preset="demo")).config.seed == 3
+    refused(Request(resume="latest", seed=4), "seed=3, not 4; leave it out to continue")
+    refused(Request(resume="latest", preset="cat-1gpu"), "preset='demo', not 'cat-1gpu'")
+    refused(Request(resume="latest", preset="nonsense"), "unknown preset")
+    refused(Request(resume="latest", overrides=("G.fmap_max=8",)), "G.fmap_max=")
+    refused(Request(resume="latest", resume_from="x.safetensors"), "resume_from=None, not")
+    longer = runs.plan(Request(resume="latest", total_kimg=99.0))
+    assert longer.config.total_kimg == 99.0 and longer.config.seed == 3
+
+
+def test_a_directory_that_is_no_run():
+    refused(Request(resume="latest"), "no runs in results")
+    Path("results/00000-x").mkdir(parents=True)
+    refused(Request(resume="latest"), "is not a run directory: it has no config.json")
+    config = Path("results/00000-x/config.json")
+    config.write_text("{")
+    refused(Request(resume="latest"), "config.json is not valid JSON")
+    config.write_text(json.dumps({"from_the_future": 1}))
+    refused(Request(resume="latest"), "config.json: unknown key 'from_the_future'")
+    Path("file").write_text("")
+    refused(ask(run_dir="file"), "--run_dir=file is not a directory")
+
+
+def test_flags_that_exclude_each_other_or_are_empty():
+    refused(ask(run_dir="a", resume="latest"), "--run_dir and --resume")
+    refused(ask(run_dir=""), "--run_dir is empty")
+
+
+@pytest.mark.parametrize(
+    "flags, message",
+    [
+        ({"preset": "ffhq"}, "unknown preset 'ffhq'"),
+        ({"dataset": "missing"}, "missing"),
+        ({"overrides": ("nonsense=1",)}, "unknown key 'nonsense'"),
+        ({"overrides": ("schedule.lod_initial_resolution=64",)}, "larger than the data set's 32"),
+        ({"overrides": ("schedule.minibatch_base=6",)}, "6 images on each of 1 device"),
+        ({"num_gpus": 64}, "less than one for each of 64 replicas"),
+    ],
+)
+def test_mistakes_are_found_before_anything_is_made(flags, message):
+    refused(ask(**flags), message)
+
+
+def test_places_are_absolute_so_that_a_run_continues_from_anywhere():
+    Path("data").mkdir()
+    safetensors.numpy.save_file({"x": np.zeros(1)}, "old.safetensors")
+    run = runs.plan(ask(data_dir="data", resume_from="old.safetensors"))
+    assert run.config.dataset.data_dir == str(Path("data").absolute())
+    assert run.config.resume_from == str(run.transfer_from) == str(Path.cwd() / "old.safetensors")
+
+
+def test_transfer_starts_from_a_snapshot_until_there_is_a_checkpoint():
+    refused(ask(resume_from="missing.safetensors"), "--resume_from: no file")
+    Path("bad.safetensors").write_bytes(b"\xff" * 20)
+    refused(ask(resume_from="bad.safetensors"), "is not a snapshot")
+    safetensors.numpy.save_file({"x": np.zeros(1)}, "good.safetensors")
+    request = ask(resume_from="good.safetensors", run_dir="job")
+    assert runs.prepare(request).transfer_from.name == "good.safetensors"
+    # Stopped before its first checkpoint, the run still needs the snapshot ...
+    assert runs.prepare(request).transfer_from is not None
+    # ... and later neither uses nor misses it.
+    add_checkpoint(Path("job"))
+    Path("good.safetensors").unlink()
+    assert runs.prepare(request).transfer_from is None
+    assert runs.plan(Request(resume="job")).transfer_from is None
+
+
+def test_several_machines_share_one_directory_and_one_writer(monkeypatch):
+    def be(index):
+        cluster = {"worker": ["localhost:1", "localhost:2"]}
+        task = {"type": "worker", "index": index}
+        monkeypatch.setenv("TF_CONFIG", json.dumps({"cluster": cluster, "task": task}))
+
+    be(1)
+    refused(BASE, "give --run_dir")
+    run = runs.prepare(ask(run_dir="job"))
+    assert run.num_replicas == 2 and files(Path("job")) == []
+    be(0)
+    runs.prepare(ask(run_dir="job"))
+    assert files(Path("job")) == ["config.json"]
+    monkeypatch.setenv("TF_CONFIG", "nonsense")
+    refused(BASE, "TF_CONFIG cannot be understood")
+
+
+def test_the_overview_tells_what_matters():
+    text = runs.describe_all(runs.plan(ask(overrides=("D_loss.r1_gamma=7",))))
+    for part in (
+        "total_kimg ",
+        "style_mixing_prob=0.9",
+        "synthetic-32",
+        "32x32x3",
+        "D_logistic_simplegp (r1_gamma 7, r2_gamma 0)",
+        "Would write to a new directory in results",
+    ):
+        assert part in text
+    short = runs.describe(runs.plan(ask(total_kimg=1.0)))
+    assert "(not reached)" in short

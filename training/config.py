@@ -1,0 +1,197 @@
+"""The configuration of one training run: data, checked before anything heavy starts."""
+
+# No `from __future__ import annotations` in modules of configurations: dnnlib.config reads
+# the field types at run time.
+import dataclasses
+import re
+from typing import Any, Optional, Union
+
+from dnnlib.config import nearest
+from dnnlib.errors import UserError
+from networks import options as network_tables
+from training import loss_options
+from training import schedule as schedules
+from training.schedule import ScheduleConfig
+
+# Precision of training → compute dtype of the networks; their variables are always float32.
+PRECISIONS = {"float32": "float32", "mixed_bfloat16": "bfloat16", "mixed_float16": "float16"}
+GRID_LAYOUTS = ("random", "row_per_class", "col_per_class", "class4x4")
+_PARTS_OF_G = ("G_mapping", "G_synthesis")  # no generators by themselves
+# Options of the networks that are settled elsewhere in the configuration.
+SETTLED = {
+    "resolution": "dataset.resolution",
+    "num_channels": "the data set",
+    "label_size": "dataset.max_label_size",
+    "dtype": "precision",
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class DatasetConfig:
+    """What to train on."""
+
+    name: str = "digits"  # a directory in data_dir or a path, or built in: 'digits', 'synthetic'
+    data_dir: Optional[str] = None  # where data sets are; None: the default place
+    resolution: Optional[int] = None  # pixels; None: the data set's own
+    max_label_size: Union[int, str] = 0  # 0: no labels; 'full'; or that many columns of them
+    mirror_augment: bool = False  # flip each image with probability 1/2
+
+
+@dataclasses.dataclass(frozen=True)
+class GridConfig:
+    """The image grids that are saved during training."""
+
+    size: str = "1080p"  # '1080p' or '4k' (as many images as fit), or columns x rows: '16x8'
+    layout: str = "random"  # 'random', 'row_per_class', 'col_per_class', 'class4x4'
+
+
+@dataclasses.dataclass(frozen=True)
+class OptimizerConfig:
+    """Adam, except for the learning rate, which is the schedule's."""
+
+    beta1: float = 0.0
+    beta2: float = 0.99
+    epsilon: float = 1e-8
+
+
+def _options(func_name: str) -> Any:
+    return dataclasses.field(default_factory=lambda: {"func_name": func_name})
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainingConfig:
+    """Everything that decides what a run computes, and how often it writes."""
+
+    preset: str = ""  # where the configuration started from
+    description: str = "custom"  # the run directory's name, after its number
+    dataset: DatasetConfig = DatasetConfig()
+    G: dict = _options("G_style")  # the generator's options that differ from the defaults
+    D: dict = _options("D_basic")  # the discriminator's
+    G_loss: dict = _options("G_logistic_nonsaturating")
+    D_loss: dict = _options("D_logistic_simplegp")  # its default r1_gamma is 10
+    G_opt: OptimizerConfig = OptimizerConfig()
+    D_opt: OptimizerConfig = OptimizerConfig()
+    schedule: ScheduleConfig = dataclasses.field(default_factory=ScheduleConfig)
+    grid: GridConfig = GridConfig()
+    total_kimg: float = 25000.0  # kimg (thousands of real images) shown to the discriminator
+    G_smoothing_kimg: float = 10.0  # half-life of the moving average of G, kimg
+    minibatch_repeats: int = 4  # steps of D and G per look at the schedule
+    D_repeats: int = 1  # steps of D per step of G
+    reset_opt_for_new_lod: bool = True  # forget Adam's moments when a fade begins or ends
+    seed: int = 1000  # of everything random
+    num_gpus: int = 0  # GPUs on each machine; 0: all there are, or the CPU
+    precision: str = "float32"  # 'float32', 'mixed_bfloat16', 'mixed_float16'
+    loss_scaling: Optional[bool] = None  # None: only with mixed_float16
+    xla: bool = False  # compile the training steps with XLA
+    image_snapshot_ticks: int = 1  # ticks between two image grids
+    network_snapshot_ticks: int = 10  # ticks between two network snapshots
+    checkpoint_ticks: int = 1  # ticks between two checkpoints ...
+    checkpoint_minutes: float = 10.0  # ... and at least this often, minutes
+    resume_from: Optional[str] = None  # snapshot whose weights training starts from
+
+
+def network_options(config: TrainingConfig, dataset_info: Any) -> tuple[dict, dict]:
+    """Returns the keyword arguments of `networks.build` for G and for D, `func_name` included.
+
+    Resolution, channels and label width come from `dataset_info`, the dtype from the precision.
+    Raises UserError naming an unknown option or an impossible value.
+    """
+    settled = {
+        "resolution": dataset_info.resolution,
+        "num_channels": dataset_info.channels,
+        "label_size": dataset_info.label_size,
+        "dtype": PRECISIONS[config.precision],
+    }
+    return _network("G", config.G, settled), _network("D", config.D, settled)
+
+
+def _network(key: str, chosen: dict, settled: dict) -> dict:
+    name = str(chosen.get("func_name", "")).rsplit(".", 1)[-1]
+    known = [n for n in network_tables.OPTIONS if n.startswith(key) and n not in _PARTS_OF_G]
+    if name not in known:
+        raise UserError(
+            f"{key}.func_name={chosen.get('func_name')!r}: unknown network; "
+            f"known: {', '.join(known)}"
+        )
+    table = network_tables.OPTIONS[name]
+    for option in chosen:
+        if option in SETTLED:
+            raise UserError(f"{key}.{option}: is set by {SETTLED[option]}, not here")
+        if option not in table and option not in network_tables.INERT:
+            hint = nearest(option, table) or f"; it has: {', '.join(sorted(table))}"
+            raise UserError(f"{key}.{option}: {name} has no such option{hint}")
+    kwargs = {**chosen, "func_name": name, **settled}
+    try:
+        network_tables.resolve(**kwargs)
+    except (TypeError, ValueError) as error:  # TypeError: a list where a number belongs
+        raise UserError(f"{key}: {error}") from error
+    return kwargs
+
+
+def validate(config: TrainingConfig, dataset_info: Any, num_replicas: Optional[int] = None) -> None:
+    """Checks all that can be known before TensorFlow starts.
+
+    `dataset_info` is what `training.dataset.inspect` returned for `config.dataset`.
+    `num_replicas` is the number of devices over all machines; None: `num_gpus`, at least 1
+    (call again, or `check_minibatches`, once the devices are known).
+    Raises UserError, one line naming the key.
+    """
+    _check_ranges(config)
+    for key in ("G_loss", "D_loss"):
+        loss_options.resolve(key, getattr(config, key))
+    network_options(config, dataset_info)
+    if config.grid.layout != "random" and not dataset_info.label_size:
+        raise UserError(
+            f"grid.layout={config.grid.layout!r} needs labels; set dataset.max_label_size=full "
+            "for a data set that has them"
+        )
+    check_minibatches(config, dataset_info, num_replicas or max(config.num_gpus, 1))
+
+
+def check_minibatches(config: TrainingConfig, dataset_info: Any, num_replicas: int) -> None:
+    """Raises UserError unless the schedule works on `num_replicas` devices, at every stage."""
+    schedules.check(config.schedule, dataset_info.resolution, num_replicas)
+    D_options = network_tables.resolve(**network_options(config, dataset_info)[1])
+    group_size = D_options.get("mbstd_group_size") or 1
+    for resolution in schedules.resolutions(config.schedule, dataset_info.resolution):
+        images = schedules.minibatch(config.schedule, resolution, num_replicas) // num_replicas
+        if images % min(group_size, images):
+            raise UserError(
+                f"schedule.minibatch_dict.{resolution}: {images} images on each of {num_replicas} "
+                f"device(s) cannot be divided into groups of {group_size} "
+                "(D.mbstd_group_size, minibatch standard deviation)"
+            )
+
+
+def _check_ranges(config: TrainingConfig) -> None:
+    def check(key: str, good: bool, expected: str) -> None:
+        if not good:
+            value: Any = config
+            for part in key.split("."):
+                value = getattr(value, part)
+            raise UserError(f"{key}={value!r}: expected {expected}")
+
+    check("precision", config.precision in PRECISIONS, "one of " + ", ".join(PRECISIONS))
+    check("grid.layout", config.grid.layout in GRID_LAYOUTS, "one of " + ", ".join(GRID_LAYOUTS))
+    sized = re.fullmatch(r"1080p|4k|[1-9]\d{0,2}x[1-9]\d{0,2}", config.grid.size)
+    check("grid.size", sized is not None, "'1080p', '4k' or columns x rows like '16x8'")
+    check("seed", 0 <= config.seed < 2**31, "0 to 2147483647")
+    check("num_gpus", config.num_gpus >= 0, "0 (all) or more")
+    labels = config.dataset.max_label_size
+    full_or_number = labels == "full" or (isinstance(labels, int) and labels >= 0)
+    check("dataset.max_label_size", full_or_number, "'full', or 0 or more")
+    for key in ("total_kimg", "G_smoothing_kimg", "checkpoint_minutes"):
+        check(key, getattr(config, key) > 0, "more than 0")
+    for key in (
+        "minibatch_repeats",
+        "D_repeats",
+        "image_snapshot_ticks",
+        "network_snapshot_ticks",
+        "checkpoint_ticks",
+    ):
+        check(key, getattr(config, key) >= 1, "1 or more")
+    for key in ("G_opt", "D_opt"):
+        opt = getattr(config, key)
+        check(f"{key}.beta1", 0 <= opt.beta1 < 1, "0 or more, less than 1")
+        check(f"{key}.beta2", 0 <= opt.beta2 < 1, "0 or more, less than 1")
+        check(f"{key}.epsilon", opt.epsilon > 0, "more than 0")

@@ -1,0 +1,64 @@
+"""The losses' names and keyword options: plain data, importable without TensorFlow.
+
+`training/losses.py` implements them; configurations are checked against this table.
+"""
+
+from __future__ import annotations
+
+import math
+
+from dnnlib.config import nearest
+from dnnlib.errors import UserError
+
+G_LOSSES: dict[str, dict[str, float]] = {
+    "G_wgan": {},
+    "G_logistic_saturating": {},
+    "G_logistic_nonsaturating": {},
+}
+
+D_LOSSES: dict[str, dict[str, float]] = {
+    "D_wgan": {"wgan_epsilon": 0.001},  # weight of the squared score of the reals
+    "D_wgan_gp": {
+        "wgan_lambda": 10.0,  # weight of the gradient penalty
+        "wgan_epsilon": 0.001,
+        "wgan_target": 1.0,  # the gradient norm to reach, at full resolution
+    },
+    "D_hinge": {},
+    "D_hinge_gp": {"wgan_lambda": 10.0, "wgan_target": 1.0},
+    "D_logistic": {},
+    "D_logistic_simplegp": {
+        "r1_gamma": 10.0,  # weight of the penalty on the reals' gradient; 0: none
+        "r2_gamma": 0.0,  # the same for fakes
+    },
+}
+
+
+def resolve(key: str, options: dict) -> tuple[str, dict[str, float]]:
+    """Returns a loss's name and all of its keyword arguments, defaults filled in.
+
+    `key` is 'G_loss' or 'D_loss', `options` that part of a configuration: `func_name` and
+    keyword arguments. Names with a module path ('training.loss.D_wgan_gp') are understood.
+    Raises UserError naming an unknown loss or keyword, or an impossible value.
+    """
+    losses = G_LOSSES if key == "G_loss" else D_LOSSES
+    name = str(options.get("func_name", "")).rsplit(".", 1)[-1]
+    if name not in losses:
+        raise UserError(
+            f"{key}.func_name={options.get('func_name')!r}: unknown loss{nearest(name, losses)}; "
+            f"known: {', '.join(losses)}"
+        )
+    resolved = dict(losses[name])
+    for option, value in options.items():
+        if option == "func_name":
+            continue
+        if option not in resolved:
+            hint = nearest(option, resolved)
+            has = f"it has: {', '.join(resolved)}" if resolved else "it has none"
+            raise UserError(f"{key}.{option}: {name} has no such option{hint}; {has}")
+        number = isinstance(value, (int, float)) and not isinstance(value, bool)
+        if not number or not math.isfinite(value) or value < 0:
+            raise UserError(f"{key}.{option}={value!r}: expected a number, 0 or more")
+        if option == "wgan_target" and value == 0:  # the penalty is divided by its square
+            raise UserError(f"{key}.{option}={value!r}: expected more than 0")
+        resolved[option] = float(value)
+    return name, resolved

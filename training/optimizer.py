@@ -1,0 +1,93 @@
+"""Adam as the reference ran it (training.md §5), under any tf.distribute strategy."""
+
+from __future__ import annotations
+
+import tensorflow as tf
+
+from networks.generator import assign_local
+
+
+class Adam(tf.Module):
+    """Adam with a complete reset, skipped overflows and optional dynamic loss scaling.
+
+    variables: {name: tf.Variable}. The rate is lr·sqrt(1−β₂^t)/(1−β₁^t) and ε is added to
+    sqrt(v). Called in replica context: gradients are averaged over replicas, and every
+    replica then makes the same update of its own copy.
+    """
+
+    # log2 of the loss scale: at the start, after a good step, after an overflow.
+    SCALE_INIT, SCALE_UP, SCALE_DOWN = 64.0, 0.0005, -1.0
+
+    def __init__(self, variables: dict, *, beta1, beta2, epsilon, loss_scaling=False):
+        super().__init__()
+        self.beta1, self.beta2, self.epsilon = beta1, beta2, epsilon
+        self.loss_scaling = loss_scaling
+        self.variables_by_name = variables
+        self.m = {name: _zeros_like(variable) for name, variable in variables.items()}
+        self.v = {name: _zeros_like(variable) for name, variable in variables.items()}
+        self.beta1_power = tf.Variable(beta1, trainable=False, dtype=tf.float32)  # β₁^t
+        self.beta2_power = tf.Variable(beta2, trainable=False, dtype=tf.float32)
+        self.log2_scale = tf.Variable(self.SCALE_INIT, trainable=False, dtype=tf.float32)
+
+    def state(self) -> dict:
+        """{name: tf.Variable} of everything a checkpoint must hold."""
+        return {
+            **{f"m/{name}": variable for name, variable in self.m.items()},
+            **{f"v/{name}": variable for name, variable in self.v.items()},
+            "beta1_power": self.beta1_power,
+            "beta2_power": self.beta2_power,
+            "log2_scale": self.log2_scale,
+        }
+
+    def reset(self) -> None:
+        """Forgets the moments and the step count. The loss scale stays: it is not Adam's."""
+        for slot in (*self.m.values(), *self.v.values()):
+            slot.assign(tf.zeros(slot.shape))
+        self.beta1_power.assign(self.beta1)
+        self.beta2_power.assign(self.beta2)
+
+    def scale_loss(self, x):
+        return x * tf.exp2(self.log2_scale) if self.loss_scaling else x
+
+    def unscale(self, x):
+        return x * tf.exp2(-self.log2_scale) if self.loss_scaling else x
+
+    def apply(self, names, gradients, learning_rate):
+        """Updates variables `names` by gradients of the scaled loss.
+
+        Returns 1.0 when the update was skipped because some gradient was not finite, else
+        0.0 (a scalar tensor).
+        """
+        replica = tf.distribute.get_replica_context()
+        if replica.num_replicas_in_sync > 1:
+            gradients = replica.all_reduce(tf.distribute.ReduceOp.MEAN, gradients)
+        gradients = [self.unscale(gradient) for gradient in gradients]
+        # One pass each: a sum is finite exactly when every value is (short of 1e38).
+        finite = tf.math.is_finite(tf.add_n([tf.reduce_sum(g * 0) for g in gradients]))
+        tf.cond(finite, lambda: self._update(names, gradients, learning_rate), tf.no_op)
+        if self.loss_scaling:
+            change = tf.where(finite, self.SCALE_UP, self.SCALE_DOWN)
+            assign_local(self.log2_scale, self.log2_scale + change)
+        return 1.0 - tf.cast(finite, tf.float32)
+
+    def _update(self, names, gradients, learning_rate):
+        for name, gradient in zip(names, gradients):
+            tf.raw_ops.ResourceApplyAdam(
+                var=self.variables_by_name[name].handle,
+                m=self.m[name].handle,
+                v=self.v[name].handle,
+                beta1_power=tf.convert_to_tensor(self.beta1_power),
+                beta2_power=tf.convert_to_tensor(self.beta2_power),
+                lr=learning_rate,
+                beta1=self.beta1,
+                beta2=self.beta2,
+                epsilon=self.epsilon,
+                grad=gradient,
+            )
+        assign_local(self.beta1_power, self.beta1_power * self.beta1)
+        assign_local(self.beta2_power, self.beta2_power * self.beta2)
+        return tf.no_op()
+
+
+def _zeros_like(variable):
+    return tf.Variable(tf.zeros(variable.shape), trainable=False)

@@ -1,0 +1,57 @@
+"""The image grids of a run: real images once, generated ones at every tick."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import tensorflow as tf
+
+from networks import ops
+from training import grids
+from training.schedule import stage_of
+
+
+class Pictures:
+    """Fixed latents and labels, and the grids that Gs makes of them.
+
+    Truncation is off and the noise is the network's fixed noise, so that successive grids
+    differ only by what was learnt.
+    """
+
+    def __init__(self, Gs, dataset, grid, seed: int, minibatch: int = 16):
+        self.Gs, self.minibatch = Gs, minibatch
+        self.size, self.reals, self.labels = grids.setup_snapshot_grid(
+            dataset, grid.size, grid.layout, seed
+        )
+        self.latents = grids.grid_latents(seed, len(self.reals), Gs.options["latent_size"])
+        self._functions = {}  # stage → compiled generation
+
+    def save_reals(self, run_dir) -> None:
+        grids.save_image_grid(self.reals, Path(run_dir) / "reals.png", self.size)
+
+    def save_fakes(self, run_dir, cur_nimg: int, lod: float) -> np.ndarray:
+        """Writes fakes<kimg>.png and returns its pixels, uint8 [H, W, C]."""
+        images = self.generate(lod)
+        path = Path(run_dir) / f"fakes{cur_nimg // 1000:06d}.png"
+        grids.save_image_grid(images, path, self.size)
+        return np.atleast_3d(grids.to_pil(grids.create_image_grid(images, self.size)))
+
+    def generate(self, lod: float) -> np.ndarray:
+        """Images at full size: float32 [cells, R, R, C]."""
+        stage = stage_of(lod)
+        if stage not in self._functions:
+            self._functions = {stage: tf.function(self._generate, reduce_retracing=True)}
+        function, alpha = self._functions[stage], tf.constant(lod - stage.level, tf.float32)
+        batches = []
+        for start in range(0, len(self.latents), self.minibatch):
+            part = slice(start, start + self.minibatch)
+            z, labels = tf.constant(self.latents[part]), tf.constant(self.labels[part])
+            batches.append(function(z, labels, alpha, stage).numpy())
+        return np.concatenate(batches)
+
+    def _generate(self, z, labels, alpha, stage):
+        w = self.Gs.mapping(z, labels)
+        alpha = alpha if stage.fading else None
+        images = self.Gs.synthesis.stage(w, stage.level, alpha, noise="fixed")
+        return ops.upscale2d(images, 2**stage.level)

@@ -1,0 +1,146 @@
+"""What a run tells: a progress bar and a status line, stats.jsonl, TensorBoard, pictures."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+import tensorflow as tf
+
+from dnnlib import atomic
+
+
+class Means:
+    """Running means of the steps' values; kept as tensors until they are asked for."""
+
+    def __init__(self, totals: dict | None = None):
+        self._totals = {name: list(pair) for name, pair in (totals or {}).items()}
+        self._pending = []
+
+    def add(self, values: dict) -> None:
+        self._pending.append(values)
+
+    def totals(self) -> dict:
+        """{name: [sum, count]}: JSON data from which the means can go on."""
+        for values in self._pending:  # reading a value waits for its step
+            for name, value in values.items():
+                pair = self._totals.setdefault(name, [0.0, 0])
+                pair[0] += float(value)
+                pair[1] += 1
+        self._pending.clear()
+        return self._totals
+
+    def means(self) -> dict:
+        return {name: total / count for name, (total, count) in self.totals().items()}
+
+
+# Where a step's value appears in TensorBoard; penalties and scores appear under Loss.
+_SCALARS = {"D": "Loss/D", "G": "Loss/G", "D_overflow": "Overflow/D", "G_overflow": "Overflow/G"}
+
+
+class Report:
+    """Writes into `run_dir`. `enabled=False`: a process that stays silent."""
+
+    def __init__(self, run_dir, enabled: bool = True):
+        self.run_dir, self.enabled = Path(run_dir), enabled
+        self._writer = tf.summary.create_file_writer(str(run_dir)) if enabled else None
+        self._bar = enabled and sys.stdout.isatty()
+
+    def say(self, text: str) -> None:
+        if self.enabled:
+            print(text, flush=True)
+
+    def progress(self, done: float, what: str) -> None:
+        """Redraws the bar of the current tick; done: 0 to 1. Nothing when not on a terminal."""
+        if self._bar:
+            filled = int(min(done, 1.0) * 30)
+            print(f"\r  [{'#' * filled}{'.' * (30 - filled)}] {what}\x1b[K", end="", flush=True)
+
+    def tick(self, record: dict, means: dict) -> None:
+        """One status line; the same numbers to stats.jsonl and TensorBoard."""
+        if not self.enabled:
+            return
+        if self._bar:
+            print("\r\x1b[K", end="")
+        print(status_line(record, means), flush=True)
+        entry = {**record, **{_scalar_name(name): value for name, value in means.items()}}
+        with open(self.run_dir / "stats.jsonl", "a", encoding="utf-8") as file:
+            file.write(json.dumps(entry) + "\n")
+        with self._writer.as_default(step=record["cur_nimg"]):
+            for name, value in entry.items():
+                tf.summary.scalar(name, value)
+        self._writer.flush()
+
+    def picture(self, tag: str, pixels: np.ndarray, cur_nimg: int) -> None:
+        """One uint8 picture [H, W, C] for TensorBoard."""
+        if self.enabled:
+            with self._writer.as_default(step=cur_nimg):
+                tf.summary.image(tag, pixels[None])
+
+    def drop_after(self, cur_nimg: int) -> None:
+        """Removes records of ticks that a killed run reached after its last checkpoint."""
+        path = self.run_dir / "stats.jsonl"
+        if not self.enabled or not path.exists():
+            return
+        lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
+        kept = [line for line in lines if _nimg_of(line) <= cur_nimg]
+        if kept != lines:
+            atomic.write_text(path, "".join(kept))
+
+    def close(self) -> None:
+        if self._writer is not None:
+            self._writer.close()
+
+
+def _nimg_of(line: str) -> float:
+    try:
+        return json.loads(line)["cur_nimg"]
+    except (ValueError, KeyError, TypeError):
+        return float("inf")  # half a line: its tick was being written
+
+
+def _scalar_name(name: str) -> str:
+    return _SCALARS.get(name, f"Loss/{name}")
+
+
+def status_line(record: dict, means: dict) -> str:
+    overflow = max(means.get("D_overflow", 0), means.get("G_overflow", 0))
+    line = (
+        f"tick {record['Progress/tick']:<5d} "
+        f"kimg {record['Progress/kimg']:<8.1f} "
+        f"lod {record['Progress/lod']:<5.2f} "
+        f"res {record['Progress/resolution']:<4d} "
+        f"minibatch {record['Progress/minibatch']:<4d} "
+        f"time {format_time(record['Timing/total_sec']):<12s} "
+        f"sec/tick {record['Timing/sec_per_tick']:<7.1f} "
+        f"sec/kimg {record['Timing/sec_per_kimg']:<8.2f} "
+        f"maintenance {record['Timing/maintenance_sec']:<6.1f} "
+        f"mem {record['Resources/memory_gb']:<5.1f}"
+    )
+    line += "".join(f" {name} {means[name]:<6.3f}" for name in ("D", "G") if name in means)
+    return line + (f" overflow {overflow:.1%}" if overflow else "")
+
+
+def format_time(seconds: float) -> str:
+    """'7s', '1m 05s', '2h 03m 09s', '1d 02h 03m'."""
+    s = round(seconds)
+    if s < 60:
+        return f"{s}s"
+    if s < 3600:
+        return f"{s // 60}m {s % 60:02d}s"
+    if s < 86400:
+        return f"{s // 3600}h {s // 60 % 60:02d}m {s % 60:02d}s"
+    return f"{s // 86400}d {s // 3600 % 24:02d}h {s // 60 % 60:02d}m"
+
+
+def peak_memory_gb() -> float:
+    """Peak memory in 2^30 bytes: of the GPU when there is one, else of this process."""
+    if tf.config.list_logical_devices("GPU"):
+        return tf.config.experimental.get_memory_info("GPU:0")["peak"] / 2**30
+    try:
+        import resource
+    except ImportError:  # Windows
+        return 0.0
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20

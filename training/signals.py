@@ -1,0 +1,35 @@
+"""Stopping cleanly: Ctrl-C and SIGTERM finish the iteration and save before the program ends."""
+
+from __future__ import annotations
+
+import signal
+import sys
+import threading
+
+
+class StopRequest:
+    """A context manager; `signal` is None until one of the two arrives, then its number.
+
+    A second Ctrl-C stops at once, as usual. Outside the main thread, where Python forbids
+    signal handlers, it only ever stays None.
+    """
+
+    def __init__(self):
+        self.signal = None
+        self._previous = {}
+
+    def __enter__(self):
+        if threading.current_thread() is threading.main_thread():
+            for number in (signal.SIGINT, signal.SIGTERM):
+                self._previous[number] = signal.signal(number, self._handle)
+        return self
+
+    def __exit__(self, *_):
+        for number, handler in self._previous.items():
+            signal.signal(number, handler)
+
+    def _handle(self, number, frame):
+        if self.signal is not None and number == signal.SIGINT:
+            raise KeyboardInterrupt
+        self.signal = number
+        print("\nstopping after this iteration; saving …", file=sys.stderr)
