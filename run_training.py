@@ -158,7 +158,7 @@ def _run(argv: list[str]) -> int:
     print(f"\n{'Continuing' if run.resume else 'Writing to'} {run.run_dir}", flush=True)
 
     # TensorFlow greets with a page of information otherwise; the user's own value wins.
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     from training import loop
 
     return loop.train(run.config, run_dir=run.run_dir, resume_from=run.transfer_from)

@@ -5,8 +5,8 @@ import random
 import sys
 
 # Before anything imports TensorFlow; what the environment already says wins.
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-# Tolerances are those of float32 on a CPU. CUDA_VISIBLE_DEVICES=0 runs the tests on a GPU all the same.
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+# Tolerances are those of float32 on a CPU; CUDA_VISIBLE_DEVICES=0 runs the tests on a GPU.
 os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
 
 import hypothesis
@@ -20,7 +20,7 @@ hypothesis.settings.load_profile("house")
 
 @pytest.fixture(autouse=True)
 def _seeds():
-    """Seeds the global generators, so that a test without a seed of its own repeats alone and in the suite."""
+    """Seeds the global generators: a test that has no seed of its own repeats all the same."""
     random.seed(0)
     np.random.seed(0)
     tf = sys.modules.get("tensorflow")  # not imported here: tests without TensorFlow stay fast

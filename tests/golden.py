@@ -1,4 +1,4 @@
-"""Golden data of the reference implementation: where it lies, how to read it, and the weights behind it.
+"""Golden data of the reference implementation: where it lies, and the weights behind it.
 
 Functions only: importing this module, also while pytest collects, touches no file.
 """

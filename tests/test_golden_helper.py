@@ -80,9 +80,11 @@ def test_the_recipe_gives_the_recorded_initial_weights():
 
 
 @pytest.mark.conformance
-@pytest.mark.parametrize(("net", "recorded"), [("G", 3262454612), ("D", 2247737440), ("Gs", 2271622242)])
+@pytest.mark.parametrize(
+    ("net", "recorded"), [("G", 3262454612), ("D", 2247737440), ("Gs", 2271622242)]
+)
 def test_the_recipe_gives_the_prescaled_weights(net, recorded):
-    # CRC-32 over the variables of the reference's own h_nowscale pickle, in the order of the meta file.
+    # CRC-32 over the variables of the reference's own pickle, in the order of the meta file.
     variables = golden.load("nets/h_nowscale_meta.json")["D_vars" if net == "D" else "G_vars"]
     arrays = golden.recipe_arrays("h_nowscale", net, variables)
     assert [[*array.shape] for array in arrays.values()] == [shape for _, shape, _ in variables]

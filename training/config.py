@@ -1,16 +1,16 @@
 """The configuration of one training run: data, checked before anything heavy starts."""
 
-# No `from __future__ import annotations` in modules of configurations: dnnlib.config reads
-# the field types at run time.
-import dataclasses
+from __future__ import annotations
+
 import re
-from typing import Any, Optional, Union
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any, Optional, Union  # dnnlib.config evaluates the types, on 3.9 as well
 
 from dnnlib.config import nearest
 from dnnlib.errors import UserError
 from networks import options as network_tables
-from training import loss_options
-from training import schedule as schedules
+from training import loss_options, schedule as schedules
 from training.schedule import ScheduleConfig
 
 # Precision of training → compute dtype of the networks; their variables are always float32.
@@ -26,7 +26,7 @@ SETTLED = {
 }
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclass(frozen=True)
 class DatasetConfig:
     """What to train on."""
 
@@ -37,7 +37,7 @@ class DatasetConfig:
     mirror_augment: bool = False  # flip each image with probability 1/2
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclass(frozen=True)
 class GridConfig:
     """The image grids that are saved during training."""
 
@@ -45,7 +45,7 @@ class GridConfig:
     layout: str = "random"  # 'random', 'row_per_class', 'col_per_class', 'class4x4'
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclass(frozen=True)
 class OptimizerConfig:
     """Adam, except for the learning rate, which is the schedule's."""
 
@@ -54,24 +54,21 @@ class OptimizerConfig:
     epsilon: float = 1e-8
 
 
-def _options(func_name: str) -> Any:
-    return dataclasses.field(default_factory=lambda: {"func_name": func_name})
-
-
-@dataclasses.dataclass(frozen=True)
+@dataclass(frozen=True)
 class TrainingConfig:
     """Everything that decides what a run computes, and how often it writes."""
 
     preset: str = ""  # where the configuration started from
     description: str = "custom"  # the run directory's name, after its number
     dataset: DatasetConfig = DatasetConfig()
-    G: dict = _options("G_style")  # the generator's options that differ from the defaults
-    D: dict = _options("D_basic")  # the discriminator's
-    G_loss: dict = _options("G_logistic_nonsaturating")
-    D_loss: dict = _options("D_logistic_simplegp")  # its default r1_gamma is 10
+    # The networks' and losses' names, and those of their options that differ from the defaults.
+    G: dict = field(default_factory=partial(dict, func_name="G_style"))
+    D: dict = field(default_factory=partial(dict, func_name="D_basic"))
+    G_loss: dict = field(default_factory=partial(dict, func_name="G_logistic_nonsaturating"))
+    D_loss: dict = field(default_factory=partial(dict, func_name="D_logistic_simplegp"))
     G_opt: OptimizerConfig = OptimizerConfig()
     D_opt: OptimizerConfig = OptimizerConfig()
-    schedule: ScheduleConfig = dataclasses.field(default_factory=ScheduleConfig)
+    schedule: ScheduleConfig = field(default_factory=ScheduleConfig)
     grid: GridConfig = GridConfig()
     total_kimg: float = 25000.0  # kimg (thousands of real images) shown to the discriminator
     G_smoothing_kimg: float = 10.0  # half-life of the moving average of G, kimg

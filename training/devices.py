@@ -59,7 +59,7 @@ class Replicas:
             has_chief = "chief" in json.loads(os.environ["TF_CONFIG"])["cluster"]
             index = resolver.task_id + (has_chief and resolver.task_type == "worker")
             self.first, self.is_chief = index * self.local, index == 0
-            self._any = tf.function(self._any_replica)
+            self._any = tf.function(self._any_replica, autograph=False)
 
     def distribute(self, values: list):
         """One tensor per local replica, as the argument of a step."""

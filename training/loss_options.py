@@ -37,11 +37,11 @@ def resolve(key: str, options: dict) -> tuple[str, dict[str, float]]:
     """Returns a loss's name and all of its keyword arguments, defaults filled in.
 
     `key` is 'G_loss' or 'D_loss', `options` that part of a configuration: `func_name` and
-    keyword arguments. Names with a module path ('training.loss.D_wgan_gp') are understood.
+    keyword arguments.
     Raises UserError naming an unknown loss or keyword, or an impossible value.
     """
     losses = G_LOSSES if key == "G_loss" else D_LOSSES
-    name = str(options.get("func_name", "")).rsplit(".", 1)[-1]
+    name = str(options.get("func_name", ""))
     if name not in losses:
         raise UserError(
             f"{key}.func_name={options.get('func_name')!r}: unknown loss{nearest(name, losses)}; "

@@ -41,17 +41,25 @@ class Pictures:
         """Images at full size: float32 [cells, R, R, C]."""
         stage = stage_of(lod)
         if stage not in self._functions:
-            self._functions = {stage: tf.function(self._generate, reduce_retracing=True)}
+            self._functions = {stage: self._compile(stage)}  # the one before is done with
         function, alpha = self._functions[stage], tf.constant(lod - stage.level, tf.float32)
+        count = len(self.latents)
         batches = []
-        for start in range(0, len(self.latents), self.minibatch):
-            part = slice(start, start + self.minibatch)
+        for start in range(0, count, self.minibatch):
+            # The last batch starts over from the front: one shape, one trace.
+            part = np.arange(start, start + self.minibatch) % count
             z, labels = tf.constant(self.latents[part]), tf.constant(self.labels[part])
-            batches.append(function(z, labels, alpha, stage).numpy())
-        return np.concatenate(batches)
+            batches.append(function(z, labels, alpha).numpy())
+        return np.concatenate(batches)[:count]
 
-    def _generate(self, z, labels, alpha, stage):
-        w = self.Gs.mapping(z, labels)
-        alpha = alpha if stage.fading else None
-        images = self.Gs.synthesis.stage(w, stage.level, alpha, noise="fixed")
-        return ops.upscale2d(images, 2**stage.level)
+    def _compile(self, stage):
+        def generate(z, labels, alpha):
+            w = self.Gs.mapping(z, labels)
+            alpha = alpha if stage.fading else None
+            images = self.Gs.synthesis.stage(w, stage.level, alpha, noise="fixed")
+            return ops.upscale2d(images, 2**stage.level)
+
+        shapes = [self.minibatch, self.latents.shape[1]], [self.minibatch, self.labels.shape[1]], []
+        return tf.function(generate, autograph=False).get_concrete_function(
+            *(tf.TensorSpec(shape, tf.float32) for shape in shapes)
+        )

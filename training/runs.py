@@ -12,17 +12,22 @@ import textwrap
 from pathlib import Path
 from typing import Any
 
-from dnnlib import atomic, run_dirs
-from dnnlib import config as config_lib
+import safetensors
+
+from dnnlib import atomic, config as config_lib, run_dirs
 from dnnlib.errors import UserError, explain_os_errors
 from networks import options as network_tables
-from training import config as training_config
-from training import dataset, loss_options, presets
-from training import schedule as schedules
+from training import (
+    checkpoint,
+    config as training_config,
+    dataset,
+    loss_options,
+    presets,
+    schedule as schedules,
+)
 from training.config import TrainingConfig, network_options
 
 CONFIG_NAME = "config.json"  # in the run directory
-CHECKPOINT_DIR = "checkpoints"  # in the run directory: where tf.train.CheckpointManager writes
 DEFAULT_PRESET = "demo"
 DEFAULT_RESULT_DIR = "results"
 
@@ -108,7 +113,7 @@ def plan(request: Request) -> Run:
     num_replicas = max(config.num_gpus, 1) * cluster.num_workers
     training_config.validate(config, info, num_replicas)
     transfer_from = None
-    if config.resume_from and not (run_dir and has_checkpoint(run_dir)):
+    if config.resume_from and not (run_dir and checkpoint.paths(run_dir)):
         transfer_from = _check_snapshot(config.resume_from)
     return Run(
         config=config,
@@ -148,11 +153,6 @@ def load_config(run_dir: str | os.PathLike) -> TrainingConfig:
         return config_lib.from_dict(TrainingConfig, values)
     except UserError as error:
         raise UserError(f"{path}: {error}") from error
-
-
-def has_checkpoint(run_dir: Path) -> bool:
-    """Whether training can go on from a checkpoint in `run_dir`."""
-    return (run_dir / CHECKPOINT_DIR / "checkpoint").is_file()
 
 
 # --------------------------------------------------------------------------------------
@@ -323,18 +323,17 @@ def _compare(
 
 
 def _check_snapshot(name: str) -> Path:
-    import safetensors  # it brings NumPy only, but not every command needs it
-
     path = Path(name)
     if not path.is_file():
         raise UserError(f"--resume_from: no file {path}")
     try:
-        with explain_os_errors("read", path), safetensors.safe_open(path, framework="np"):
-            return path
+        with explain_os_errors("read", path), safetensors.safe_open(path, framework="np") as file:
+            metadata = file.metadata() or {}
     except safetensors.SafetensorError as error:
-        raise UserError(
-            f"--resume_from: {path} is not a snapshot (.safetensors): {error}"
-        ) from error
+        raise UserError(f"--resume_from: {path} is not a .safetensors file: {error}") from error
+    if "networks" not in metadata:  # networks/snapshot.py checks the rest, with TensorFlow
+        raise UserError(f"--resume_from: {path} is not a snapshot of networks")
+    return path
 
 
 @dataclasses.dataclass(frozen=True)

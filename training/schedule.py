@@ -4,12 +4,12 @@
 the level of detail: 0 at full resolution, +1 per halving, fractions while a resolution fades in.
 """
 
-# No `from __future__ import annotations` in modules of configurations: dnnlib.config reads
-# the field types at run time.
+from __future__ import annotations
+
 import dataclasses
 import math
 from collections.abc import Iterator
-from typing import NamedTuple, Optional
+from typing import NamedTuple, Optional  # dnnlib.config evaluates the types, on 3.9 as well
 
 from dnnlib.errors import UserError
 

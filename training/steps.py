@@ -50,17 +50,18 @@ class StageSteps:
         self.strategy = strategy or tf.distribute.get_strategy()
         names = state.G.trainable(*stage)
         self.G_variables, self.D_variables = names, state.D.trainable(*stage)
-        self.discriminator = tf.function(self._distributed(self._discriminator_replica))
-        self.generator = tf.function(self._distributed(self._generator_replica))
+        self.discriminator = self._compile(self._discriminator_replica)
+        self.generator = self._compile(self._generator_replica)
 
-    def _distributed(self, replica_step):
+    def _compile(self, replica_step):
         def step(*args):
             means = self.strategy.run(replica_step, args)
             return tf.nest.map_structure(
                 lambda mean: self.strategy.experimental_local_results(mean)[0], means
             )
 
-        return step
+        # No Python branches on tensors here; converting them would triple the tracing time.
+        return tf.function(step, autograph=False)
 
     # ------------------------------------------------------------ one replica, from seeds
 

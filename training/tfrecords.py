@@ -9,6 +9,7 @@ that a file merely declares; what is wrong is reported as `DataError` with file 
 from __future__ import annotations
 
 import contextlib
+import io
 import os
 import struct
 import threading
@@ -171,7 +172,7 @@ class RecordFile:
         self.path = os.fspath(path)
         self._lock = threading.Lock()
         try:
-            self._file = open(self.path, "rb", buffering=0)
+            self._file = io.FileIO(self.path)
             self._size = os.fstat(self._file.fileno()).st_size
         except OSError as error:
             raise DataError(f"{self.path}: {error.strerror}") from error

@@ -13,6 +13,12 @@ def names(directory):
     return sorted(path.name for path in directory.iterdir())
 
 
+def write_half(target, error):
+    with atomic.atomic_path(target) as temp:
+        temp.write_text("half")
+        raise error
+
+
 def test_content_appears_under_the_final_name_only_at_the_end(tmp_path):
     target = tmp_path / "new" / "image.png"
     with atomic.atomic_path(target) as temp:
@@ -28,9 +34,8 @@ def test_content_appears_under_the_final_name_only_at_the_end(tmp_path):
 def test_failure_keeps_the_old_file_and_leaves_nothing(tmp_path, error):
     target = tmp_path / "file.txt"
     atomic.write_text(target, "old")
-    with pytest.raises(error), atomic.atomic_path(target) as temp:
-        temp.write_text("half")
-        raise error
+    with pytest.raises(error):
+        write_half(target, error)
     assert target.read_text() == "old"
     assert names(tmp_path) == ["file.txt"]
 
@@ -56,7 +61,7 @@ def test_the_file_is_synced_before_it_gets_its_name(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    "code, words",
+    ("code", "words"),
     [
         (errno.ENOSPC, "no space left"),
         (errno.EDQUOT, "quota"),
@@ -66,9 +71,8 @@ def test_the_file_is_synced_before_it_gets_its_name(tmp_path, monkeypatch):
 )
 def test_conditions_of_the_machine_are_explained(tmp_path, code, words):
     target = tmp_path / "file"
-    with pytest.raises(UserError, match=words) as caught, atomic.atomic_path(target) as temp:
-        temp.write_bytes(b"half")
-        raise OSError(code, os.strerror(code))
+    with pytest.raises(UserError, match=words) as caught:
+        write_half(target, OSError(code, os.strerror(code)))
     assert str(target) in str(caught.value)
     assert names(tmp_path) == []
 
@@ -96,7 +100,8 @@ def test_json_is_readable_and_strict(tmp_path):
     path = tmp_path / "value.json"
     atomic.write_json(path, {"name": "größe", "list": [1, 2.5]})
     assert json.loads(path.read_text(encoding="utf-8")) == {"name": "größe", "list": [1, 2.5]}
-    assert path.read_bytes().endswith(b"}\n") and b"\r" not in path.read_bytes()
+    assert path.read_bytes().endswith(b"}\n")
+    assert b"\r" not in path.read_bytes()
     with pytest.raises(ValueError):
         atomic.write_json(path, float("nan"))
     assert json.loads(path.read_text(encoding="utf-8"))["list"] == [1, 2.5]

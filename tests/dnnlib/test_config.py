@@ -46,12 +46,12 @@ def test_round_trip_through_json():
 
 def test_missing_keys_take_defaults():
     assert config.from_dict(Outer, {"name": "x"}) == Outer("x")
-    with pytest.raises(UserError, match="^name: missing"):
+    with pytest.raises(UserError, match=r"^name: missing"):
         config.from_dict(Outer, {})
 
 
 @pytest.mark.parametrize(
-    "values, message",
+    ("values", "message"),
     [
         ({"name": "x", "stepps": 1}, r"unknown key 'stepps' \(did you mean 'steps'\?\)"),
         ({"name": "x", "inner": {"Rates": {}}}, r"'inner.Rates' \(did you mean 'rates'\?\)"),
@@ -78,7 +78,7 @@ def test_wrong_values_are_named(values, message):
 
 
 @pytest.mark.parametrize(
-    "override, path, expected",
+    ("override", "path", "expected"),
     [
         ("steps=7", "steps", 7),
         (" steps = 7 ", "steps", 7),
@@ -114,7 +114,8 @@ def test_overrides(override, path, expected):
     value = over(override)
     for part in path.split("."):
         value = getattr(value, part)
-    assert value == expected and type(value) is type(expected)
+    assert value == expected
+    assert type(value) is type(expected)
 
 
 def test_overrides_apply_in_order_and_leave_the_original_alone():
@@ -125,7 +126,7 @@ def test_overrides_apply_in_order_and_leave_the_original_alone():
 
 
 @pytest.mark.parametrize(
-    "override, message",
+    ("override", "message"),
     [
         ("stteps=1", r"unknown key 'stteps' \(did you mean 'steps'\?\)"),
         ("inner.rate.8=1", r"unknown key 'inner.rate' \(did you mean 'rates'\?\)"),

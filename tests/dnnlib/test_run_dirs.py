@@ -25,7 +25,7 @@ def test_numbers_beyond_five_digits(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "description, name",
+    ("description", "name"),
     [("a b/c", "00000-a-b-c"), ("../up", "00000-up"), ("köln!", "00000-k-ln"), ("/", "00000")],
 )
 def test_descriptions_become_safe_names(tmp_path, description, name):
@@ -88,5 +88,5 @@ def test_find_explains_what_is_missing(tmp_path):
     with pytest.raises(UserError, match="no run directory 'demo'"):
         run_dirs.find(tmp_path, "demo")
     (tmp_path / "00003-b").mkdir()
-    with pytest.raises(UserError, match="ambiguous.*00003-a, 00003-b"):
+    with pytest.raises(UserError, match=r"ambiguous.*00003-a, 00003-b"):
         run_dirs.find(tmp_path, 3)

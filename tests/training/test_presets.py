@@ -9,8 +9,7 @@ from dnnlib import config as config_lib
 from dnnlib.errors import UserError
 from networks import options as network_tables
 from tests import golden
-from training import config as training_config
-from training import presets
+from training import config as training_config, presets
 from training.config import TrainingConfig, network_options, validate
 
 NATIVE = {"ffhq": 1024, "celebahq": 1024, "bedroom": 256, "car": 512, "cat": 256}
@@ -110,7 +109,7 @@ def test_the_demo_grows_through_three_resolutions_or_more():
 def test_unknown_presets_get_a_suggestion():
     with pytest.raises(UserError, match=r"'ffhq-8gpus' \(did you mean 'ffhq-8gpu'\?\)"):
         presets.make("ffhq-8gpus")
-    with pytest.raises(UserError, match="known: demo, {ffhq"):
+    with pytest.raises(UserError, match=r"known: demo, \{ffhq"):
         presets.make("zzz")
 
 
@@ -129,17 +128,14 @@ def test_network_options_come_from_the_data_set_and_the_precision():
     assert G["fmap_max"] == config.G["fmap_max"]
 
 
-def test_names_with_the_reference_s_modules_are_understood():
-    config = demo(
-        "G.func_name=training.networks_stylegan.G_style",
-        "D_loss.func_name=training.loss.D_wgan_gp",
-    )
+def test_networks_named_with_the_reference_s_module_are_understood():
+    config = demo("G.func_name=training.networks_stylegan.G_style")
     validate(config, make_info())
     assert network_options(config, make_info())[0]["func_name"] == "G_style"
 
 
 @pytest.mark.parametrize(
-    "override, message",
+    ("override", "message"),
     [
         ("G.fmapmax=3", r"^G.fmapmax: G_style has no such option \(did you mean 'fmap_max'\?\)"),
         ("G.fmap_max=0", "^G: G_style: fmap_max=0, expected a positive"),

@@ -7,7 +7,7 @@ import pytest
 import safetensors.numpy
 
 from dnnlib.errors import UserError
-from training import runs
+from training import checkpoint, runs
 from training.runs import Request
 
 # The demo's networks on images that need no file.
@@ -27,9 +27,12 @@ def ask(**flags):
 
 
 def add_checkpoint(run_dir):
-    directory = run_dir / runs.CHECKPOINT_DIR
-    directory.mkdir()
-    (directory / "checkpoint").write_text("")
+    (run_dir / "checkpoint-000000001000.safetensors").write_bytes(b"")
+    assert checkpoint.paths(run_dir)
+
+
+def write_snapshot(path):
+    safetensors.numpy.save_file({"G/x": np.zeros(1)}, path, {"networks": "{}"})
 
 
 def files(directory):
@@ -65,7 +68,8 @@ def test_flags_then_overrides_change_the_preset():
 
 def test_plan_writes_nothing_and_start_makes_numbered_directories(here):
     run = runs.plan(BASE)
-    assert run.run_dir is None and files(here) == []
+    assert run.run_dir is None
+    assert files(here) == []
     for number in range(2):
         run = runs.start(run if number == 0 else runs.plan(BASE))
         assert run.run_dir == Path("results") / f"0000{number}-demo"
@@ -85,7 +89,9 @@ def test_the_same_command_with_run_dir_continues():
     assert (first.run_dir, first.resume) == (Path("jobs/a"), False)
     add_checkpoint(first.run_dir)
     again = runs.prepare(request)
-    assert again.resume and again.config == first.config and again.notes == ()
+    assert again.resume
+    assert again.config == first.config
+    assert again.notes == ()
 
 
 def test_run_dir_may_exist_with_other_files():
@@ -132,7 +138,8 @@ def test_resume_refuses_flags_that_contradict():
     refused(Request(resume="latest", overrides=("G.fmap_max=8",)), "G.fmap_max=")
     refused(Request(resume="latest", resume_from="x.safetensors"), "resume_from=None, not")
     longer = runs.plan(Request(resume="latest", total_kimg=99.0))
-    assert longer.config.total_kimg == 99.0 and longer.config.seed == 3
+    assert longer.config.total_kimg == 99.0
+    assert longer.config.seed == 3
 
 
 def test_a_directory_that_is_no_run():
@@ -154,7 +161,7 @@ def test_flags_that_exclude_each_other_or_are_empty():
 
 
 @pytest.mark.parametrize(
-    "flags, message",
+    ("flags", "message"),
     [
         ({"preset": "ffhq"}, "unknown preset 'ffhq'"),
         ({"dataset": "missing"}, "missing"),
@@ -170,7 +177,7 @@ def test_mistakes_are_found_before_anything_is_made(flags, message):
 
 def test_places_are_absolute_so_that_a_run_continues_from_anywhere():
     Path("data").mkdir()
-    safetensors.numpy.save_file({"x": np.zeros(1)}, "old.safetensors")
+    write_snapshot("old.safetensors")
     run = runs.plan(ask(data_dir="data", resume_from="old.safetensors"))
     assert run.config.dataset.data_dir == str(Path("data").absolute())
     assert run.config.resume_from == str(run.transfer_from) == str(Path.cwd() / "old.safetensors")
@@ -179,8 +186,10 @@ def test_places_are_absolute_so_that_a_run_continues_from_anywhere():
 def test_transfer_starts_from_a_snapshot_until_there_is_a_checkpoint():
     refused(ask(resume_from="missing.safetensors"), "--resume_from: no file")
     Path("bad.safetensors").write_bytes(b"\xff" * 20)
-    refused(ask(resume_from="bad.safetensors"), "is not a snapshot")
-    safetensors.numpy.save_file({"x": np.zeros(1)}, "good.safetensors")
+    refused(ask(resume_from="bad.safetensors"), "is not a .safetensors file")
+    safetensors.numpy.save_file({"x": np.zeros(1)}, "checkpoint.safetensors", {"progress": "{}"})
+    refused(ask(resume_from="checkpoint.safetensors"), "is not a snapshot of networks")
+    write_snapshot("good.safetensors")
     request = ask(resume_from="good.safetensors", run_dir="job")
     assert runs.prepare(request).transfer_from.name == "good.safetensors"
     # Stopped before its first checkpoint, the run still needs the snapshot ...
@@ -201,7 +210,8 @@ def test_several_machines_share_one_directory_and_one_writer(monkeypatch):
     be(1)
     refused(BASE, "give --run_dir")
     run = runs.prepare(ask(run_dir="job"))
-    assert run.num_replicas == 2 and files(Path("job")) == []
+    assert run.num_replicas == 2
+    assert files(Path("job")) == []
     be(0)
     runs.prepare(ask(run_dir="job"))
     assert files(Path("job")) == ["config.json"]

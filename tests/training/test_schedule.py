@@ -82,7 +82,8 @@ def test_resuming_after_any_iteration_changes_nothing():
 def test_a_finished_run_has_nothing_left_and_can_be_extended():
     whole = list(iterations(SHORT, 32, 1, 1.0))
     end = whole[-1].state
-    assert whole[-1].done and end.cur_nimg >= 1000
+    assert whole[-1].done
+    assert end.cur_nimg >= 1000
     assert list(iterations(SHORT, 32, 1, 1.0, state=end)) == []
     further = list(iterations(SHORT, 32, 1, 2.0, state=end))
     longer = list(iterations(SHORT, 32, 1, 2.0))
@@ -115,12 +116,12 @@ def test_minibatch_is_shared_evenly_or_refused():
     config = ScheduleConfig(minibatch_base=16, max_minibatch_per_gpu={8: 2})
     assert schedules.minibatch(config, 4, 3) == 15
     assert schedules.minibatch(config, 8, 3) == 6
-    with pytest.raises(UserError, match="minibatch at 4x4 is 16 images.*17 replicas"):
+    with pytest.raises(UserError, match=r"minibatch at 4x4 is 16 images.*17 replicas"):
         schedules.minibatch(config, 4, 17)
 
 
 @pytest.mark.parametrize(
-    "changes, message",
+    ("changes", "message"),
     [
         ({"lod_initial_resolution": 6}, "lod_initial_resolution=6: expected a power of two"),
         ({"lod_initial_resolution": 2}, "lod_initial_resolution=2: expected a power of two"),

@@ -101,9 +101,12 @@ def test_bad_input_is_named_and_leaves_nothing(tmp_path, images, labels, reason)
 
 
 def test_interruption_leaves_nothing(tmp_path):
-    with pytest.raises(KeyboardInterrupt), MultiResolutionWriter(tmp_path / "set", "x") as writer:
-        writer.add_image(GOOD)
+    def images():
+        yield GOOD
         raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        write(tmp_path / "set", images())
     assert not list(tmp_path.iterdir())
 
 
