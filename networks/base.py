@@ -47,7 +47,7 @@ class Network(keras.Model):
 
     def arrays(self) -> dict[str, np.ndarray]:
         """{legacy name: array}, in the reference's order; the network's whole state."""
-        return {name: variable.numpy() for name, variable in self.named.items()}
+        return {name: np.asarray(variable.numpy()) for name, variable in self.named.items()}
 
     def set_arrays(self, mapping) -> None:
         """Sets every variable from {legacy name: array}.
@@ -57,14 +57,22 @@ class Network(keras.Model):
         """
         problems = [f"missing: {name}" for name in self.named if name not in mapping]
         problems += [f"unknown: {name}" for name in mapping if name not in self.named]
+        values = {}
         for name, variable in self.named.items():
-            if name in mapping and np.shape(mapping[name]) != tuple(variable.shape):
-                expected, came = tuple(variable.shape), np.shape(mapping[name])
+            if name not in mapping:
+                continue
+            try:
+                values[name] = np.asarray(mapping[name], np.float32)
+            except (TypeError, ValueError):
+                problems.append(f"not numbers: {name}")
+                continue
+            expected, came = tuple(variable.shape), values[name].shape
+            if came != expected:
                 problems.append(f"shape of {name}: expected {expected}, got {came}")
         if problems:
             raise ValueError(f"{self.func_name}: arrays do not fit: " + "; ".join(problems))
         for name, variable in self.named.items():
-            variable.assign(np.asarray(mapping[name], np.float32))
+            variable.assign(values[name])
 
     def trainable(self, level: int | None = None, fading: bool = False) -> dict:
         """{legacy name: tf.Variable} of what a stage trains; of everything when level is None."""

@@ -7,6 +7,8 @@ all speak these names.
 
 from __future__ import annotations
 
+import math
+
 # Keywords that the reference accepts, that files and scripts carry, and that change
 # nothing here: they steered its graph building.
 INERT = frozenset(
@@ -122,9 +124,59 @@ def resolve(func_name: str, **kwargs) -> dict:
         if key not in options:
             known = ", ".join(sorted(options))
             raise ValueError(f"{name} has no option {key!r}; it has: {known}")
-        options[key] = value
+        options[key] = value.item() if hasattr(value, "item") else value  # of NumPy
+    if isinstance(options.get("blur_filter"), (list, tuple)):
+        options["blur_filter"] = tuple(options["blur_filter"]) or None
     _check(name, options)
     return options
+
+
+def _number(value) -> bool:
+    return type(value) in (int, float) and math.isfinite(value)
+
+
+def _whole(least: int):
+    return lambda value: type(value) is int and value >= least
+
+
+def _or_none(rule):
+    return lambda value: value is None or rule(value)
+
+
+def _taps(value) -> bool:
+    return type(value) is tuple and all(map(_number, value)) and sum(value) != 0
+
+
+# (options, the test of one value, what to expect); `_CHOICES` holds the others.
+_RULES = (
+    (
+        ("latent_size", "dlatent_size", "mapping_fmaps", "num_channels", "fmap_base", "fmap_max")
+        + ("mbstd_num_features",),
+        _whole(1),
+        "a positive whole number",
+    ),
+    (("label_size", "mbstd_group_size"), _whole(0), "0 or a positive whole number"),
+    (("dlatent_broadcast",), _or_none(_whole(1)), "a positive whole number, or None"),
+    (
+        ("truncation_psi", "truncation_cutoff", "dlatent_avg_beta"),
+        _or_none(_number),
+        "a number, or None",
+    ),
+    (("fmap_decay",), _number, "a number"),
+    (("mapping_lrmul",), lambda value: _number(value) and value > 0, "a positive number"),
+    (("mapping_layers",), lambda value: _whole(0)(value) and value <= 8, "0 to 8"),
+    (
+        ("resolution",),
+        lambda value: _whole(4)(value) and value & (value - 1) == 0,
+        "a power of two, 4 or more",
+    ),
+    (("blur_filter",), _or_none(_taps), "a list of numbers, their sum not 0, or None"),
+    (
+        ("style_mixing_prob",),
+        _or_none(lambda value: _number(value) and 0 <= value <= 1),
+        "a probability, 0 to 1, or None",
+    ),
+)
 
 
 def _check(name: str, options: dict) -> None:
@@ -137,25 +189,17 @@ def _check(name: str, options: dict) -> None:
             options[key] == choice and type(options[key]) is type(choice) for choice in choices
         ):
             fail(key, "one of " + ", ".join(repr(choice) for choice in choices))
-    for key in ("latent_size", "dlatent_size", "num_channels", "fmap_base", "fmap_max"):
-        if key in options and (not isinstance(options[key], int) or options[key] < 1):
-            fail(key, "a positive whole number")
-    for key in ("label_size", "mbstd_group_size"):
-        if key in options and (not isinstance(options[key], int) or options[key] < 0):
-            fail(key, "0 or a positive whole number")
-    if "resolution" in options:
-        resolution = options["resolution"]
-        if not isinstance(resolution, int) or resolution < 4 or resolution & (resolution - 1):
-            fail("resolution", "a power of two, 4 or more")
-    if "mapping_layers" in options and options["mapping_layers"] not in range(9):
-        fail("mapping_layers", "0 to 8")
-    if "blur_filter" in options:
-        taps = options["blur_filter"]
-        if taps is not None and not all(isinstance(tap, (int, float)) for tap in taps):
-            fail("blur_filter", "a list of numbers, or None")
-        options["blur_filter"] = tuple(taps) if taps else None
-    if name == "G_style" and options["style_mixing_prob"]:
-        if not options["use_styles"]:
+    for keys, rule, expected in _RULES:
+        for key in keys:
+            if key in options and not rule(options[key]):
+                fail(key, expected)
+    if "fmap_max" in options:
+        last = options["resolution"].bit_length() - 2  # the stage of the full resolution
+        if min(options["fmap_base"] / 2.0 ** (s * options["fmap_decay"]) for s in (0, last)) < 1:
+            fail("fmap_base", "more: some resolution has no feature map left")
+    if name == "G_style":
+        width = options["latent_size"] * (2 if options["label_size"] else 1)
+        if not options["mapping_layers"] and options["dlatent_size"] != width:
+            fail("dlatent_size", f"{width}: without mapping layers, w is z (and labels) as it comes")
+        if options["style_mixing_prob"] and not options["use_styles"]:
             fail("style_mixing_prob", "None or 0 with use_styles=False (there is one w to mix)")
-        if not 0 <= options["style_mixing_prob"] <= 1:
-            fail("style_mixing_prob", "a probability, 0 to 1")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import tensorflow as tf
 
 from networks import ops
@@ -230,7 +231,10 @@ def as_seed(seed):
     """An int32 tensor [2] from None (draws one), an int, or such a tensor."""
     if seed is None:
         return tf.random.uniform([2], maxval=tf.int32.max, dtype=tf.int32)
-    if isinstance(seed, int):
-        low, high = seed & 0x7FFFFFFF, (seed >> 31) & 0x7FFFFFFF
+    if isinstance(seed, (int, np.integer)):
+        low, high = int(seed) & 0x7FFFFFFF, (int(seed) >> 31) & 0x7FFFFFFF
         return tf.constant([low, high], tf.int32)
-    return tf.cast(seed, tf.int32)
+    seed = tf.cast(seed, tf.int32)
+    if seed.shape != [2]:
+        raise ValueError(f"seed has shape {seed.shape}, expected an int or an int tensor [2]")
+    return seed

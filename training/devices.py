@@ -76,7 +76,8 @@ class Replicas:
     def _any_replica(self, flag):
         def reduce(flag):
             context = tf.distribute.get_replica_context()
-            return context.all_reduce(tf.distribute.ReduceOp.SUM, flag)
+            # A tensor of this replica's device; a captured one has no device to reduce on.
+            return context.all_reduce(tf.distribute.ReduceOp.SUM, tf.identity(flag))
 
         result = self.strategy.run(reduce, (flag,))
         return self.strategy.experimental_local_results(result)[0]

@@ -51,7 +51,9 @@ def test_generator(options):
     for lod in lods_of(network):
         images = network(z, labels, truncation_psi=None, noise="fixed", lod=lod)
         wanted = expected.generate(arrays, opt, z, labels, lod)
-        assert error(nchw(images), wanted) < TOLERANCE, lod
+        found = error(nchw(images), wanted)
+        print(f"error {found:.1e} at lod {lod}")
+        assert found < TOLERANCE, lod
 
 
 @pytest.mark.parametrize("options", DISCRIMINATORS.values(), ids=DISCRIMINATORS)
@@ -64,7 +66,9 @@ def test_discriminator(options):
         wanted = expected.scores(
             network.arrays(), network.options, nchw(images[:count]), labels[:count], lod
         )
-        assert error(scores, wanted) < TOLERANCE, (lod, count)
+        found = error(scores, wanted)
+        print(f"error {found:.1e} at lod {lod}")
+        assert found < TOLERANCE, (lod, count)
 
 
 @pytest.mark.parametrize("layers", [0, 1, 3, 8])
@@ -170,7 +174,7 @@ def test_scaling_convolutions(fused, plan):
 
 def test_auto_fuses_at_128_and_above():
     network = networks.build(
-        "D_basic", resolution=256, fmap_base=16, fmap_max=2, mbstd_group_size=1
+        "D_basic", resolution=256, fmap_base=256, fmap_max=2, mbstd_group_size=1
     )
     assert [network.fused(2**res) for res in range(3, 9)] == [False] * 4 + [True] * 2
 
@@ -200,7 +204,7 @@ def test_resampling(factor):
     up, down = ops.upscale2d(x, factor), ops.downscale2d(x, factor)
     np.testing.assert_array_equal(nchw(up), expected.upscale(nchw(x), factor))
     assert error(nchw(down), expected.downscale(np.float64(nchw(x)), factor)) < 1e-6
-    np.testing.assert_array_equal(ops.downscale2d(up, factor), x)
+    assert error(ops.downscale2d(up, factor), x) < 1e-6
 
 
 @pytest.mark.parametrize("count", [1, 2, 4, 8, 12])

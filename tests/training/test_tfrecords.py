@@ -5,7 +5,7 @@ import struct
 import numpy as np
 import pytest
 import tensorflow as tf
-from hypothesis import given, settings, strategies as st
+from hypothesis import given, strategies as st
 
 from tests import golden
 from training import tfrecords
@@ -100,7 +100,6 @@ def test_golden_files():
         np.testing.assert_array_equal(images, data[f"tiny_rgb32/decoded_lod{lod}"])
 
 
-@settings(deadline=None)  # the machine may be busy
 @given(st.lists(st.binary(max_size=300), max_size=8))
 def test_any_records_come_back(tmp_path_factory, records):
     path = write_records(tmp_path_factory.mktemp("any") / "a.tfrecords", records)
@@ -215,7 +214,6 @@ def check_decoding(record):
     np.testing.assert_array_equal(image, expected)
 
 
-@settings(deadline=None)
 @given(st.data())
 def test_mutated_examples_are_errors_or_right(data):
     record = bytearray(encode_image(some_image(shape=(1, 4, 4))))
@@ -231,7 +229,6 @@ def test_mutated_examples_are_errors_or_right(data):
     check_decoding(bytes(record))
 
 
-@settings(deadline=None)
 @given(st.binary(max_size=60))
 def test_arbitrary_bytes_are_not_an_example(record):
     check_decoding(record)

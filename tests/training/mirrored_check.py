@@ -1,0 +1,100 @@
+"""Run by test_distributed.py in a process of its own: two logical CPU devices, MirroredStrategy.
+
+Two replicas with the same images and latents must give the single replica's update; with
+different ones, the update that the average of the two gradients gives.
+"""
+
+import numpy as np
+import tensorflow as tf
+
+from training.schedule import Stage
+from training.state import create_state
+from training.steps import StageSteps, StepSettings
+
+tf.config.set_logical_device_configuration(
+    tf.config.list_physical_devices("CPU")[0], [tf.config.LogicalDeviceConfiguration()] * 2
+)
+ADAM = dict(beta1=0.0, beta2=0.99, epsilon=1e-8)
+COMMON = dict(num_channels=3, resolution=16, fmap_base=32, fmap_max=8)
+G = dict(func_name="G_style", latent_size=8, dlatent_size=8, mapping_fmaps=8, **COMMON)
+D = dict(func_name="D_basic", **COMMON)
+STAGE = Stage(0, True)
+RNG = np.random.RandomState(3)
+REALS = RNG.uniform(-1, 1, [2, 8, 16, 16, 3]).astype(np.float32)
+Z = RNG.randn(2, 2, 8, 8).astype(np.float32)
+SCALARS = {"alpha": 0.4, "learning_rate": 0.002, "ema_beta": 0.9}
+SETTINGS = StepSettings(
+    G_loss={"func_name": "G_logistic_nonsaturating"},
+    D_loss={"func_name": "D_logistic_simplegp"},
+    noise="fixed",
+    mixing=None,
+)
+
+
+def one_iteration(strategy, shares):
+    """D step then G step; replica r gets the images and latents number shares[r]."""
+    with strategy.scope():
+        state = create_state(G, D, ADAM, ADAM, seed=1)
+    steps = StageSteps(state, STAGE, SETTINGS, strategy)
+    constants = {name: tf.constant(value) for name, value in SCALARS.items()}
+
+    def distribute(array):
+        return strategy.experimental_distribute_values_from_function(
+            lambda context: tf.constant(array[shares[context.replica_id_in_sync_group]])
+        )
+
+    def replica(reals, z_d, z_g):
+        seed, labels = tf.constant([1, 2]), tf.zeros([8, 0])
+        losses = steps.update_discriminator(reals, labels, z_d, constants, seed)
+        return losses, steps.update_generator(labels, z_g, constants, seed)
+
+    @tf.function
+    def step(*args):
+        return strategy.run(replica, args)
+
+    losses = step(distribute(REALS), distribute(Z[0]), distribute(Z[1]))
+    per_replica = strategy.experimental_local_results(losses)
+    losses = [{**d, **g} for d, g in per_replica]
+    return state, {name: [float(x[name]) for x in losses] for name in losses[0]}
+
+
+def arrays(state):
+    return {name: variable.numpy() for name, variable in state.variables().items()}
+
+
+def slots(state):
+    """Mean gradients, read back from Adam's second moment: v = (1 − β₂) g² after one step."""
+    return {name: array for name, array in arrays(state).items() if "_opt/m/" in name}
+
+
+def main():
+    single = tf.distribute.OneDeviceStrategy("/cpu:0")
+    mirrored = tf.distribute.MirroredStrategy(["/cpu:0", "/cpu:1"])
+    assert mirrored.num_replicas_in_sync == 2
+    alone = [one_iteration(single, [share]) for share in (0, 1)]
+    same, _ = one_iteration(mirrored, [0, 0])
+    both, losses = one_iteration(mirrored, [0, 1])
+
+    for name, array in arrays(alone[0][0]).items():
+        if "4x4/Const/bias" not in name:
+            np.testing.assert_allclose(
+                arrays(same)[name], array, rtol=1e-5, atol=1e-5, err_msg=name
+            )
+    # β₁ = 0: Adam's m is the last gradient. D's is taken at the same weights in all three runs
+    # (G's is not: D has moved differently by then).
+    average = {name: (slots(alone[0][0])[name] + slots(alone[1][0])[name]) / 2 for name in slots(both)}
+    for name, gradient in average.items():
+        if name.startswith("D_opt"):
+            scale = np.abs(gradient).max() + 1e-12
+            assert np.abs(slots(both)[name] - gradient).max() < 1e-5 * scale + 1e-8, name
+    for name in ("D", "r1_penalty", "scores/real"):
+        expected = np.mean([alone[0][1][name][0], alone[1][1][name][0]])
+        assert np.allclose(losses[name], expected, rtol=1e-5), name
+    for name, variable in both.variables().items():
+        copies = [copy.numpy() for copy in mirrored.experimental_local_results(variable)]
+        assert len(copies) == 2
+        assert copies[0].tobytes() == copies[1].tobytes(), f"replicas differ: {name}"
+    print("mirrored check passed")
+
+
+main()

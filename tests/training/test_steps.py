@@ -1,0 +1,189 @@
+"""One training step: what moves, what does not, traces, overflows, loss scaling."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from training.schedule import Stage
+from training.state import create_state
+from training.steps import StageSteps, StepSettings
+
+pytestmark = pytest.mark.conformance
+
+ADAM = dict(beta1=0.0, beta2=0.99, epsilon=1e-8)
+N = 4
+
+
+def make_state(loss_scaling=False, **G_options):
+    common = dict(resolution=16, num_channels=3, fmap_base=32, fmap_max=8)
+    G = dict(
+        func_name="G_style", latent_size=8, dlatent_size=8, mapping_fmaps=8, mapping_layers=2,
+        **common, **G_options,
+    )  # fmt: skip
+    D = dict(func_name="D_basic", **common)
+    return create_state(G, D, ADAM, ADAM, loss_scaling=loss_scaling, seed=1)
+
+
+def make_steps(state, stage, **settings):
+    losses = dict(
+        G_loss={"func_name": "G_logistic_nonsaturating"},
+        D_loss={"func_name": "D_logistic_simplegp"},
+    )
+    return StageSteps(state, stage, StepSettings(**{**losses, **settings}))
+
+
+def scalars(step=0, alpha=0.3, learning_rate=0.001, ema_beta=0.9):
+    return {
+        "alpha": tf.constant(alpha),
+        "learning_rate": tf.constant(learning_rate),
+        "ema_beta": tf.constant(ema_beta),
+        "seed": tf.constant([5, step]),
+    }
+
+
+def reals(stage, seed=0):
+    side = 16 >> stage.level
+    images = np.random.RandomState(seed).randint(0, 256, [N, side, side, 3])
+    return tf.constant(images, tf.uint8)
+
+
+def values(state):
+    return {name: variable.numpy() for name, variable in state.variables().items()}
+
+
+def changed(before, after):
+    return {name for name in before if before[name].tobytes() != after[name].tobytes()}
+
+
+STAGES = [Stage(2, False), Stage(1, True), Stage(1, False), Stage(0, True), Stage(0, False)]
+
+
+@pytest.mark.parametrize("stage", STAGES, ids=str)
+def test_exactly_the_stage_moves(stage):
+    state = make_state()
+    steps = make_steps(state, stage)
+    labels = tf.zeros([N, 0])
+    before = values(state)
+    steps.discriminator(reals(stage), labels, scalars())
+    middle = values(state)
+    D_names = {f"D/{name}" for name in state.D.trainable(*stage)}
+    moved = changed(before, middle)
+    assert {name for name in moved if name.startswith("D/")} == D_names
+    # The same call tracks dlatent_avg and copies it; G has not moved, so Gs is still equal to it.
+    networks = {name for name in moved if name.split("/")[0] in ("G", "Gs")}
+    assert networks == {"G/dlatent_avg", "Gs/dlatent_avg"}
+    steps.generator(labels, scalars())
+    moved = changed(middle, values(state))
+    still = {"G/G_synthesis/4x4/Const/bias"}  # its true gradient is 0
+    G_names = {f"G/{name}" for name in state.G.trainable(*stage)}
+    G_moved = {name for name in moved if name.startswith("G/")}
+    assert G_moved - still == (G_names | {"G/dlatent_avg"}) - still
+    assert not any(name.startswith(("D/", "D_opt/", "Gs/")) for name in moved)
+
+
+def test_one_trace_for_each_stage():
+    state = make_state()
+    for stage in STAGES[:2]:
+        steps = make_steps(state, stage)
+        for step in range(3):
+            for args in [(reals(stage, step), tf.zeros([N, 0]))]:
+                changing = scalars(step, 0.1 * step, 0.001 * step, 0.5 + 0.1 * step)
+                steps.discriminator(*args, changing)
+                steps.generator(args[1], changing)
+        assert steps.discriminator.experimental_get_tracing_count() == 1
+        assert steps.generator.experimental_get_tracing_count() == 1
+
+
+def test_the_same_seed_is_the_same_step_and_another_is_not():
+    stage, results = Stage(0, False), []
+    for seed in (1, 1, 2):
+        state = make_state()
+        steps = make_steps(state, stage, mirror_augment=True)
+        steps.discriminator(reals(stage), tf.zeros([N, 0]), scalars(seed))
+        results.append(values(state)["D/16x16/Conv0/weight"])
+    np.testing.assert_array_equal(results[0], results[1])
+    assert (results[0] != results[2]).any()
+
+
+def test_the_moving_average_follows_g_from_before_its_step():
+    stage = Stage(0, False)
+    state = make_state()
+    steps = make_steps(state, stage)
+    steps.generator(tf.zeros([N, 0]), scalars())
+    before = values(state)
+    steps.discriminator(reals(stage), tf.zeros([N, 0]), scalars(1, ema_beta=0.75))
+    after = values(state)
+    for name in state.G.trainable():
+        G, Gs = before[f"G/{name}"], before[f"Gs/{name}"]
+        np.testing.assert_allclose(after[f"Gs/{name}"], G + (Gs - G) * 0.75, rtol=1e-6, atol=1e-7)
+    np.testing.assert_array_equal(after["Gs/dlatent_avg"], after["G/dlatent_avg"])
+
+
+def not_finite_step(state):
+    """A step of D whose gradients cannot be finite."""
+    stage = Stage(0, False)
+    steps = make_steps(state, stage)
+    images = tf.fill([N, 16, 16, 3], np.float32("inf"))
+    z = tf.zeros([N, 8])
+    return steps.update_discriminator(
+        images, tf.zeros([N, 0]), z, scalars(), tf.constant([1, 2])
+    )
+
+
+def test_an_update_that_is_not_finite_is_skipped_and_counted():
+    state = make_state()
+    before = values(state)
+    means = not_finite_step(state)
+    assert float(means["D_overflow"]) == 1
+    moved = {name for name in changed(before, values(state)) if name.startswith("D")}
+    assert not moved
+
+
+def test_loss_scaling_adapts_and_does_not_change_the_update():
+    stage, results = Stage(1, True), {}
+    for scaling in (False, True):
+        state = make_state(loss_scaling=scaling)
+        steps = make_steps(state, stage)
+        for optimizer in (state.D_opt, state.G_opt):
+            optimizer.log2_scale.assign(10)
+        means = steps.discriminator(reals(stage), tf.zeros([N, 0]), scalars())
+        steps.generator(tf.zeros([N, 0]), scalars())
+        assert float(means["D_overflow"]) == 0
+        results[scaling] = values(state)
+    assert results[True]["D_opt/log2_scale"] == np.float32(10.0005)
+    assert results[False]["D_opt/log2_scale"] == 10
+    for name in results[True]:
+        if not name.endswith(("log2_scale", "4x4/Const/bias")):
+            np.testing.assert_allclose(
+                results[True][name], results[False][name], rtol=1e-4, atol=1e-6, err_msg=name
+            )
+    state = make_state(loss_scaling=True)
+    not_finite_step(state)
+    assert state.D_opt.log2_scale.numpy() == 63
+
+
+@pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
+def test_low_precision_steps_are_close_to_float32(dtype):
+    stage, losses = Stage(0, True), {}
+    for precision in ("float32", dtype):
+        state = make_state(dtype=precision, loss_scaling=precision == "float16")
+        state.D_opt.log2_scale.assign(4)
+        steps = make_steps(state, stage)
+        losses[precision] = [
+            float(steps.discriminator(reals(stage, step), tf.zeros([N, 0]), scalars(step))["D"])
+            for step in range(3)
+        ]
+        assert all(variable.dtype == tf.float32 for variable in state.variables().values())
+    np.testing.assert_allclose(losses[dtype], losses["float32"], rtol=0.02)
+
+
+def test_adam_resets_completely():
+    stage = Stage(0, False)
+    state = make_state()
+    fresh = {name: array for name, array in values(state).items() if "_opt/" in name}
+    steps = make_steps(state, stage)
+    steps.discriminator(reals(stage), tf.zeros([N, 0]), scalars())
+    steps.generator(tf.zeros([N, 0]), scalars())
+    assert changed(fresh, {name: values(state)[name] for name in fresh})
+    state.reset_optimizers()
+    assert not changed(fresh, {name: values(state)[name] for name in fresh})
