@@ -47,10 +47,10 @@ class Adam(tf.Module):
         self.beta2_power.assign(self.beta2)
 
     def scale_loss(self, x):
-        return x * tf.exp2(self.log2_scale) if self.loss_scaling else x
+        return x * tf.pow(2.0, self.log2_scale) if self.loss_scaling else x
 
     def unscale(self, x):
-        return x * tf.exp2(-self.log2_scale) if self.loss_scaling else x
+        return x * tf.pow(2.0, -self.log2_scale) if self.loss_scaling else x
 
     def apply(self, names, gradients, learning_rate):
         """Updates variables `names` by gradients of the scaled loss.

@@ -190,7 +190,7 @@ def test_discriminator_first_and_second_derivatives(options, lod, plan):
         return tf.reduce_sum(tf.square(input_gradient(tf.constant(images)))) / 2
 
     def score(arrays, shift=0.0):
-        return expected.scores(arrays, opt, nchw(images) + shift, labels, lod).sum()
+        return expected.scores(arrays, opt, np.float64(nchw(images)) + shift, labels, lod).sum()
 
     with fast.using(plan):
         gradient = np.float64(nchw(input_gradient(tf.constant(images))))
