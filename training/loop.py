@@ -103,11 +103,6 @@ class _Run:
                 loss_scaling=loss_scaling, seed=config.seed,
             )  # fmt: skip
         self.pictures = Pictures(self.state.Gs, self.dataset, config.grid, config.seed)
-        info = self.dataset.info
-        report.say(
-            f"Data set {info.name}: {info.num_images} images, {info.resolution}x{info.resolution}"
-            f"x{info.channels}, label size {info.label_size}"
-        )
         report.say(
             f"Parameters: G {_count(self.state.G):,}, D {_count(self.state.D):,}; "
             f"{self.replicas.total} replica(s), {config.precision}"
@@ -251,7 +246,14 @@ class _Run:
         if self.replicas.is_chief:
             self._save_networks("network-final")
             atomic.clean_stale(self.run_dir)
-        self.report.say(f"Done: {self.progress.loop.cur_nimg / 1000:.1f} kimg.")
+        self.report.say(
+            f"Done: {self.progress.loop.cur_nimg / 1000:.1f} kimg.\n"
+            f"  pictures     {self.run_dir}/fakes*.png, next to reals.png\n"
+            f"  network      {self.run_dir}/network-final.safetensors\n"
+            f"  TensorBoard  tensorboard --logdir={self.run_dir}\n"
+            f"  more images  python run_generator.py --grid "
+            f"--network={self.run_dir}/network-final.safetensors"
+        )
 
 
 class Clock:

@@ -1,7 +1,8 @@
 """The networks in float64 NumPy, written from their specification and nothing else.
 
 Channels first, as the specification is; slow, plain, and without any of the product's code.
-`arrays` are {legacy name: array} of one network, `opt` its options.
+`arrays` are {legacy name: array} of one network, `opt` its options. Inputs and arrays may be
+complex: Im f(x + i·h·v) / h is the exact derivative of f along v (the complex step).
 """
 
 import numpy as np
@@ -10,14 +11,19 @@ EPSILON = 1e-8
 SQRT2 = np.sqrt(2.0)
 
 
+def double(x):
+    """float64, or complex128 where it is complex."""
+    return np.asarray(x, np.complex128 if np.iscomplexobj(x) else np.float64)
+
+
 class View:
-    """Arrays below a prefix, in float64."""
+    """Arrays below a prefix, in double precision."""
 
     def __init__(self, arrays, prefix=""):
         self.arrays, self.prefix = arrays, prefix
 
     def __getitem__(self, name):
-        return np.asarray(self.arrays[self.prefix + name], np.float64)
+        return double(self.arrays[self.prefix + name])
 
     def below(self, name):
         return View(self.arrays, self.prefix + name + "/")
@@ -42,7 +48,7 @@ def add_bias(x, bias):
 
 
 def activate(x, nonlinearity):
-    return np.where(x > 0, x, 0.2 * x if nonlinearity == "lrelu" else 0.0)
+    return np.where(x.real > 0, x, 0.2 * x if nonlinearity == "lrelu" else 0.0)
 
 
 def conv(x, w, stride=1):
@@ -62,7 +68,7 @@ def conv(x, w, stride=1):
 
 def kernel4(w):
     """K4: the sum of the 3x3 kernel at its four one-pixel offsets."""
-    result = np.zeros([4, 4, *w.shape[2:]])
+    result = np.zeros([4, 4, *w.shape[2:]], w.dtype)
     for i in range(2):
         for j in range(2):
             result[i : i + 3, j : j + 3] += w
@@ -72,7 +78,7 @@ def kernel4(w):
 def transposed_conv(x, w):
     """Every input pixel paints the 4x4 kernel, two pixels apart, one pixel cut off at the rim."""
     n, _, size, _ = x.shape
-    y = np.zeros([n, w.shape[3], 2 * size + 2, 2 * size + 2])
+    y = np.zeros([n, w.shape[3], 2 * size + 2, 2 * size + 2], np.result_type(x, w))
     for i in range(4):
         for j in range(4):
             painted = np.einsum("nchw,cd->ndhw", x, w[i, j])
@@ -114,10 +120,11 @@ def minibatch_stddev(x, group_size, features):
     """Image n belongs to the group of the images with the same n mod M."""
     n, c, h, w = x.shape
     groups = n // min(group_size, n)
-    extra = np.zeros([n, features, h, w])
+    extra = np.zeros([n, features, h, w], x.dtype)
     for m in range(groups):
         members = x[m::groups]
-        deviation = np.sqrt(members.var(axis=0) + EPSILON)  # [C, H, W]
+        variance = ((members - members.mean(axis=0)) ** 2).mean(axis=0)
+        deviation = np.sqrt(variance + EPSILON)  # [C, H, W]
         for f in range(features):
             part = deviation[f * c // features : (f + 1) * c // features]
             extra[m::groups, f] = part.mean()
@@ -129,7 +136,7 @@ def minibatch_stddev(x, group_size, features):
 
 def mapping(arrays, opt, z, labels, prefix="G_mapping/"):
     """[N, dlatent_size], before the broadcast."""
-    view, x = View(arrays, prefix), np.asarray(z, np.float64)
+    view, x = View(arrays, prefix), double(z)
     if opt["label_size"]:
         x = np.concatenate([x, np.asarray(labels) @ view["LabelConcat/weight"]], axis=1)
     if opt["normalize_latents"]:
@@ -160,7 +167,7 @@ def epilogue(x, scope, opt, w, noise):
 
 def synthesis(arrays, opt, w, lod=0.0, noise=None, prefix="G_synthesis/"):
     """Images [N, C, R, R]; noise: a function of the layer's index, by default the stored one."""
-    view, w = View(arrays, prefix), np.asarray(w, np.float64)
+    view, w = View(arrays, prefix), double(w)
     if noise is None and opt["use_noise"]:
         noise = lambda index: view[f"noise{index}"]  # noqa: E731
     noise = noise if opt["use_noise"] else (lambda index: None)
@@ -212,7 +219,7 @@ def truncate(arrays, w, psi, cutoff):
     """w [N, layers, D]."""
     if psi is None or cutoff is None:
         return w
-    average, result = np.asarray(arrays["dlatent_avg"], np.float64), w.copy()
+    average, result = double(arrays["dlatent_avg"]), w.copy()
     for layer in range(min(max(cutoff, 0), w.shape[1])):
         result[:, layer] = average + psi * (w[:, layer] - average)
     return result
@@ -231,7 +238,7 @@ def scores(arrays, opt, images, labels, lod=0.0):
     view = View(arrays)
     log2 = int(np.log2(opt["resolution"]))
     level, alpha = int(lod), lod - int(lod)
-    images = downscale(np.asarray(images, np.float64), 2**level)
+    images = downscale(double(images), 2**level)
 
     def layer(x, scope, weight=None):
         weight = runtime_weight(view.below(scope), opt) if weight is None else weight
