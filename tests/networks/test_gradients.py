@@ -1,7 +1,7 @@
 """Gradients: which variables they reach, and their values against float64 differences.
 
 The values come from the independent NumPy networks in float64, by complex steps; the tolerance
-is for float32 sums that nearly cancel. Measured: XX.
+is for float32 sums that nearly cancel. Measured: 5e-5.
 """
 
 import numpy as np
@@ -24,7 +24,7 @@ from tests.networks.common import (
 STAGES = [(0, False), (0, True), (1, False), (1, True), (2, False)]  # of 16×16
 STEP = 1e-20  # of complex steps, which have no rounding error
 PLANS = {"plain": fast.PLAIN, "cpu": fast.CPU}
-TOLERANCE = 5e-4
+TOLERANCE = 2e-4
 
 pytestmark = pytest.mark.conformance
 

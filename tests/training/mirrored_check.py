@@ -4,9 +4,13 @@ Two replicas with the same images and latents must give the single replica's upd
 different ones, the update that the average of the two gradients gives.
 """
 
+import tempfile
+
 import numpy as np
 import tensorflow as tf
 
+from tests.training.small import small_config
+from training.loop import train
 from training.schedule import Stage
 from training.state import create_state
 from training.steps import StageSteps, StepSettings
@@ -94,6 +98,8 @@ def main():
         copies = [copy.numpy() for copy in mirrored.experimental_local_results(variable)]
         assert len(copies) == 2
         assert copies[0].tobytes() == copies[1].tobytes(), f"replicas differ: {name}"
+    with tempfile.TemporaryDirectory() as run_dir:
+        assert train(small_config("total_kimg=0.06"), run_dir, strategy=mirrored) == 0
     print("mirrored check passed")
 
 
