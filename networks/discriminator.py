@@ -86,7 +86,8 @@ class Discriminator(ImageNetwork):
         expected = [self.resolution, self.resolution, self.options["num_channels"]]
         if images.shape.rank != 4 or list(images.shape[1:]) != expected:
             raise ValueError(
-                f"D_basic: images have shape {images.shape}, expected [N, *{expected}]"
+                f"D_basic: images have shape {images.shape}, expected [N, {expected[0]}, "
+                f"{expected[1]}, {expected[2]}]"
             )
         return self.stage(ops.downscale2d(images, 2**level), labels, level, alpha or None)
 

@@ -100,6 +100,11 @@ _CHOICES = {
     "dtype": ("float32", "float16", "bfloat16"),
     "fused_scale": (True, False, "auto"),
     "structure": ("auto", "fixed", "linear", "recursive"),
+    **{
+        key: (True, False)
+        for key in ("use_wscale", "normalize_latents", "use_styles", "const_input_layer")
+        + ("use_noise", "randomize_noise", "use_pixel_norm", "use_instance_norm")
+    },
 }
 
 

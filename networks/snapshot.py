@@ -47,6 +47,8 @@ def read(path) -> tuple[dict, dict, dict]:
         arrays = {role: {} for role in kinds}
         for key, array in tensors.items():
             role, _, name = key.partition("/")
+            if role not in arrays:
+                raise ValueError(f"tensor {key!r} belongs to no network of the file")
             arrays[role][name] = array
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise UserError(f"{path}: not a usable snapshot: {error}") from error

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import numpy as np
 import tensorflow as tf
 
 from networks import ops
@@ -186,7 +185,10 @@ class SynthesisNetwork(ImageNetwork):
         w = tf.convert_to_tensor(w)
         expected = [self.num_layers, self.options["dlatent_size"]]
         if w.shape.rank != 3 or list(w.shape[1:]) != expected:
-            raise ValueError(f"G_synthesis: w has shape {w.shape}, expected [N, *{expected}]")
+            layers, width = expected
+            raise ValueError(
+                f"G_synthesis: w has shape {w.shape}, expected [N, {layers}, {width}]"
+            )
         noise_of = self._noise_source(w, noise, seed)
         x, lower = w[:, 0], None
         last = self.resolution_log2 - level - 2
@@ -228,13 +230,15 @@ class SynthesisNetwork(ImageNetwork):
 
 
 def as_seed(seed):
-    """An int32 tensor [2] from None (draws one), an int, or such a tensor."""
+    """An int32 tensor [2] from None (draws one), an int (also a tensor), or such a tensor."""
     if seed is None:
         return tf.random.uniform([2], maxval=tf.int32.max, dtype=tf.int32)
-    if isinstance(seed, (int, np.integer)):
-        low, high = int(seed) & 0x7FFFFFFF, (int(seed) >> 31) & 0x7FFFFFFF
-        return tf.constant([low, high], tf.int32)
-    seed = tf.cast(seed, tf.int32)
+    if isinstance(seed, int):
+        seed = tf.constant(seed % 2**62, tf.int64)
+    seed = tf.convert_to_tensor(seed)
+    if seed.shape == []:
+        seed = tf.cast(seed, tf.int64)
+        seed = tf.stack([seed % 2**31, seed // 2**31 % 2**31])
     if seed.shape != [2]:
         raise ValueError(f"seed has shape {seed.shape}, expected an int or an int tensor [2]")
-    return seed
+    return tf.cast(seed, tf.int32)

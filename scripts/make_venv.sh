@@ -15,9 +15,9 @@ PREFERRED='3.11 3.13 3.12 3.10 3.9'
 say() { printf '%s\n' "$*" >&2; }
 
 # Version X.Y of the interpreter $1. Empty if it does not run (a pyenv shim of a version that is switched off), or
-# cannot make an environment (Debian's python3 without python3-venv).
+# lacks one of the modules $2: by default those that making an environment takes (Debian packs them apart).
 version_of() {
-    "$1" -c 'import sys, ssl, venv, ensurepip; print("%d.%d" % sys.version_info[:2])' 2>/dev/null </dev/null
+    "$1" -c "import sys, ${2:-ssl, venv, ensurepip}; print('%d.%d' % sys.version_info[:2])" 2>/dev/null </dev/null
 }
 
 # Where an interpreter of version $1 may be, best first, one a line.
@@ -64,7 +64,7 @@ fi
 
 venv=$1
 python=${2:-}
-have=$(version_of "$venv/bin/python")
+have=$(version_of "$venv/bin/python" pip)
 
 if [ -n "$python" ]; then
     want=$(version_of "$python")
@@ -75,7 +75,7 @@ if [ -n "$python" ]; then
 else
     want=$have
 fi
-# A new environment is needed if there is none that runs, or it is of another version than asked for.
+# A new environment is needed if there is none that runs and has pip, or it is of another version than asked for.
 if [ -z "$have" ] || [ "$have" != "$want" ]; then
     if [ -e "$venv" ] && [ ! -e "$venv/pyvenv.cfg" ] && [ -n "$(ls -A "$venv" 2>/dev/null)" ]; then
         say "$venv exists and is not a virtual environment: remove it, or choose another directory with VENV=."

@@ -140,7 +140,7 @@ class _Run:
             self.replicas,
             config.seed,
         )
-        clock = Clock(progress.seconds, progress.loop)
+        clock = Clock(progress.seconds, progress.loop.cur_nimg)
         for iteration in self._iterations():
             point = iteration.point
             if iteration.reset_optimizers:
@@ -160,15 +160,18 @@ class _Run:
                 shown / (point.tick_kimg * 1000), f"kimg {progress.loop.cur_nimg / 1000:.1f}"
             )
             stopping = self.replicas.any(stop.signal is not None)
+            save = stopping or clock.since_checkpoint() > config.checkpoint_minutes * 60
             if iteration.tick_finished:
                 self._finish_tick(iteration, means, clock)
                 means = Means()
-            if iteration.tick_finished or stopping or clock.checkpoint_due(config):
-                progress.means = means.totals()
-                progress.seconds = clock.total()
                 due = progress.loop.tick % config.checkpoint_ticks == 0
-                if stopping or iteration.done or due or clock.checkpoint_due(config):
-                    self._save_checkpoint(clock)
+                save = save or due or iteration.done
+            if save:
+                progress.means, progress.seconds = means.totals(), clock.total()
+                self._save_checkpoint()
+                clock.checkpoint_saved()
+            if iteration.tick_finished:
+                clock.start_tick(progress.loop.cur_nimg)
             if stopping and not iteration.done:
                 batches.close()
                 report.say(f"Stopped at {progress.loop.cur_nimg / 1000:.1f} kimg; saved.")
@@ -204,7 +207,7 @@ class _Run:
         point, loop, config = iteration.point, iteration.state, self.config
         values = means.means()  # waits for the steps, so it comes before the clock is read
         shown_kimg = (loop.cur_nimg - clock.tick_start_nimg) / 1000
-        seconds, maintenance = clock.tick(loop.cur_nimg)
+        seconds, maintenance = clock.end_tick()
         record = {
             "cur_nimg": loop.cur_nimg,
             "Progress/tick": loop.tick,
@@ -237,10 +240,9 @@ class _Run:
             info={"cur_nimg": self.progress.loop.cur_nimg, "dataset": self.dataset.info.name},
         )  # fmt: skip
 
-    def _save_checkpoint(self, clock):
+    def _save_checkpoint(self):
         if self.replicas.is_chief:
             checkpoint.save(self.run_dir, self.state.variables(), self.progress.to_json())
-        clock.saved()
 
     def _finish(self):
         if self.replicas.is_chief:
@@ -257,30 +259,32 @@ class _Run:
 
 
 class Clock:
-    """Times of ticks, of what lies between them, and of checkpoints."""
+    """Times, in seconds: of ticks, of the maintenance between them, since the checkpoint."""
 
-    def __init__(self, seconds_before: float, loop: LoopState):
-        self._start = self._tick_start = self._saved = time.monotonic()
-        self._before = seconds_before
-        self.tick_start_nimg = loop.cur_nimg
-        self._tick_end = self._start
+    def __init__(self, seconds_before: float, cur_nimg: int):
+        now = time.monotonic()
+        self._start = now - seconds_before
+        self._tick_end = self._checkpoint = now
+        self.start_tick(cur_nimg)
 
     def total(self) -> float:
-        return self._before + time.monotonic() - self._start
+        return time.monotonic() - self._start
 
-    def tick(self, cur_nimg: int) -> tuple[float, float]:
-        """(seconds of the tick that ends now, seconds of maintenance before it)."""
+    def start_tick(self, cur_nimg: int) -> None:
+        self._tick_start, self.tick_start_nimg = time.monotonic(), cur_nimg
+
+    def end_tick(self) -> tuple[float, float]:
+        """(length of the tick that ends now, of the maintenance before it)."""
         now = time.monotonic()
-        seconds, maintenance = now - self._tick_start, self._tick_start - self._tick_end
-        self._tick_end, self.tick_start_nimg = now, cur_nimg
-        self._tick_start = now
-        return seconds, maintenance
+        lengths = now - self._tick_start, self._tick_start - self._tick_end
+        self._tick_end = now
+        return lengths
 
-    def saved(self) -> None:
-        self._saved = self._tick_start = time.monotonic()
+    def checkpoint_saved(self) -> None:
+        self._checkpoint = time.monotonic()
 
-    def checkpoint_due(self, config) -> bool:
-        return time.monotonic() - self._saved > config.checkpoint_minutes * 60
+    def since_checkpoint(self) -> float:
+        return time.monotonic() - self._checkpoint
 
 
 def _count(network) -> int:

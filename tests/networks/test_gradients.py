@@ -23,18 +23,27 @@ from tests.networks.common import (
 
 STAGES = [(0, False), (0, True), (1, False), (1, True), (2, False)]  # of 16×16
 STEP = 1e-20  # of complex steps, which have no rounding error
-PLANS = {"plain": fast.PLAIN, "cpu": fast.CPU}
+# How to compute: (plan, as a graph or eagerly). Some fast forms exist in graphs only.
+MODES = {
+    "plain": (fast.PLAIN, False),
+    "fast": (fast.CPU, False),
+    "fast_graph": (fast.CPU, True),
+}
 TOLERANCE = 2e-4
 
 pytestmark = pytest.mark.conformance
 
 
-def gradients(network, objective):
+def gradients(network, objective, graph=False):
     """{name: gradient or None} of everything trainable."""
     variables = network.trainable()
-    with tf.GradientTape() as tape:
-        value = objective()
-    return dict(zip(variables, tape.gradient(value, list(variables.values()))))
+
+    def compute():
+        with tf.GradientTape() as tape:
+            value = objective()
+        return tape.gradient(value, list(variables.values()))
+
+    return dict(zip(variables, tf.function(compute)() if graph else compute()))
 
 
 def check_reached(found, stage_variables):
@@ -126,7 +135,7 @@ def check_derivatives(found, wanted):
     assert not {name: value for name, value in errors.items() if not value < TOLERANCE}
 
 
-@pytest.mark.parametrize("plan", PLANS.values(), ids=PLANS)
+@pytest.mark.parametrize(("plan", "graph"), MODES.values(), ids=MODES)
 @pytest.mark.parametrize(
     ("options", "lod"),
     [
@@ -136,7 +145,7 @@ def check_derivatives(found, wanted):
     ],
     ids=["default", "fused", "traditional"],
 )
-def test_generator_derivatives(options, lod, plan):
+def test_generator_derivatives(options, lod, plan, graph):
     network = randomize(generator(**options))
     arrays, opt = network.arrays(), network.options
     z, labels = normal(2, 8), labels_for(network, 2)
@@ -151,7 +160,7 @@ def test_generator_derivatives(options, lod, plan):
         return (images * nchw(weights)).sum()
 
     with fast.using(plan):
-        found = gradients(network, objective)
+        found = gradients(network, objective, graph)
     wanted, along = {}, {}
     for name, direction in directions(network, network.trainable(int(lod), lod > int(lod))):
         wanted[name] = value(moved(arrays, name, 1j * STEP * direction)).imag / STEP
@@ -159,7 +168,7 @@ def test_generator_derivatives(options, lod, plan):
     check_derivatives(along, wanted)
 
 
-@pytest.mark.parametrize("plan", PLANS.values(), ids=PLANS)
+@pytest.mark.parametrize(("plan", "graph"), MODES.values(), ids=MODES)
 @pytest.mark.parametrize(
     ("options", "lod"),
     [
@@ -169,7 +178,7 @@ def test_generator_derivatives(options, lod, plan):
     ],
     ids=["default", "fused", "features"],
 )
-def test_discriminator_first_and_second_derivatives(options, lod, plan):
+def test_discriminator_first_and_second_derivatives(options, lod, plan, graph):
     """The score's gradient by x, and the R1 penalty's gradient by the weights.
 
     With g = ∂s/∂x: d(½‖g‖²) = d(derivative of s along the fixed direction g): a complex step
@@ -193,7 +202,7 @@ def test_discriminator_first_and_second_derivatives(options, lod, plan):
 
     with fast.using(plan):
         gradient = np.float64(nchw(input_gradient(tf.constant(images))))
-        found = gradients(network, penalty)
+        found = gradients(network, penalty, graph)
 
     wanted, along = {}, {}
     for index in range(5):

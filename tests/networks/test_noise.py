@@ -1,5 +1,7 @@
 """The noise inputs: fixed, random, none."""
 
+import itertools
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -94,12 +96,20 @@ def test_seeds():
     z = normal(2, 8)
     calls = [dict(seed=7), dict(seed=8), dict(seed=7 + 2**31), dict(seed=-7), {}, {}]
     images = [network(z, **options).numpy() for options in calls]
-    for i in range(len(images)):
-        for j in range(i):
-            assert not np.array_equal(images[i], images[j]), (calls[i], calls[j])
+    assert all(not np.array_equal(a, b) for a, b in itertools.combinations(images, 2))
     # All of these are the seed 7.
-    for seed in (np.int64(7), [7, 0], tf.constant([7, 0]), tf.constant([7, 0], tf.int64)):
+    for seed in (np.int64(7), tf.constant(7), np.array([7, 0]), tf.constant([7, 0], tf.int64)):
         np.testing.assert_array_equal(network(z, seed=seed), images[0])
+
+
+def test_large_seeds():
+    network = randomize(generator())
+    z, seeds = normal(2, 8), [2**40, 2**40 + 2**33, 2**60 + 1, -(2**40)]
+    images = [network(z, seed=seed).numpy() for seed in seeds]
+    assert all(not np.array_equal(a, b) for a, b in itertools.combinations(images, 2))
+    np.testing.assert_array_equal(network(z, seed=np.int64(2**40)), images[0])
+    np.testing.assert_array_equal(network(z, seed=np.int64(-(2**40))), images[3])
+    np.testing.assert_array_equal(network(z, seed=[2**40 % 2**31, 2**9]), images[0])
 
 
 def test_a_traced_call_without_a_seed_draws_anew_each_time():
