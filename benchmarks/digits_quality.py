@@ -5,7 +5,8 @@
 Prints, for images of Gs with truncation off: how many of the ten classes appear (more than 1 %
 each), the rarest and the most common one's share, the classifier's mean confidence, the share
 of images it is more than 90 % sure of, and the mean distance to the most similar other image
-(small where images repeat). The same figures for real images stand beside them. Only for the built-in `digits`; it is a check on the demo, not a published metric.
+(small where images repeat). The same figures for real images stand beside them. Only for the
+built-in `digits`; it is a check on the demo, not a published metric.
 """
 
 from __future__ import annotations

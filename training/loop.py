@@ -11,7 +11,6 @@ import tensorflow as tf
 
 import networks
 from dnnlib import atomic
-from dnnlib.errors import UserError
 from training import checkpoint, feeding
 from training.config import TrainingConfig, check_minibatches, network_options
 from training.dataset import inspect, open_dataset
@@ -19,9 +18,9 @@ from training.devices import Replicas, make_strategy
 from training.pictures import Pictures
 from training.report import Means, Report, peak_memory_gb
 from training.schedule import LoopState, iterations
+from training.signals import StopRequest
 from training.state import create_state
 from training.steps import StageSteps, StepSettings, ema_beta
-from training.signals import StopRequest
 from training.transfer import transfer
 
 
@@ -62,7 +61,7 @@ def inspect_dataset(config: TrainingConfig):
 class Progress:
     """What a checkpoint holds besides variables."""
 
-    loop: LoopState = LoopState()
+    loop: LoopState = dataclasses.field(default_factory=LoopState)
     D_steps: int = 0
     G_steps: int = 0
     seconds: float = 0.0  # training time up to the checkpoint

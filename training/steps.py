@@ -81,9 +81,7 @@ class StageSteps:
 
     def _generator_replica(self, labels, scalars):
         seed = _replica_seed(scalars["seed"])
-        return self.update_generator(
-            labels, self._latents(seed, labels.shape[0]), scalars, seed
-        )
+        return self.update_generator(labels, self._latents(seed, labels.shape[0]), scalars, seed)
 
     def _latents(self, seed, minibatch):
         shape = [minibatch, self.state.G.options["latent_size"]]

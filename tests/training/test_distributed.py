@@ -8,7 +8,6 @@ import sys
 from pathlib import Path
 
 import numpy as np
-import pytest
 
 from tests.training.small import assert_same_bits
 from training import checkpoint
@@ -44,13 +43,9 @@ def test_two_workers_end_with_identical_weights(tmp_path):
         task = {"cluster": {"worker": workers}, "task": {"type": "worker", "index": index}}
         outputs.append(tmp_path / f"weights{index}.npz")
         log = open(tmp_path / f"log{index}.txt", "w")  # noqa: SIM115 (closed by the process's end)
-        processes.append(
-            subprocess.Popen(
-                [sys.executable, "-m", "tests.training.worker_check", run_dir, outputs[-1]],
-                cwd=ROOT, env={**os.environ, "TF_CONFIG": json.dumps(task)},
-                stdout=log, stderr=log,
-            )  # fmt: skip
-        )
+        command = [sys.executable, "-m", "tests.training.worker_check", run_dir, outputs[-1]]
+        env = {**os.environ, "TF_CONFIG": json.dumps(task)}
+        processes.append(subprocess.Popen(command, cwd=ROOT, env=env, stdout=log, stderr=log))
         log.close()
     try:
         codes = [process.wait(timeout=600) for process in processes]

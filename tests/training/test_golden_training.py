@@ -167,9 +167,7 @@ def run_iteration(case, steps, step):
         case.nhwc("reals", step), labels, tf.constant(case.data["z_d"][step]), scalars, seed
     )
     scalars["learning_rate"] = tf.constant(G_lrate)
-    G_means = steps.update_generator(
-        labels, tf.constant(case.data["z_g"][step]), scalars, seed
-    )
+    G_means = steps.update_generator(labels, tf.constant(case.data["z_g"][step]), scalars, seed)
     assert float(D_means["D_overflow"]) == float(G_means["G_overflow"]) == 0
     return float(D_means["D"]), float(G_means["G"])
 

@@ -48,7 +48,7 @@ def test_a_signal_saves_and_the_run_goes_on(
     with monkeypatch.context() as patch:
         send_signal_after(patch, iteration, number)
         assert train(small_config(), tmp_path) == 128 + number
-    arrays, progress = final_state(tmp_path)
+    _, progress = final_state(tmp_path)
     assert progress["cur_nimg"] == iteration * 16
     assert train(small_config(), tmp_path) == 0
     assert "Continuing at" in capsys.readouterr().out

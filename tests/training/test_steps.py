@@ -125,9 +125,7 @@ def not_finite_step(state):
     steps = make_steps(state, stage)
     images = tf.fill([N, 16, 16, 3], np.float32("inf"))
     z = tf.zeros([N, 8])
-    return steps.update_discriminator(
-        images, tf.zeros([N, 0]), z, scalars(), tf.constant([1, 2])
-    )
+    return steps.update_discriminator(images, tf.zeros([N, 0]), z, scalars(), tf.constant([1, 2]))
 
 
 def test_an_update_that_is_not_finite_is_skipped_and_counted():
