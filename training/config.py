@@ -35,6 +35,7 @@ class DatasetConfig:
     resolution: Optional[int] = None  # pixels; None: the data set's own
     max_label_size: Union[int, str] = 0  # 0: no labels; 'full'; or that many columns of them
     mirror_augment: bool = False  # flip each image with probability 1/2
+    replace_damaged: bool = False  # train on another image for a damaged record, or stop
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ A level of detail (lod) counts halvings: lod 0 is the data set's resolution, lod
 from __future__ import annotations
 
 import hashlib
+import sys
 import threading
 from collections import OrderedDict
 from collections.abc import Sequence
@@ -25,30 +26,40 @@ _THREADED_BYTES = 1 << 16
 _THREADS = 4
 
 
-def open_dataset(info: DatasetInfo, *, cache_bytes: int = 512 << 20) -> Dataset:
+def open_dataset(
+    info: DatasetInfo, *, cache_bytes: int = 512 << 20, replace_damaged: bool = False
+) -> Dataset:
     """Opens what `inspect` described.
 
     `cache_bytes` bounds the decoded images kept in memory. Raises DataError for bad labels.
+    `replace_damaged`: the next readable image, with its label, stands in for a damaged record,
+    which is named on stderr; otherwise reading it raises DataError.
     """
     if info.path is None:
         images = SyntheticImages(info.label_size)
-        return Dataset(info, images, images.labels(info.num_images), cache_bytes)
-    return Dataset(info, _RecordImages(info), _read_labels(info), cache_bytes)
+        labels = images.labels(info.num_images)
+    else:
+        images, labels = _RecordImages(info), _read_labels(info)
+    return Dataset(info, images, labels, cache_bytes, replace_damaged)
 
 
 class Dataset:
     """The images and labels of one data set; a context manager. Methods are thread-safe.
 
     `labels` is float32 [num_images, label_size], in file order.
-    Reading raises DataError naming file and record when a record is damaged.
+    Reading raises DataError naming file and record when a record is damaged, unless it is to
+    be replaced.
     """
 
-    def __init__(self, info: DatasetInfo, images, labels: np.ndarray, cache_bytes: int):
+    def __init__(self, info: DatasetInfo, images, labels, cache_bytes: int, replace_damaged: bool):
         self.info = info
         self.labels = labels
         self._images = images
         self._cache_bytes = cache_bytes
-        self._cache: OrderedDict[int, np.ndarray] = OrderedDict()  # log2 → images, oldest first
+        # log2 → all images and the indices they are really of; oldest first.
+        self._cache: OrderedDict[int, tuple[np.ndarray, np.ndarray]] = OrderedDict()
+        self._replace_damaged = replace_damaged
+        self._reported: set[str] = set()
         self._cache_lock = threading.Lock()
 
     def read(self, indices: Sequence[int], lod: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -59,7 +70,10 @@ class Dataset:
         indices = self._check_indices(indices)
         log2 = self._log2(lod)
         cached = self._cache.get(log2)
-        images = self._images.read(log2, indices) if cached is None else cached[indices]
+        if cached is None:
+            images, indices = self._read_images(log2, indices)
+        else:
+            images, indices = cached[0][indices], cached[1][indices]
         return images, self.labels[indices]
 
     def minibatch(
@@ -126,9 +140,34 @@ class Dataset:
             if log2 in self._cache:
                 self._cache.move_to_end(log2)
                 return
-            while sum(array.nbytes for array in self._cache.values()) + size > self._cache_bytes:
+            while sum(all.nbytes for all, _ in self._cache.values()) + size > self._cache_bytes:
                 self._cache.popitem(last=False)
-            self._cache[log2] = self._images.read(log2, np.arange(self.info.num_images))
+            self._cache[log2] = self._read_images(log2, np.arange(self.info.num_images))
+
+    def _read_images(self, log2: int, indices: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Images, and the indices they are really of where others stand in."""
+        try:
+            return self._images.read(log2, indices), indices
+        except DataError:
+            if not self._replace_damaged:
+                raise
+        indices = np.array([self._readable(log2, index) for index in indices], np.int64)
+        return self._images.read(log2, indices), indices
+
+    def _readable(self, log2: int, index: int) -> int:
+        """`index`, or the next one that can be read; DataError when there is none."""
+        damage = None
+        for candidate in np.roll(np.arange(self.info.num_images), -index):
+            try:
+                self._images.read(log2, np.array([candidate]))
+            except DataError as error:
+                damage = damage or error
+                continue
+            if damage is not None and str(damage) not in self._reported:
+                self._reported.add(str(damage))
+                print(f"warning: {damage}; image {candidate} stands in for it", file=sys.stderr)
+            return int(candidate)
+        raise damage
 
 
 class _RecordImages:

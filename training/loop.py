@@ -37,7 +37,8 @@ def train(config: TrainingConfig, run_dir, *, resume_from=None, strategy=None) -
         tf.config.optimizer.set_jit("autoclustering")
     replicas = Replicas(strategy or make_strategy(config.num_gpus))
     report = Report(run_dir, enabled=replicas.is_chief)
-    with open_dataset(inspect_dataset(config)) as dataset, StopRequest() as stop:
+    opened = open_dataset(inspect_dataset(config), replace_damaged=config.dataset.replace_damaged)
+    with opened as dataset, StopRequest() as stop:
         check_minibatches(config, dataset.info, replicas.total)
         run = _Run(config, run_dir, dataset, replicas, report)
         try:

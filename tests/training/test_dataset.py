@@ -124,7 +124,7 @@ def test_cache_keeps_to_its_budget(data_dir):
     with open_dataset(inspect("some", data_dir), cache_bytes=sizes[0] + sizes[2]) as dataset:
         for lod, kept in ((2, [2]), (1, [2, 1]), (0, [0]), (2, [0, 2]), (0, [2, 0]), (1, [1])):
             dataset.minibatch(0, 1, lod, 0)
-            cached = [array.nbytes for array in dataset._cache.values()]
+            cached = [images.nbytes for images, _ in dataset._cache.values()]
             assert cached == [sizes[level] for level in kept]
 
 
@@ -231,12 +231,36 @@ def test_labels_that_are_not_finite(copy):
         open_dataset(inspect(str(copy)))
 
 
-@pytest.mark.parametrize("cache_bytes", [0, 1 << 20])
-def test_a_damaged_record_is_named(copy, cache_bytes):
+def damage_record_9(copy):
     path = copy / "some-r03.tfrecords"
     damaged = bytearray(path.read_bytes())
     damaged[len(damaged) // COUNT * 9 + 100] ^= 4
     path.write_bytes(damaged)
+
+
+@pytest.mark.parametrize("cache_bytes", [0, 1 << 20])
+def test_the_next_image_stands_in_for_a_damaged_one_on_request(copy, cache_bytes, capsys):
+    damage_record_9(copy)
+    options = dict(cache_bytes=cache_bytes, replace_damaged=True)
+    with open_dataset(inspect(str(copy)), **options) as dataset:
+        intact = dataset.read([10], 1)
+        order = dataset.order(0, 2 * COUNT, 0)
+        images, labels = dataset.minibatch(0, 2 * COUNT, 1, 0)
+        for place in np.flatnonzero(order == 9):
+            np.testing.assert_array_equal(images[place], intact[0][0])
+            np.testing.assert_array_equal(labels[place], intact[1][0])
+        others = order != 9
+        np.testing.assert_array_equal(images[others], dataset.read(order[others], 1)[0])
+        np.testing.assert_array_equal(labels[others], dataset.labels[order[others]])
+    warnings = capsys.readouterr().err.splitlines()
+    assert len(warnings) == 1
+    assert "record 9: corrupt data" in warnings[0]
+    assert "image 10 stands in" in warnings[0]
+
+
+@pytest.mark.parametrize("cache_bytes", [0, 1 << 20])
+def test_a_damaged_record_is_named(copy, cache_bytes):
+    damage_record_9(copy)
     with open_dataset(inspect(str(copy)), cache_bytes=cache_bytes) as dataset:
         with pytest.raises(DataError, match=r"some-r03\.tfrecords: record 9: corrupt data"):
             dataset.minibatch(0, COUNT, 1, 0)
