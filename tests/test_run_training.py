@@ -124,7 +124,7 @@ def test_a_started_run_hands_over_to_the_loop(tmp_path, monkeypatch, capsys):
     out = capsys.readouterr().out
     assert "Continuing results/00000-demo" in out
     assert "Changed for this run: total_kimg: " in out
-    assert log_levels == ["2", "0"]  # TensorFlow is quiet, unless the user says otherwise
+    assert log_levels == ["3", "0"]  # TensorFlow is quiet, unless the user says otherwise
 
 
 def test_ctrl_c_before_training_is_quiet(monkeypatch, capsys):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 
 import tensorflow as tf
 
@@ -30,6 +31,25 @@ def make_strategy(num_gpus: int = 0) -> tf.distribute.Strategy:
     if len(gpus) > 1:
         return tf.distribute.MirroredStrategy()
     return tf.distribute.OneDeviceStrategy("/gpu:0" if gpus else "/cpu:0")
+
+
+def silence_xla() -> None:
+    """Makes XLA's one-time notice now, where nobody sees it.
+
+    XLA says on stderr that it compiled something, the first time that it does, whatever
+    TF_CPP_MIN_LOG_LEVEL says. Nothing is hidden from those who set it to 0.
+    """
+    if os.environ.get("TF_CPP_MIN_LOG_LEVEL", "0") == "0":
+        return
+    sys.stderr.flush()
+    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nowhere, 2)
+        tf.function(lambda x: x + 1, jit_compile=True)(tf.constant(0.0))
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)
 
 
 def _num_workers() -> int:

@@ -14,7 +14,7 @@ from dnnlib import atomic
 from training import checkpoint, feeding
 from training.config import TrainingConfig, check_minibatches, network_options
 from training.dataset import inspect, open_dataset
-from training.devices import Replicas, make_strategy
+from training.devices import Replicas, make_strategy, silence_xla
 from training.pictures import Pictures
 from training.report import Means, Report, peak_memory_gb
 from training.schedule import LoopState, iterations
@@ -36,6 +36,7 @@ def train(config: TrainingConfig, run_dir, *, resume_from=None, strategy=None) -
     if config.xla:
         tf.config.optimizer.set_jit("autoclustering")
     replicas = Replicas(strategy or make_strategy(config.num_gpus))
+    silence_xla()
     report = Report(run_dir, enabled=replicas.is_chief)
     opened = open_dataset(inspect_dataset(config), replace_damaged=config.dataset.replace_damaged)
     with opened as dataset, StopRequest() as stop:
