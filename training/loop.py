@@ -118,7 +118,7 @@ class _Run:
             for line in transfer(self.state, resume_from):
                 report.say(line)
         if self.replicas.is_chief:
-            self.pictures.save_reals(self.run_dir)
+            report.picture("Reals", self.pictures.save_reals(self.run_dir), 0)
             first = next(self._iterations(), None)
             if first is not None:
                 self.pictures.save_fakes(self.run_dir, 0, first.point.lod)

@@ -29,13 +29,16 @@ class Pictures:
         self.latents = grids.grid_latents(seed, len(self.reals), Gs.options["latent_size"])
         self._functions = {}  # stage → compiled generation
 
-    def save_reals(self, run_dir) -> None:
-        grids.save_image_grid(self.reals, Path(run_dir) / "reals.png", self.size)
+    def save_reals(self, run_dir) -> np.ndarray:
+        """Writes reals.png and returns its pixels, uint8 [H, W, C]."""
+        return self._save(self.reals, Path(run_dir) / "reals.png")
 
     def save_fakes(self, run_dir, cur_nimg: int, lod: float) -> np.ndarray:
         """Writes fakes<kimg>.png and returns its pixels, uint8 [H, W, C]."""
-        images = self.generate(lod)
         path = Path(run_dir) / f"fakes{cur_nimg // 1000:06d}.png"
+        return self._save(self.generate(lod), path)
+
+    def _save(self, images, path):
         grids.save_image_grid(images, path, self.size)
         return np.atleast_3d(grids.to_pil(grids.create_image_grid(images, self.size)))
 

@@ -70,7 +70,8 @@ class Report:
             file.write(json.dumps(entry) + "\n")
         with self._writer.as_default(step=record["cur_nimg"]):
             for name, value in entry.items():
-                tf.summary.scalar(name, value)
+                if name != "cur_nimg":  # the step
+                    tf.summary.scalar(name, value)
         self._writer.flush()
 
     def picture(self, tag: str, pixels: np.ndarray, cur_nimg: int) -> None:
