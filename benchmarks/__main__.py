@@ -1,0 +1,106 @@
+"""`make bench`: speed and memory of full-width networks, as shares of their own floor.
+
+Each line is a process of its own. "floor" is the convolution-only floor (benchmarks/floor.py),
+measured in the same process right after the step, so the share is comparable between machines
+where images/s are not.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+
+MINIBATCH = {32: 32, 64: 16, 128: 8, 256: 4, 1024: 1}
+COLUMNS = "{:>9} {:>5} {:>3} {:>9} {:>9} {:>9} {:>7} {:>8} {:>9}"
+
+
+def run_case(what, resolution, dtype, *, minibatch=None, repeats=3, level=0) -> dict:
+    """One measurement in a fresh process; its result."""
+    command = [
+        sys.executable, "-m", "benchmarks.case", what, f"--resolution={resolution}",
+        f"--minibatch={minibatch or MINIBATCH[resolution]}", f"--dtype={dtype}",
+        f"--repeats={repeats}", f"--level={level}",
+    ]  # fmt: skip
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def show(result: dict) -> None:
+    print(
+        COLUMNS.format(
+            result["what"],
+            result["resolution"],
+            result["minibatch"],
+            result["dtype"],
+            f"{result['images_per_second']:.3g}",
+            f"{result['floor_images_per_second']:.3g}",
+            f"{result['share_of_floor']:.0%}",
+            f"{result['peak_gb']:.1f}",
+            f"{result['first_seconds']:.1f}",
+        ),
+        flush=True,
+    )
+
+
+def low_stage(repeats: int) -> None:
+    """The cost of a low lod must be that of its own size, whatever the full resolution."""
+    large = run_case("iterate", 256, "float32", minibatch=16, repeats=repeats, level=4)
+    small = run_case("iterate", 16, "float32", minibatch=16, repeats=repeats)
+    ratio = small["images_per_second"] / large["images_per_second"]
+    print(f"\n16x16 stage of a 256x256 network: {ratio:.2f} times the cost of a 16x16 network")
+
+
+def input_pipeline(images_per_second: float, resolution: int) -> None:
+    """How much faster than training the reader is."""
+    import time
+
+    from training.dataset import inspect, open_dataset
+
+    with open_dataset(inspect("digits")) as dataset:
+        dataset.minibatch(0, 1, 0, 0)
+        start = time.perf_counter()
+        for position in range(0, 64000, 64):
+            dataset.minibatch(position, 64, 0, 0)
+        rate = 64000 / (time.perf_counter() - start)
+    ratio = rate / images_per_second
+    print(f"Reading digits (32x32): {rate:,.0f} images/s, {ratio:,.0f} times training at 32x32")
+
+
+def main():
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("--resolutions", type=int, nargs="+", default=[32, 64, 128, 256, 1024])
+    parser.add_argument("--precision", nargs="+", default=["float32", "bfloat16"])
+    parser.add_argument("--repeats", type=int, default=3, help="the best of so many counts")
+    parser.add_argument("--quick", action="store_true", help="64x64 in float32 alone, once")
+    parser.add_argument("--json", help="also write all results to this file")
+    args = parser.parse_args()
+    if args.quick:
+        args.resolutions, args.precision, args.repeats = [64], ["float32"], 1
+
+    print(
+        COLUMNS.format(
+            "", "size", "mb", "precision", "images/s", "floor", "share", "peak GB", "first s"
+        )
+    )
+    results = []
+    for dtype in args.precision:
+        for resolution in args.resolutions:
+            for what in ("generate", "iterate"):
+                if what == "iterate" and resolution > 256:
+                    continue  # more memory and patience than a small machine has
+                results.append(run_case(what, resolution, dtype, repeats=args.repeats))
+                show(results[-1])
+    if not args.quick:
+        low_stage(args.repeats)
+        trained = [r for r in results if r["what"] == "iterate" and r["resolution"] == 32]
+        if trained:
+            input_pipeline(trained[0]["images_per_second"], 32)
+    if args.json:
+        with open(args.json, "w", encoding="utf-8") as file:
+            json.dump(results, file, indent=1)
+
+
+if __name__ == "__main__":
+    main()

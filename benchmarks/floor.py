@@ -1,0 +1,104 @@
+"""The convolution-only floor: what a step's convolutions and matrix products cost alone.
+
+The floor is taken from the step itself: its graph is traced, every Conv2D, its two gradients
+and every MatMul are listed with their shapes (forward, backward and second order), and each is
+then run by itself on random numbers, as often as the step runs it. A step can come close to its
+floor but, short of other convolutions, not below it. The graph's convolutions are already in
+their cheapest form: ×2 and ÷2 are part of a strided one (networks/ops.py). The blur, which is a
+depthwise convolution of constant weights, counts as overhead.
+"""
+
+from __future__ import annotations
+
+import collections
+import time
+
+import tensorflow as tf
+
+_PRODUCTS = ("Conv2D", "Conv2DBackpropInput", "Conv2DBackpropFilter", "MatMul")
+
+
+def products(concrete_function) -> collections.Counter:
+    """{(operation, input shapes, output shape, dtype, strides, transposes): how often}."""
+    found = collections.Counter()
+    for op in concrete_function.graph.get_operations():
+        if op.type in _PRODUCTS and op.outputs[0].dtype.is_floating:
+            found[_describe(op)] += 1
+    return found
+
+
+def _describe(op):
+    # Where an output's minibatch is not known statically, its gradient input tells it.
+    shapes = [tuple(tensor.shape) for tensor in op.inputs]
+    output = tuple(op.outputs[0].shape)
+    if op.type == "Conv2DBackpropInput" and output[0] is None:
+        output = (shapes[2][0], *output[1:])
+    if op.type == "MatMul":
+        attributes = (op.get_attr("transpose_a"), op.get_attr("transpose_b"))
+    else:
+        attributes = tuple(op.get_attr("strides"))
+    return op.type, tuple(shapes), output, op.outputs[0].dtype.name, attributes
+
+
+def seconds(counts: collections.Counter, repeats: int = 3) -> float:
+    """Time of all products of a step, each measured alone: the best of `repeats`."""
+    return sum(count * _time_alone(product, repeats) for product, count in counts.items())
+
+
+def flops(counts: collections.Counter) -> float:
+    """Multiplications and additions of all products."""
+    total = 0.0
+    for (kind, shapes, output, _, attributes), count in counts.items():
+        if kind == "MatMul":
+            inner = shapes[0][0] if attributes[0] else shapes[0][1]
+            each = output[0] * output[1] * inner
+        else:
+            kernel = {"Conv2D": shapes[-1], "Conv2DBackpropInput": shapes[1]}.get(kind, output)
+            pixels = output if kind == "Conv2D" else shapes[2]
+            each = pixels[0] * pixels[1] * pixels[2] * _size(kernel)
+        total += 2.0 * each * count
+    return total
+
+
+def _size(shape):
+    size = 1
+    for side in shape:
+        size *= side
+    return size
+
+
+def _time_alone(product, repeats):
+    run = _runner(product)
+    run()
+    best = float("inf")
+    for _ in range(repeats):
+        start = time.perf_counter()
+        run()
+        best = min(best, time.perf_counter() - start)
+    return best
+
+
+def _runner(product):
+    kind, shapes, output, dtype, attributes = product
+
+    def random(shape):
+        return tf.cast(tf.random.normal(shape), dtype)
+
+    if kind == "MatMul":
+        a, b = random(shapes[0]), random(shapes[1])
+        transpose_a, transpose_b = attributes
+        return lambda: tf.raw_ops.MatMul(a=a, b=b, transpose_a=transpose_a, transpose_b=transpose_b)
+    options = dict(strides=list(attributes), padding="SAME")
+    if kind == "Conv2D":
+        x, kernel = random(shapes[0]), random(shapes[1])
+        return lambda: tf.raw_ops.Conv2D(input=x, filter=kernel, **options)
+    sizes = tf.constant(output)
+    if kind == "Conv2DBackpropInput":
+        kernel, dy = random(shapes[1]), random(shapes[2])
+        return lambda: tf.raw_ops.Conv2DBackpropInput(
+            input_sizes=sizes, filter=kernel, out_backprop=dy, **options
+        )
+    x, dy = random(shapes[0]), random(shapes[2])
+    return lambda: tf.raw_ops.Conv2DBackpropFilter(
+        input=x, filter_sizes=sizes, out_backprop=dy, **options
+    )
