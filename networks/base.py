@@ -22,7 +22,8 @@ class Network(keras.Model):
     """
 
     def __init__(self, func_name: str, seed: int | None, **kwargs):
-        super().__init__(name=func_name)
+        # Its own dtype, so that a global mixed-precision policy changes nothing.
+        super().__init__(name=func_name, dtype="float32")
         self.func_name = func_name
         # Read-only, and not a dict: Keras would wrap that.
         self.options = MappingProxyType(options.resolve(func_name, **kwargs))

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import tensorflow as tf
 
-from networks import ops
+from networks import fast, ops
 from networks.base import ImageNetwork, check_labels
-from networks.layers import Bias, Conv2D, Dense, Layer
+from networks.layers import Bias, Conv2D, Dense, Layer, activate
 
 
 class DiscriminatorLayer(Layer):
@@ -16,10 +16,10 @@ class DiscriminatorLayer(Layer):
         super().__init__(scope, seed)
         self.source = self.adopt("", source)
         self.bias = self.adopt("", Bias(scope, seed, channels))
-        self.activation = ops.ACTIVATIONS[nonlinearity]
+        self.nonlinearity = nonlinearity
 
     def call(self, x):
-        return self.activation(self.bias(self.source(x)))
+        return activate(self.bias(self.source(x)), self.nonlinearity)
 
 
 class Discriminator(ImageNetwork):
@@ -103,7 +103,9 @@ class Discriminator(ImageNetwork):
         top = self.resolution_log2 - level
         for res in range(top, 2, -1):
             first, second = self.blocks[str(res)]
-            x = second(ops.blur2d(first(x), self.options["blur_filter"]))
+            x = second(
+                ops.blur2d(first(x), self.options["blur_filter"], fast=fast.plan().direct_blur)
+            )
             if res == top and alpha is not None:
                 lower = self.from_rgb[str(level + 1)](ops.downscale2d(images))
                 x += (lower - x) * tf.cast(alpha, x.dtype)

@@ -50,6 +50,19 @@ def leaky_relu_gradient(y, dy):
     return tf.cast(tf.where(y >= 0, slope, slope * SLOPE), dy.dtype)
 
 
+@tf.custom_gradient
+def leaky_relu(x):
+    """max(x, x/5), with derivative 1 at exactly 0."""
+    # The ordinary operation forward: grappler joins it to the convolution and bias before it,
+    # which it cannot when the gradient needs the value in between.
+    y = tf.nn.leaky_relu(x, SLOPE)
+
+    def gradient(dy):
+        return leaky_relu_gradient(y, dy)
+
+    return y, gradient
+
+
 @small_program
 def _biased_activation(x, bias):
     value, bias = _float(x, bias)
@@ -60,7 +73,7 @@ def _biased_activation(x, bias):
 @small_program
 def _noisy_activation(x, bias, noise, weight):
     value, bias, noise, weight = _float(x, bias, noise, weight)
-    value += noise * weight + bias
+    value = (value + noise * weight) + bias
     return tf.cast(tf.where(value >= 0, value, value * SLOPE), x.dtype)
 
 
@@ -73,11 +86,11 @@ def biased_activation(x, bias):
 
         def gradient(dy):
             dx = leaky_relu_gradient(y, dy)
-            return dx, tf.reshape(_weighted_sums(dx, None), bias.shape)
+            return dx, tf.cast(_weighted_sums(dx, None)[0], bias.dtype)
 
         return y, gradient
 
-    return function(x, bias)
+    return function(x, tf.convert_to_tensor(bias))
 
 
 def noisy_activation(x, bias, noise, weight):
@@ -91,14 +104,14 @@ def noisy_activation(x, bias, noise, weight):
             dx = leaky_relu_gradient(y, dy)
             d_bias, d_weight = tf.unstack(_weighted_sums(dx, noise))
             # No step asks for the noise's gradient; a graph then drops this.
-            d_noise = tf.linalg.matvec(dx, weight)[..., None]
+            d_noise = tf.linalg.matvec(dx, tf.cast(weight, dx.dtype))[..., None]
             if noise.shape[0] == 1:
                 d_noise = tf.reduce_sum(d_noise, axis=0, keepdims=True)
-            return dx, d_bias, d_noise, d_weight
+            return dx, tf.cast(d_bias, bias.dtype), d_noise, tf.cast(d_weight, weight.dtype)
 
         return y, gradient
 
-    return function(x, bias, noise, weight)
+    return function(x, tf.convert_to_tensor(bias), noise, tf.convert_to_tensor(weight))
 
 
 def _weighted_sums(dx, noise):
@@ -148,11 +161,13 @@ def _modulate_gradient(dy, x, mean, factor, mean_dy, slope):
     return tf.cast((tf.cast(dy, tf.float32) - mean_dy - deviation * slope) * factor, dy.dtype)
 
 
-def adain(x, scale, shift):
-    """Instance norm, then x·(scale + 1) + shift: x [N, H, W, C], scale and shift [N, C].
+@small_program
+def _centred(x, mean):
+    return x - mean
 
-    Differentiable once.
-    """
+
+def adain(x, scale, shift):
+    """Instance norm, then x·(scale + 1) + shift: x [N, H, W, C], scale and shift [N, C]."""
 
     @tf.custom_gradient
     def function(x, scale, shift):
@@ -168,6 +183,10 @@ def adain(x, scale, shift):
             mean_dy = spatial_mean(dy)
             product = spatial_mean(_deviation_product(dy, x, mean)) * inverse
             dx = _modulate_gradient(dy, x, mean, factor, mean_dy, product * inverse)
+            if dx.dtype == tf.float32:
+                # The mean's own rounding leaves a constant in dx where features hardly vary;
+                # in lower precision it drowns in dx's rounding.
+                dx = _centred(dx, spatial_mean(dx))
             d_scale, d_shift = product * count, mean_dy * count
             return (
                 dx,
@@ -177,4 +196,4 @@ def adain(x, scale, shift):
 
         return y, gradient
 
-    return function(x, scale, shift)
+    return function(x, tf.convert_to_tensor(scale), tf.convert_to_tensor(shift))

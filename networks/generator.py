@@ -10,7 +10,7 @@ from networks.mapping import MappingNetwork
 from networks.options import G_MAPPING, G_SYNTHESIS
 from networks.synthesis import SynthesisNetwork, as_seed
 
-_OWN = "own"  # as the network was built
+OWN = "own"  # as the network was built
 
 
 class StyleGenerator(ImageNetwork):
@@ -40,7 +40,7 @@ class StyleGenerator(ImageNetwork):
 
     def call(
         self, z, labels=None, *, training=False,
-        truncation_psi=_OWN, truncation_cutoff=_OWN, noise=None, lod=None, seed=None,
+        truncation_psi=OWN, truncation_cutoff=OWN, noise=None, lod=None, seed=None,
     ):  # fmt: skip
         """training: updates dlatent_avg and mixes styles instead of truncating.
         noise: 'random' | 'fixed' | 'none'; lod: None is the network's own; seed: of noise and
@@ -55,7 +55,7 @@ class StyleGenerator(ImageNetwork):
             images = self.synthesis.stage(w, level, alpha or None, noise=noise, seed=seed)
         return ops.upscale2d(images, 2**level)
 
-    def training_stage(self, z, labels, level, alpha=None, *, seed, noise=None, mixing=_OWN):
+    def training_stage(self, z, labels, level, alpha=None, *, seed, noise=None, mixing=OWN):
         """Training-mode images at one stage's resolution: [N, R/2^level, R/2^level, C].
 
         alpha: None outside fades, else the weight of the lower resolution. mixing: the
@@ -64,10 +64,10 @@ class StyleGenerator(ImageNetwork):
         w = self.training_dlatents(z, labels, level, seed, mixing=mixing)
         return self.synthesis.stage(w, level, alpha, noise=noise, seed=seed)
 
-    def truncate(self, w, psi=_OWN, cutoff=_OWN):
+    def truncate(self, w, psi=OWN, cutoff=OWN):
         """Pulls the layers below `cutoff` towards dlatent_avg: w_avg + ψ (w − w_avg)."""
-        psi = self.options["truncation_psi"] if psi is _OWN else psi
-        cutoff = self.options["truncation_cutoff"] if cutoff is _OWN else cutoff
+        psi = self.options["truncation_psi"] if psi is OWN else psi
+        cutoff = self.options["truncation_cutoff"] if cutoff is OWN else cutoff
         if psi is None or cutoff is None or psi == 1 or cutoff <= 0:
             return w
         layers = tf.range(self.num_layers)[None, :, None]
@@ -75,11 +75,11 @@ class StyleGenerator(ImageNetwork):
         average = tf.convert_to_tensor(self.dlatent_avg)
         return average + (w - average) * coefficient
 
-    def training_dlatents(self, z, labels, level, seed, *, mixing=_OWN):
+    def training_dlatents(self, z, labels, level, seed, *, mixing=OWN):
         """w for training at `level`: tracks dlatent_avg, then mixes styles."""
         w = self.mapping(z, labels)
         self.track_average(w)
-        probability = self.options["style_mixing_prob"] if mixing == _OWN else mixing
+        probability = self.options["style_mixing_prob"] if mixing == OWN else mixing
         if not probability:
             return w
         seeds = [fold_in(seed, 1000 + index) for index in range(3)]

@@ -13,7 +13,7 @@ import numpy as np
 import tensorflow as tf
 from tensorflow import keras
 
-from networks import fast, ops
+from networks import fast, fused, ops
 
 SQRT2 = float(np.sqrt(2))
 
@@ -77,6 +77,13 @@ class Layer(keras.layers.Layer):
         return self.add_named(name, shape, initial), float(coefficient)
 
 
+def activate(x, nonlinearity: str):
+    """The activation function named by an option ('lrelu' or 'relu')."""
+    if nonlinearity == "lrelu" and fast.plan().fuse_epilogue:
+        return fused.leaky_relu(x)
+    return ops.ACTIVATIONS[nonlinearity](x)
+
+
 def scaled(variable, coefficient: float, dtype):
     """The variable times its runtime coefficient, rounded to `dtype` last."""
     value = tf.convert_to_tensor(variable)
@@ -92,8 +99,11 @@ class Dense(Layer):
             "weight", [fan_in, units], gain=gain, use_wscale=use_wscale, lrmul=lrmul
         )
 
+    def runtime_weight(self, dtype):
+        return scaled(self.weight, self.coefficient, dtype)
+
     def call(self, x):
-        return tf.matmul(x, scaled(self.weight, self.coefficient, x.dtype))
+        return tf.matmul(x, fast.runtime_weight(self, x.dtype))
 
 
 class Conv2D(Layer):
@@ -113,12 +123,18 @@ class Conv2D(Layer):
             "weight", [kernel, kernel, fmaps_in, fmaps_out], gain=gain, use_wscale=use_wscale
         )
 
+    def runtime_weight(self, dtype):
+        kernel = scaled(self.weight, self.coefficient, dtype)
+        if self.resample is None:
+            return kernel
+        form = ops.upscale_kernel if self.resample == "up" else ops.downscale_kernel
+        return form(kernel, fused=self.fused, fast=fast.plan().fuse_scaling)
+
     def call(self, x):
-        kernel = scaled(self.weight, self.coefficient, x.dtype)
+        kernel = fast.runtime_weight(self, x.dtype)
         if self.resample is None:
             return ops.conv2d(x, kernel)
-        resample = ops.upscale_conv2d if self.resample == "up" else ops.conv2d_downscale
-        return resample(x, kernel, fused=self.fused, fast=fast.plan().fuse_scaling)
+        return (ops.upscale_conv2d if self.resample == "up" else ops.conv2d_downscale)(x, kernel)
 
 
 class Bias(Layer):

@@ -48,18 +48,30 @@ def downscale2d(x, factor=2):
     return tf.nn.avg_pool2d(x, factor, factor, "VALID")
 
 
-def blur2d(x, taps):
+def blur2d(x, taps, *, fast: bool = True):
     """Convolves each channel with the outer product of `taps`, normalised to sum 1.
 
     Zero padding, `SAME`: edges darken, and an even number of taps is off centre by one
-    pixel. No taps: no blur.
+    pixel. No taps: no blur. `fast`: an odd number of taps is differentiated as one more
+    blur, in half the time of the depthwise convolution's own gradient.
     """
     if not taps:
         return x
+    if fast and len(taps) % 2:
+        return _blur2d_odd(x, tuple(taps))
     taps = np.asarray(taps, np.float64)
     kernel = np.outer(taps, taps) / taps.sum() ** 2
     kernel = np.tile(kernel[:, :, None, None], [1, 1, x.shape[-1], 1])
     return tf.nn.depthwise_conv2d(x, tf.constant(kernel, x.dtype), [1, 1, 1, 1], "SAME")
+
+
+def _blur2d_odd(x, taps):
+    @tf.custom_gradient
+    def blur(x):
+        # The adjoint of a centred filter with zero padding is the mirrored filter.
+        return blur2d(x, taps, fast=False), lambda dy: _blur2d_odd(dy, taps[::-1])
+
+    return blur(x)
 
 
 # ---------------------------------------------------------------- convolutions
@@ -93,38 +105,52 @@ def kernel4(kernel, *, mirror=False, scale=1.0):
     return tf.reshape(tf.matmul(matrix, flat), [4, 4, fan_in, fan_out])
 
 
-def upscale_conv2d(x, kernel, *, fused: bool, fast: bool = True):
-    """×2 and a 3×3 convolution: [N, H, W, in] → [N, 2H, 2W, out].
+def upscale_kernel(kernel, *, fused: bool, fast: bool = True):
+    """The kernel in the form `upscale_conv2d` applies: [3, 3, in, out] or [4, 4, out, in].
 
-    `fused` decides which of two functions this is: True applies the kernel mirrored, as a
-    transposed convolution does (networks.md §1). `fast` decides only how: the transposed
-    convolution needs 16 products per input pixel and channel pair where upscaling first
-    needs 36.
+    `fused` decides which of two functions the convolution is: True applies the kernel
+    mirrored, as a transposed convolution does (networks.md §1). `fast` decides only how: the
+    transposed convolution needs 16 products per input pixel and channel pair where upscaling
+    first needs 36.
     """
     if not (fused or fast):
+        return kernel
+    # Transposed while it is 3×3, three quarters of the time of transposing 4×4.
+    return kernel4(tf.transpose(kernel, [0, 1, 3, 2]), mirror=not fused)
+
+
+def downscale_kernel(kernel, *, fused: bool, fast: bool = True):
+    """The kernel in the form `conv2d_downscale` applies: [3, 3, in, out] or [4, 4, in, out].
+
+    One function, two forms: 4×4, 16 products per output pixel and channel pair; else 36.
+    """
+    return kernel4(kernel, scale=0.25) if fused or fast else kernel
+
+
+def upscale_conv2d(x, kernel):
+    """×2 and a convolution, kernel from `upscale_kernel`: [N, H, W, in] → [N, 2H, 2W, out]."""
+    if kernel.shape[0] == 3:
         return conv2d(upscale2d(x), kernel)
-    kernel = tf.transpose(kernel4(kernel, mirror=not fused), [0, 1, 3, 2])
     height, width = x.shape[1:3]
     size = [tf.shape(x)[0], 2 * height, 2 * width, kernel.shape[2]]
     return tf.nn.conv2d_transpose(x, kernel, size, 2, "SAME")
 
 
-def conv2d_downscale(x, kernel, *, fused: bool, fast: bool = True):
-    """A 3×3 convolution and ÷2: [N, H, W, in] → [N, H/2, W/2, out].
-
-    One function, two forms: fused, 16 products per output pixel and channel pair; else 36.
-    """
-    if not (fused or fast):
+def conv2d_downscale(x, kernel):
+    """A convolution and ÷2, kernel from `downscale_kernel`: [N, H, W, in] → [N, H/2, W/2, out]."""
+    if kernel.shape[0] == 3:
         return downscale2d(conv2d(x, kernel))
-    return tf.nn.conv2d(x, kernel4(kernel, scale=0.25), 2, "SAME")
+    return tf.nn.conv2d(x, kernel, 2, "SAME")
 
 
 # ---------------------------------------------------------------- normalisation
 
 
 def pixel_norm(x):
-    """Scales each vector along the last axis to unit mean square."""
-    return x * tf.math.rsqrt(tf.reduce_mean(tf.square(x), axis=-1, keepdims=True) + EPSILON)
+    """Scales each vector along the last axis to unit mean square, in float32."""
+    y = tf.cast(x, tf.float32)  # float16 has no 1e-8
+    y *= tf.math.rsqrt(tf.reduce_mean(tf.square(y), axis=-1, keepdims=True) + EPSILON)
+    return tf.cast(y, x.dtype)
 
 
 def instance_norm(x):

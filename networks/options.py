@@ -205,6 +205,6 @@ def _check(name: str, options: dict) -> None:
     if name == "G_style":
         width = options["latent_size"] * (2 if options["label_size"] else 1)
         if not options["mapping_layers"] and options["dlatent_size"] != width:
-            fail("dlatent_size", f"{width}: without mapping layers, w is z (and labels) as it comes")
+            fail("dlatent_size", f"{width}: without mapping layers, w is z and labels")
         if options["style_mixing_prob"] and not options["use_styles"]:
             fail("style_mixing_prob", "None or 0 with use_styles=False (there is one w to mix)")

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import tensorflow as tf
 
-from networks import ops
+from networks import fast, fused, ops
 from networks.base import ImageNetwork
-from networks.layers import SQRT2, Bias, Conv2D, Dense, Initial, Layer, NoiseInjection, StyleMod
+from networks.layers import (
+    SQRT2, Bias, Conv2D, Dense, Initial, Layer, NoiseInjection, StyleMod, activate,
+)  # fmt: skip
 
 NOISE_MODES = ("random", "fixed", "none")
 
@@ -28,7 +30,7 @@ class SynthesisLayer(Layer):
                 "Noise/", NoiseInjection(f"{scope}/Noise", seed, channels)
             )
         self.bias = self.adopt("", Bias(scope, seed, channels))
-        self.activation = ops.ACTIVATIONS[options["nonlinearity"]]
+        self.nonlinearity = options["nonlinearity"]
         self.use_pixel_norm = options["use_pixel_norm"]
         self.use_instance_norm = options["use_instance_norm"]
         if options["use_styles"]:
@@ -42,17 +44,28 @@ class SynthesisLayer(Layer):
 
     def call(self, x, w=None, noise=None):
         """x: the source's input; w [N, dlatent_size]; noise [N or 1, H, W, 1] or None."""
-        x = ops.blur2d(self.source(x), self.blur)
-        if self.noise is not None and noise is not None:
-            x = self.noise(x, noise)
-        x = self.activation(self.bias(x))
+        plan = fast.plan()
+        x = ops.blur2d(self.source(x), self.blur, fast=plan.direct_blur)
+        x = self._activate(x, noise if self.noise is not None else None)
         if self.use_pixel_norm:
             x = ops.pixel_norm(x)
+        if self.use_instance_norm and self.style is not None and plan.fuse_epilogue:
+            return fused.adain(x, *self.style.affine(w))
         if self.use_instance_norm:
             x = ops.instance_norm(x)
         if self.style is not None:
             x = self.style(x, w)
         return x
+
+    def _activate(self, x, noise):
+        """Noise (unless None), bias, activation."""
+        if fast.plan().fuse_epilogue and self.nonlinearity == "lrelu":
+            if noise is None:
+                return fused.biased_activation(x, self.bias.bias)
+            return fused.noisy_activation(x, self.bias.bias, noise, self.noise.weight)
+        if noise is not None:
+            x = self.noise(x, noise)
+        return activate(self.bias(x), self.nonlinearity)
 
 
 class LearnedConstant(Layer):

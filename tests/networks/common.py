@@ -69,7 +69,7 @@ def randomize(network, seed=0):
     for name, old in network.arrays().items():
         value = rng.randn(*old.shape)
         if name.split("/")[-1] == "bias":
-            value *= 20 if "Dense" in name and "StyleMod" not in name else 0.2
+            value *= 20 if name.startswith(("G_mapping/Dense", "Dense")) else 0.2
         if name.split("/")[-1] == "lod":
             value = 0
         elif name.endswith("weight") and old.std() > 0:

@@ -89,7 +89,7 @@ def test_impossible_value(func_name, option, value):
 
 
 def test_style_mixing_without_styles():
-    with pytest.raises(ValueError, match="style_mixing_prob=0.9.*use_styles"):
+    with pytest.raises(ValueError, match=r"style_mixing_prob=0.9.*use_styles"):
         generator(use_styles=False)
     for probability in (0, None):
         generator(use_styles=False, style_mixing_prob=probability)
@@ -190,7 +190,7 @@ def test_wrong_argument_while_traced(pair, call, message):
 
 def test_fixed_structure_has_one_lod():
     for network, x in ((generator, zeros(2, 8)), (discriminator, zeros(4, 16, 16, 3))):
-        with pytest.raises(ValueError, match="lod=1.0, expected 0 to 0"):
+        with pytest.raises(ValueError, match=r"lod=1\.0, expected 0 to 0"):
             network(structure="fixed")(x, lod=1)
 
 

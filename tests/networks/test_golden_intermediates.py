@@ -44,7 +44,7 @@ def walk_layer(layer, x, w, noise, seen):
         x = seen[f"{scope}:blur"] = ops.blur2d(x, layer.blur)
     x = seen[f"{scope}:noise"] = layer.noise(x, noise)
     x = seen[f"{scope}:bias"] = layer.bias(x)
-    x = seen[f"{scope}:act"] = layer.activation(x)
+    x = seen[f"{scope}:act"] = ops.leaky_relu(x)
     x = seen[f"{scope}:instnorm"] = ops.instance_norm(x)
     seen[f"{scope}:style"] = tf.concat(layer.style.affine(w), axis=-1)
     seen[f"{scope}:out"] = layer.style(x, w)

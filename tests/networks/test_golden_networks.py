@@ -9,6 +9,7 @@ import re
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
 import networks
 from networks import fast
@@ -193,6 +194,24 @@ def test_recorded_lods_are_covered(case):
     for kind in ("images", "scores"):
         keys = [re.match(rf"{kind}_lod([0-9.]+)", key) for key in case.data]
         assert {match[1] for match in keys if match} == recorded
+
+
+@pytest.mark.parametrize("tag", ["a", "h_fused"])
+def test_numbers_of_traced_calls(tag):
+    """Some fast forms exist in graphs only."""
+    case = Case(tag)
+    w, images = tf.constant(case.data["Gs/dlatents"]), tf.constant(nhwc(case.data["d_images"]))
+
+    @tf.function
+    def traced(lod):
+        synthesis = case.network("Gs").synthesis
+        return synthesis(w, noise="fixed", lod=lod), case.network("D")(images, lod=lod)
+
+    case.network("Gs"), case.network("D")
+    for lod in (0, 0.5):
+        generated, scores = traced(lod)
+        assert error(nchw(generated), case.data[f"images_lod{lod}"]) <= TOLERANCE
+        assert error(scores, case.data[f"scores_lod{lod}"]) <= TOLERANCE
 
 
 @pytest.mark.parametrize("tag", ["a", "h_fused", "h_blur4"])

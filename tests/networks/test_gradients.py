@@ -59,8 +59,8 @@ def check_reached(found, stage_variables):
 @pytest.mark.parametrize(("level", "fading"), STAGES)
 @pytest.mark.parametrize(
     "options",
-    [{}, dict(label_size=3, fused_scale=True), dict(const_input_layer=False), TRADITIONAL],
-    ids=["default", "labels", "dense_input", "traditional"],
+    [{}, dict(label_size=3, fused_scale=True), TRADITIONAL],
+    ids=["default", "labels", "traditional"],
 )
 def test_generator_stage(options, level, fading):
     network = randomize(generator(**options))
@@ -140,7 +140,7 @@ def check_derivatives(found, wanted):
     ("options", "lod"),
     [
         ({}, 0.3),
-        (dict(fused_scale=True, use_pixel_norm=True), 0),
+        (dict(fused_scale=True, use_pixel_norm=True, blur_filter=[1, 2, 4]), 0),
         (dict(**TRADITIONAL, label_size=3), 0.3),
     ],
     ids=["default", "fused", "traditional"],
@@ -173,7 +173,7 @@ def test_generator_derivatives(options, lod, plan, graph):
     ("options", "lod"),
     [
         ({}, 0.3),
-        (dict(fused_scale=True, label_size=3), 0),
+        (dict(fused_scale=True, label_size=3, blur_filter=[1, 2, 4]), 0),
         (dict(mbstd_group_size=2, mbstd_num_features=2, blur_filter=[1, 3, 3, 1]), 1.6),
     ],
     ids=["default", "fused", "features"],

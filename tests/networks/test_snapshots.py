@@ -63,11 +63,13 @@ def output(network):
 # ---------------------------------------------------------------- arrays
 
 
-@pytest.mark.parametrize(("make", "options"), BUILDERS)
-def test_arrays_move_exactly(make, options):
+@pytest.mark.parametrize("make", [generator, discriminator, part("mapping"), part("synthesis")])
+def test_arrays_move_exactly(make):
+    options = dict(label_size=2)
     source, target = randomize(make(**options)), make(**{**options, "seed": 9})
     arrays = source.arrays()
     assert all(type(array) is np.ndarray for array in arrays.values())
+    output(target)  # a call before must not matter
     target.set_arrays(arrays)
     assert_same(target.arrays(), arrays)
     np.testing.assert_array_equal(output(target), output(source))
@@ -215,11 +217,12 @@ def load_or_user_error(path, data):
     path.write_bytes(data)
     try:
         networks.load(path)
+        return ""
     except UserError as error:
-        assert str(path) in str(error)
-        assert "\n" not in str(error)
-        return str(error)
-    return ""
+        message = str(error)
+    assert str(path) in message
+    assert "\n" not in message
+    return message
 
 
 def test_truncated_files(good):
