@@ -79,11 +79,12 @@ NAMES = list(cases(SHAPES[0], "float32"))
 @pytest.mark.parametrize("name", NAMES)
 def test_values_and_gradients(name, shape, dtype, graph):
     plain, function, arguments = cases(shape, dtype)[name]
+    weights = random(*shape, dtype=dtype, seed=9)
     wide = [tf.cast(argument, "float32") for argument in arguments]
-    expected = value_and_gradients(plain, wide, random(*shape, dtype=dtype, seed=9))
+    expected = value_and_gradients(plain, wide, tf.cast(weights, "float32"))
 
     def compute():
-        return value_and_gradients(function, arguments, random(*shape, dtype=dtype, seed=9))
+        return value_and_gradients(function, arguments, weights)
 
     actual = tf.function(compute)() if graph else compute()
     assert [value.dtype for value in actual[1:]] == [argument.dtype for argument in arguments]
