@@ -68,6 +68,22 @@ def input_pipeline(images_per_second: float, resolution: int) -> None:
     print(f"Reading digits (32x32): {rate:,.0f} images/s, {ratio:,.0f} times training at 32x32")
 
 
+def low_precision(steps: int = 50) -> None:
+    """The losses of the same steps in bfloat16 and in float32."""
+    wide, narrow = (
+        run_case("losses", 32, dtype, minibatch=16, repeats=steps)
+        for dtype in ("float32", "bfloat16")
+    )
+    for name in ("D_losses", "G_losses"):
+        pairs = list(zip(wide[name], narrow[name]))
+        mean = abs(sum(b - a for a, b in pairs)) / sum(abs(a) for a, _ in pairs)
+        most = max(abs(b - a) / abs(a) for a, b in pairs)
+        print(
+            f"bfloat16 against float32, {name[0]}'s loss over {steps} steps: "
+            f"{mean:.2%} in the mean, at most {most:.1%} in one step"
+        )
+
+
 def main():
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("--resolutions", type=int, nargs="+", default=[32, 64, 128, 256, 1024])
@@ -93,6 +109,8 @@ def main():
                 results.append(run_case(what, resolution, dtype, repeats=args.repeats))
                 show(results[-1])
     if not args.quick:
+        if "bfloat16" in args.precision:
+            low_precision()
         low_stage(args.repeats)
         trained = [r for r in results if r["what"] == "iterate" and r["resolution"] == 32]
         if trained:

@@ -17,6 +17,7 @@ import tensorflow as tf
 
 from benchmarks import floor
 from networks.inference import generator_function
+from training.builtin_data import SyntheticImages
 from training.devices import silence_xla
 from training.report import peak_memory_gb
 from training.schedule import Stage
@@ -86,9 +87,31 @@ def iterate(resolution, minibatch, dtype, repeats, level=0):
     return result
 
 
+def losses(resolution, minibatch, dtype, repeats):
+    """The losses of `repeats` iterations of a narrow network on synthetic pictures."""
+    common = dict(resolution=resolution, num_channels=3, fmap_max=128, dtype=dtype)
+    G, D = dict(func_name="G_style", **common), dict(func_name="D_basic", **common)
+    state = create_state(G, D, ADAM, ADAM, seed=1)
+    steps = StageSteps(state, Stage(0, False), SETTINGS)
+    pictures, labels = SyntheticImages(), tf.zeros([minibatch, 0])
+    log2, D_losses, G_losses = resolution.bit_length() - 1, [], []
+    for index in range(repeats):
+        batch = np.arange(index * minibatch, (index + 1) * minibatch)
+        images = tf.constant(pictures.read(log2, batch))
+        scalars = {
+            "alpha": tf.constant(0.0),
+            "learning_rate": tf.constant(0.001),
+            "ema_beta": tf.constant(0.99),
+            "seed": tf.constant([1, index]),
+        }
+        D_losses.append(float(steps.discriminator(images, labels, scalars)["D"]))
+        G_losses.append(float(steps.generator(labels, scalars)["G"]))
+    return {"D_losses": D_losses, "G_losses": G_losses}
+
+
 def main():
     parser = argparse.ArgumentParser()
-    parser.add_argument("what", choices=("generate", "iterate"))
+    parser.add_argument("what", choices=("generate", "iterate", "losses"))
     parser.add_argument("--resolution", type=int, required=True)
     parser.add_argument("--minibatch", type=int, required=True)
     parser.add_argument("--dtype", default="float32")
@@ -99,9 +122,12 @@ def main():
     common = (args.resolution, args.minibatch, args.dtype, args.repeats)
     if args.what == "generate":
         result = generate(*common)
-    else:
+    elif args.what == "iterate":
         result = iterate(*common, level=args.level)
-    result["share_of_floor"] = result["images_per_second"] / result["floor_images_per_second"]
+    else:
+        result = losses(*common)
+    if "floor_images_per_second" in result:
+        result["share_of_floor"] = result["images_per_second"] / result["floor_images_per_second"]
     print(json.dumps({**vars(args), **result}))
 
 

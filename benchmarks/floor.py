@@ -1,11 +1,13 @@
 """The convolution-only floor: what a step's convolutions and matrix products cost alone.
 
 The floor is taken from the step itself: its graph is traced, every Conv2D, its two gradients
-and every MatMul are listed with their shapes (forward, backward and second order), and each is
-then run by itself on random numbers, as often as the step runs it. A step can come close to its
-floor but, short of other convolutions, not below it. The graph's convolutions are already in
-their cheapest form: ×2 and ÷2 are part of a strided one (networks/ops.py). The blur, which is a
-depthwise convolution of constant weights, counts as overhead.
+and every MatMul that the step's results need are listed with their shapes (forward, backward
+and second order), and each is then run by itself on random numbers, as often as the step runs
+it. A step can come close to its floor but, short of other convolutions, not below it. The
+graph's convolutions are already in their cheapest form: ×2 and ÷2 are part of a strided one
+(networks/ops.py). Overhead, and not counted: the blur, which is a depthwise convolution of
+constant weights; forming the 4×4 kernels and summing a bias's gradient, which are matrix
+products here only because that is the fastest way to add.
 """
 
 from __future__ import annotations
@@ -21,10 +23,31 @@ _PRODUCTS = ("Conv2D", "Conv2DBackpropInput", "Conv2DBackpropFilter", "MatMul")
 def products(concrete_function) -> collections.Counter:
     """{(operation, input shapes, output shape, dtype, strides, transposes): how often}."""
     found = collections.Counter()
-    for op in concrete_function.graph.get_operations():
-        if op.type in _PRODUCTS and op.outputs[0].dtype.is_floating:
+    for op in _needed(concrete_function.graph):
+        if op.type in _PRODUCTS and op.outputs[0].dtype.is_floating and not _is_sum(op):
             found[_describe(op)] += 1
     return found
+
+
+def _needed(graph):
+    """The operations that outputs and updates depend on: a tape also writes gradients that
+    no one asks for, and TensorFlow drops them before it runs a graph."""
+    ends = [tensor.op for tensor in graph.outputs] + list(graph.control_outputs)
+    seen = {}
+    while ends:
+        op = ends.pop()
+        if op.name not in seen:
+            seen[op.name] = op
+            ends += [tensor.op for tensor in op.inputs] + list(op.control_inputs)
+    return seen.values()
+
+
+def _is_sum(op):
+    """Whether a MatMul only adds: a 4×4 kernel from a 3×3 one, or all pixels of a gradient."""
+    if op.type != "MatMul":
+        return False
+    rows, columns = op.inputs[0].shape
+    return (rows, columns) == (16, 9) or (rows <= 2 and columns > 1024)
 
 
 def _describe(op):
