@@ -89,7 +89,7 @@ def main(argv: list[str]) -> int:
     """Runs the command line; returns the exit code."""
     try:
         return _run(argv)
-    except UserError as error:
+    except (UserError, OSError) as error:  # OSError: permissions, a full disk, a name too long
         message = " ".join(str(error).split())
         print(f"{os.path.basename(argv[0])}: error: {message}", file=sys.stderr)
         return 2

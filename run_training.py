@@ -30,13 +30,15 @@ examples:
       look at every setting first; --set changes any of them
   python run_training.py --set schedule.lod_training_kimg=10 --set G.fmap_max=32
       the demo, changed
+  python run_training.py --set dataset.max_label_size=full --set grid.layout=row_per_class
+      the demo with labels, one row of pictures for each digit
   python run_training.py --preset=cat-4gpu --data_dir=/data --run_dir=/runs/cats
       for jobs that may be stopped: the same command again continues where it was
   python run_training.py --resume=latest
       continue the newest run in results/
 
-Exit codes: 0 done, 2 a mistake in the command, 130 or 143 stopped by Ctrl-C or SIGTERM (after
-saving).
+Exit codes: 0 done, 2 a mistake in the command, 130 or 143 stopped by Ctrl-C or SIGTERM. The
+first one finishes the iteration and saves; a second Ctrl-C does not wait.
 """
 
 _TEXT, _NUMBER, _WHOLE = flags.DEFINE_string, flags.DEFINE_float, flags.DEFINE_integer
@@ -88,7 +90,7 @@ _FLAGS = {
             "NAME",
             "float32, mixed_bfloat16 or mixed_float16 (default: float32)",
         ),
-        ("xla", _SWITCH, "", "compile the training steps with XLA"),
+        ("xla", _SWITCH, "", "on GPUs: let XLA compile what it can of the training steps"),
     ],
     "Only tell": [
         ("dry_run", _SWITCH, "", "print and check all settings and the schedule, make no run"),
@@ -168,7 +170,7 @@ def main(argv: list[str]) -> int:
     """Runs the command line; returns the exit code."""
     try:
         return _run(argv)
-    except UserError as error:
+    except (UserError, OSError) as error:  # OSError: permissions, a full disk, a name too long
         message = " ".join(str(error).split())
         print(f"{os.path.basename(argv[0])}: error: {message}", file=sys.stderr)
         return 2

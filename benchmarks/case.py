@@ -88,25 +88,38 @@ def iterate(resolution, minibatch, dtype, repeats, level=0):
 
 
 def losses(resolution, minibatch, dtype, repeats):
-    """The losses of `repeats` iterations of a narrow network on synthetic pictures."""
-    common = dict(resolution=resolution, num_channels=3, fmap_max=128, dtype=dtype)
-    G, D = dict(func_name="G_style", **common), dict(func_name="D_basic", **common)
-    state = create_state(G, D, ADAM, ADAM, seed=1)
-    steps = StageSteps(state, Stage(0, False), SETTINGS)
+    """The losses of `repeats` iterations in float32, and of the same ones in `dtype`.
+
+    Every iteration of the second starts from the weights of the first: left to itself, a run
+    in float32 that only rounds differently is 4 % away after 50 steps.
+    """
+    names = ("float32", dtype)
+    runs = [_narrow_run(resolution, name) for name in names]
     pictures, labels = SyntheticImages(), tf.zeros([minibatch, 0])
-    log2, D_losses, G_losses = resolution.bit_length() - 1, [], []
+    found = {f"{network}_{name}": [] for network in "DG" for name in names}
     for index in range(repeats):
         batch = np.arange(index * minibatch, (index + 1) * minibatch)
-        images = tf.constant(pictures.read(log2, batch))
+        images = tf.constant(pictures.read(resolution.bit_length() - 1, batch))
         scalars = {
             "alpha": tf.constant(0.0),
             "learning_rate": tf.constant(0.001),
             "ema_beta": tf.constant(0.99),
             "seed": tf.constant([1, index]),
         }
-        D_losses.append(float(steps.discriminator(images, labels, scalars)["D"]))
-        G_losses.append(float(steps.generator(labels, scalars)["G"]))
-    return {"D_losses": D_losses, "G_losses": G_losses}
+        weights = runs[0].state.variables()
+        for name, variable in runs[1].state.variables().items():
+            variable.assign(weights[name])
+        for name, steps in zip(names, runs):
+            D, G = steps.discriminator(images, labels, scalars), steps.generator(labels, scalars)
+            found[f"D_{name}"].append(float(D["D"]))
+            found[f"G_{name}"].append(float(G["G"]))
+    return found
+
+
+def _narrow_run(resolution, dtype):
+    common = dict(resolution=resolution, num_channels=3, fmap_max=128, dtype=dtype)
+    G, D = dict(func_name="G_style", **common), dict(func_name="D_basic", **common)
+    return StageSteps(create_state(G, D, ADAM, ADAM, seed=1), Stage(0, False), SETTINGS)
 
 
 def main():

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 from dnnlib.errors import UserError, explain_os_errors
@@ -66,6 +68,27 @@ def find(result_dir: str | os.PathLike, which: str | int) -> Path:
         names = ", ".join(path.name for path in found)
         raise UserError(f"run number {number} is ambiguous in {result_dir}: {names}")
     return found[0]
+
+
+@contextlib.contextmanager
+def lock(run_dir: str | os.PathLike) -> Iterator[None]:
+    """Keeps a second process from training in `run_dir`; released when the block or process ends.
+
+    Raises UserError when another process has it. Does nothing on systems without flock.
+    """
+    try:
+        import fcntl
+    except ImportError:  # Windows
+        yield
+        return
+    with explain_os_errors("write in", run_dir), open(Path(run_dir) / ".lock", "w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise UserError(f"another process is training in {run_dir}") from None
+        except OSError:
+            pass  # a file system without locks
+        yield
 
 
 def _runs(result_dir: Path) -> dict[int, list[Path]]:

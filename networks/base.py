@@ -108,8 +108,7 @@ class ImageNetwork(Network):
 
     def fused(self, resolution: int) -> bool:
         """Whether the weights of a ×2 or ÷2 whose larger side is `resolution` are fused ones."""
-        choice = self.options["fused_scale"]
-        return resolution >= 128 if choice == "auto" else choice
+        return options.is_fused(self.options["fused_scale"], resolution)
 
     def split_lod(self, lod) -> tuple[int, float]:
         """lod (None: the network's own) → (level, fade weight in [0, 1))."""

@@ -43,8 +43,6 @@ class Discriminator(ImageNetwork):
         self._add_from_rgb(2)
         self.features = opt["mbstd_num_features"] if opt["mbstd_group_size"] > 1 else 0
         fmaps = self.fmaps(1)
-        if self.features and fmaps % self.features:
-            raise ValueError(f"D_basic: mbstd_num_features={self.features} must divide {fmaps}")
         self.conv = self._conv("4x4/Conv", fmaps + self.features, fmaps)
         self.dense0 = self._layer(
             "4x4/Dense0",

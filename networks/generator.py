@@ -24,9 +24,7 @@ class StyleGenerator(ImageNetwork):
         super().__init__("G_style", seed, **kwargs)
         opt = self.options
         self.dlatent_avg = self.add_named("dlatent_avg", [opt["dlatent_size"]], trainable=False)
-        self.synthesis = SynthesisNetwork(
-            seed=self.seed, **{key: opt[key] for key in G_SYNTHESIS}
-        )
+        self.synthesis = SynthesisNetwork(seed=self.seed, **{key: opt[key] for key in G_SYNTHESIS})
         self.num_layers = self.synthesis.num_layers
         self.mapping = MappingNetwork(
             seed=self.seed,

@@ -184,6 +184,11 @@ _RULES = (
 )
 
 
+def is_fused(fused_scale, resolution: int) -> bool:
+    """Whether the weights of a ×2 or ÷2 whose larger side is `resolution` are fused ones."""
+    return resolution >= 128 if fused_scale == "auto" else fused_scale
+
+
 def _check(name: str, options: dict) -> None:
     def fail(key, expected):
         raise ValueError(f"{name}: {key}={options[key]!r}, expected {expected}")
@@ -202,6 +207,10 @@ def _check(name: str, options: dict) -> None:
         last = options["resolution"].bit_length() - 2  # the stage of the full resolution
         if min(options["fmap_base"] / 2.0 ** (s * options["fmap_decay"]) for s in (0, last)) < 1:
             fail("fmap_base", "more: some resolution has no feature map left")
+    if name == "D_basic" and options["mbstd_group_size"] > 1:
+        fmaps = min(int(options["fmap_base"] / 2.0 ** options["fmap_decay"]), options["fmap_max"])
+        if fmaps % options["mbstd_num_features"]:
+            fail("mbstd_num_features", f"a divisor of the {fmaps} feature maps at 4x4")
     if name == "G_style":
         width = options["latent_size"] * (2 if options["label_size"] else 1)
         if not options["mapping_layers"] and options["dlatent_size"] != width:

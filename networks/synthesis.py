@@ -7,7 +7,15 @@ import tensorflow as tf
 from networks import fast, fused, ops
 from networks.base import ImageNetwork
 from networks.layers import (
-    SQRT2, Bias, Conv2D, Dense, Initial, Layer, NoiseInjection, StyleMod, activate,
+    SQRT2,
+    Bias,
+    Conv2D,
+    Dense,
+    Initial,
+    Layer,
+    NoiseInjection,
+    StyleMod,
+    activate,
 )  # fmt: skip
 
 NOISE_MODES = ("random", "fixed", "none")
@@ -26,9 +34,7 @@ class SynthesisLayer(Layer):
         self.source, self.blur = self.adopt("", source), blur
         self.noise = self.style = None
         if options["use_noise"]:
-            self.noise = self.adopt(
-                "Noise/", NoiseInjection(f"{scope}/Noise", seed, channels)
-            )
+            self.noise = self.adopt("Noise/", NoiseInjection(f"{scope}/Noise", seed, channels))
         self.bias = self.adopt("", Bias(scope, seed, channels))
         self.nonlinearity = options["nonlinearity"]
         self.use_pixel_norm = options["use_pixel_norm"]
@@ -46,6 +52,8 @@ class SynthesisLayer(Layer):
         """x: the source's input; w [N, dlatent_size]; noise [N or 1, H, W, 1] or None."""
         plan = fast.plan()
         x = ops.blur2d(self.source(x), self.blur, fast=plan.direct_blur)
+        if noise is not None:
+            noise = tf.cast(noise, x.dtype)
         x = self._activate(x, noise if self.noise is not None else None)
         if self.use_pixel_norm:
             x = ops.pixel_norm(x)
@@ -69,16 +77,18 @@ class SynthesisLayer(Layer):
 
 
 class LearnedConstant(Layer):
-    """The 4×4 input of the synthesis network: w [N, …] → [N, 4, 4, C]."""
+    """The 4×4 input of the synthesis network: w [N, …] → [N, 4, 4, C], always float32.
 
-    def __init__(self, scope, seed, channels, compute):
+    It starts as ones, and early in training varies by less than bfloat16 can tell from 1;
+    instance norm then shows nothing but the rounding. So its layer is computed in float32.
+    """
+
+    def __init__(self, scope, seed, channels):
         super().__init__(scope, seed)
         self.const = self.add_named("const", [1, channels, 4, 4], "ones")
-        self.compute = compute
 
     def call(self, w):
-        const = tf.cast(tf.transpose(self.const, [0, 2, 3, 1]), self.compute)
-        return tf.tile(const, [tf.shape(w)[0], 1, 1, 1])
+        return tf.tile(tf.transpose(self.const, [0, 2, 3, 1]), [tf.shape(w)[0], 1, 1, 1])
 
 
 class DenseInput(Layer):
@@ -165,7 +175,7 @@ class SynthesisNetwork(ImageNetwork):
             )  # fmt: skip
         elif opt["const_input_layer"]:
             scope = "4x4/Const"
-            source = LearnedConstant(scope, seed, channels, self.compute)
+            source = LearnedConstant(scope, seed, channels)
         else:
             scope = "4x4/Dense"
             source = DenseInput(
@@ -177,9 +187,7 @@ class SynthesisNetwork(ImageNetwork):
     def _second_layer(self, res):
         channels, side = self.fmaps(res - 1), 2**res
         scope = f"{side}x{side}/" + ("Conv" if res == 2 else "Conv1")
-        source = Conv2D(
-            scope, self.seed, channels, channels, use_wscale=self.options["use_wscale"]
-        )
+        source = Conv2D(scope, self.seed, channels, channels, use_wscale=self.options["use_wscale"])
         return self._layer(scope, source, channels)
 
     def call(self, w, *, noise=None, lod=None, seed=None):
@@ -199,9 +207,7 @@ class SynthesisNetwork(ImageNetwork):
         expected = [self.num_layers, self.options["dlatent_size"]]
         if w.shape.rank != 3 or list(w.shape[1:]) != expected:
             layers, width = expected
-            raise ValueError(
-                f"G_synthesis: w has shape {w.shape}, expected [N, {layers}, {width}]"
-            )
+            raise ValueError(f"G_synthesis: w has shape {w.shape}, expected [N, {layers}, {width}]")
         noise_of = self._noise_source(w, noise, seed)
         x, lower = w[:, 0], None
         last = self.resolution_log2 - level - 2
@@ -210,6 +216,7 @@ class SynthesisNetwork(ImageNetwork):
                 index = 2 * block + half
                 style = w[:, index] if self.options["use_styles"] else None
                 x = self.blocks[block][half](x, style, noise_of(index))
+                x = tf.cast(x, self.compute)  # from float32 after the learned constant
             if block == last - 1 and alpha is not None:
                 lower = ops.upscale2d(self.to_rgb[str(level + 1)](x))
         images = self.to_rgb[str(level)](x)

@@ -2,8 +2,7 @@
 
 A checkpoint is a `.safetensors` file of every variable by name (networks, moments, loss
 scales), with the loop's progress as JSON in its metadata. The same format as snapshots, so
-one reader, no pickled or nested objects, and a run may continue under another number of
-devices or the other Keras.
+one reader, no pickled or nested objects, and the same file on both Keras generations.
 """
 
 from __future__ import annotations

@@ -23,6 +23,7 @@ SETTLED = {
     "num_channels": "the data set",
     "label_size": "dataset.max_label_size",
     "dtype": "precision",
+    "dlatent_broadcast": "the number of synthesis layers",
 }
 
 
@@ -138,6 +139,13 @@ def validate(config: TrainingConfig, dataset_info: Any, num_replicas: Optional[i
     for key in ("G_loss", "D_loss"):
         loss_options.resolve(key, getattr(config, key))
     network_options(config, dataset_info)
+    growing = config.schedule.lod_initial_resolution < dataset_info.resolution
+    for key in ("G", "D"):
+        if growing and getattr(config, key).get("structure") == "fixed":
+            raise UserError(
+                f"{key}.structure='fixed' has layers for the full resolution alone and cannot "
+                f"grow; set schedule.lod_initial_resolution={dataset_info.resolution}"
+            )
     if config.grid.layout != "random" and not dataset_info.label_size:
         raise UserError(
             f"grid.layout={config.grid.layout!r} needs labels; set dataset.max_label_size=full "
@@ -178,8 +186,9 @@ def _check_ranges(config: TrainingConfig) -> None:
     labels = config.dataset.max_label_size
     full_or_number = labels == "full" or (isinstance(labels, int) and labels >= 0)
     check("dataset.max_label_size", full_or_number, "'full', or 0 or more")
-    for key in ("total_kimg", "G_smoothing_kimg", "checkpoint_minutes"):
-        check(key, getattr(config, key) > 0, "more than 0")
+    for key in ("total_kimg", "checkpoint_minutes"):
+        check(key, 0 < getattr(config, key) < float("inf"), "more than 0")
+    check("G_smoothing_kimg", config.G_smoothing_kimg >= 0, "0 (no averaging) or more")
     for key in (
         "minibatch_repeats",
         "D_repeats",

@@ -16,10 +16,10 @@ from functools import lru_cache
 import numpy as np
 
 from training.builtin_data import SyntheticImages
-from training.dataset_info import DatasetInfo, count_error, inspect, open_labels
+from training.dataset_info import DatasetInfo, count_error, inspect, is_built_in, open_labels
 from training.tfrecords import DataError, ImageFile
 
-__all__ = ["Dataset", "DatasetInfo", "inspect", "open_dataset"]
+__all__ = ["Dataset", "DatasetInfo", "inspect", "is_built_in", "open_dataset"]
 
 # Below this, handing a record to a thread costs more than reading it.
 _THREADED_BYTES = 1 << 16

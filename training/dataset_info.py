@@ -65,8 +65,7 @@ def inspect(
         raise UserError(f"max_label_size: expected 'full' or a number, got {max_label_size!r}")
     if not name:
         raise UserError("the name of the data set is empty")
-    synthetic = _SYNTHETIC.fullmatch(name)
-    built_in = synthetic or name == "digits"
+    synthetic, built_in = _SYNTHETIC.fullmatch(name), is_built_in(name)
     directory = Path(data_dir or ".") / name
     # A user's own set may have a built-in one's name, but only where they say their sets are.
     if not directory.is_dir() or (built_in and data_dir is None):
@@ -76,6 +75,11 @@ def inspect(
             raise UserError(_not_found(name, data_dir))
         directory = digits_directory()
     return _inspect_directory(name, directory, resolution, max_label_size)
+
+
+def is_built_in(name: str) -> bool:
+    """Whether `name` means a built-in data set where no directory has it."""
+    return name == "digits" or _SYNTHETIC.fullmatch(name) is not None
 
 
 def _is_resolution(size: int) -> bool:

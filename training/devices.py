@@ -19,8 +19,9 @@ def make_strategy(num_gpus: int = 0) -> tf.distribute.Strategy:
     Raises UserError when fewer GPUs are there, or TF_CONFIG is not usable.
     """
     gpus = tf.config.list_physical_devices("GPU")
-    if num_gpus > len(gpus) and not (num_gpus == 1 and not gpus):
-        raise UserError(f"num_gpus={num_gpus}, but TensorFlow sees {len(gpus)} GPU(s)")
+    if num_gpus > len(gpus):
+        hint = "lower it" if gpus else "0 trains on the CPU"
+        raise UserError(f"num_gpus={num_gpus}, but TensorFlow sees {len(gpus)} GPU(s); {hint}")
     if num_gpus:
         gpus = gpus[:num_gpus]
         tf.config.set_visible_devices(gpus, "GPU")
@@ -45,7 +46,10 @@ def silence_xla() -> None:
     kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
     try:
         os.dup2(nowhere, 2)
-        tf.function(lambda x: x + 1, jit_compile=True)(tf.constant(0.0))
+        with tf.device("/cpu:0"):
+            tf.function(lambda x: x + 1, jit_compile=True)(tf.constant(0.0))
+    except tf.errors.OpError:
+        pass  # no XLA here: then there will be no notice either
     finally:
         os.dup2(kept, 2)
         os.close(kept)
@@ -73,6 +77,7 @@ class Replicas:
         several = resolver is not None and resolver.task_type in ("chief", "worker")
         self.num_workers = _num_workers() if several else 1
         self.local = self.total // self.num_workers
+        self.kind = "GPU" if tf.config.list_logical_devices("GPU") else "CPU"
         self.first = 0  # number of this process's first replica
         self.is_chief = True  # the one process that writes
         if self.num_workers > 1:

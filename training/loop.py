@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import signal
 import time
@@ -10,7 +11,7 @@ from pathlib import Path
 import tensorflow as tf
 
 import networks
-from dnnlib import atomic
+from dnnlib import atomic, run_dirs
 from training import checkpoint, feeding
 from training.config import TrainingConfig, check_minibatches, network_options
 from training.dataset import inspect, open_dataset
@@ -39,7 +40,8 @@ def train(config: TrainingConfig, run_dir, *, resume_from=None, strategy=None) -
     silence_xla()
     report = Report(run_dir, enabled=replicas.is_chief)
     opened = open_dataset(inspect_dataset(config), replace_damaged=config.dataset.replace_damaged)
-    with opened as dataset, StopRequest() as stop:
+    locked = run_dirs.lock(run_dir) if replicas.is_chief else contextlib.nullcontext()
+    with locked, opened as dataset, StopRequest() as stop:
         check_minibatches(config, dataset.info, replicas.total)
         run = _Run(config, run_dir, dataset, replicas, report)
         try:
@@ -106,12 +108,14 @@ class _Run:
         self.pictures = Pictures(self.state.Gs, self.dataset, config.grid, config.seed)
         report.say(
             f"Parameters: G {_count(self.state.G):,}, D {_count(self.state.D):,}; "
-            f"{self.replicas.total} replica(s), {config.precision}"
+            f"{self.replicas.total} replica(s) on {self.replicas.kind}, {config.precision}"
         )
+        if self.replicas.is_chief:
+            atomic.clean_stale(self.run_dir)
         saved = checkpoint.restore(self.run_dir, self.state.variables())
+        report.drop_after(saved["cur_nimg"] if saved else 0)
         if saved is not None:
             self.progress = Progress.from_json(saved)
-            report.drop_after(self.progress.loop.cur_nimg)
             report.say(f"Continuing at {self.progress.loop.cur_nimg / 1000:.1f} kimg")
             return
         if resume_from:
@@ -248,7 +252,6 @@ class _Run:
     def _finish(self):
         if self.replicas.is_chief:
             self._save_networks("network-final")
-            atomic.clean_stale(self.run_dir)
         self.report.say(
             f"Done: {self.progress.loop.cur_nimg / 1000:.1f} kimg.\n"
             f"  pictures     {self.run_dir}/fakes*.png, next to reals.png\n"

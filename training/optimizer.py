@@ -62,8 +62,10 @@ class Adam(tf.Module):
         if replica.num_replicas_in_sync > 1:
             gradients = replica.all_reduce(tf.distribute.ReduceOp.MEAN, gradients)
         gradients = [self.unscale(gradient) for gradient in gradients]
-        # One pass each: a sum is finite exactly when every value is (short of 1e38).
-        finite = tf.math.is_finite(tf.add_n([tf.reduce_sum(g * 0) for g in gradients]))
+        # One pass each. A sum is finite when every value is, short of 1e38; and not multiplied by
+        # 0, which the graph optimizer would take for 0.
+        sums = tf.stack([tf.reduce_sum(gradient) for gradient in gradients])
+        finite = tf.reduce_all(tf.math.is_finite(sums))
         tf.cond(finite, lambda: self._update(names, gradients, learning_rate), tf.no_op)
         if self.loss_scaling:
             change = tf.where(finite, self.SCALE_UP, self.SCALE_DOWN)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import math
+import os
 import sys
 from pathlib import Path
 
@@ -13,7 +15,7 @@ from dnnlib import atomic
 
 
 class Means:
-    """Running means of the steps' values; kept as tensors until they are asked for."""
+    """Running means of the steps' finite values; kept as tensors until they are asked for."""
 
     def __init__(self, totals: dict | None = None):
         self._totals = {name: list(pair) for name, pair in (totals or {}).items()}
@@ -27,13 +29,16 @@ class Means:
         for values in self._pending:  # reading a value waits for its step
             for name, value in values.items():
                 pair = self._totals.setdefault(name, [0.0, 0])
-                pair[0] += float(value)
-                pair[1] += 1
+                value = float(value)
+                if math.isfinite(value):  # a skipped step says nothing about the others
+                    pair[0] += value
+                    pair[1] += 1
         self._pending.clear()
         return self._totals
 
     def means(self) -> dict:
-        return {name: total / count for name, (total, count) in self.totals().items()}
+        totals = self.totals().items()
+        return {name: total / count for name, (total, count) in totals if count}
 
 
 # Where a step's value appears in TensorBoard; penalties and scores appear under Loss.
@@ -50,21 +55,29 @@ class Report:
 
     def say(self, text: str) -> None:
         if self.enabled:
-            print(text, flush=True)
+            self._print(text + "\n")
+
+    def _print(self, text: str) -> None:
+        try:
+            print(text, end="", flush=True)
+        except BrokenPipeError:
+            # `| head`, or a Ctrl-C that ended `| tee` as well: the run matters more than its
+            # reader. Without this, Python would complain again at its end.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
     def progress(self, done: float, what: str) -> None:
         """Redraws the bar of the current tick; done: 0 to 1. Nothing when not on a terminal."""
         if self._bar:
             filled = int(min(done, 1.0) * 30)
-            print(f"\r  [{'#' * filled}{'.' * (30 - filled)}] {what}\x1b[K", end="", flush=True)
+            self._print(f"\r  [{'#' * filled}{'.' * (30 - filled)}] {what}\x1b[K")
 
     def tick(self, record: dict, means: dict) -> None:
         """One status line; the same numbers to stats.jsonl and TensorBoard."""
         if not self.enabled:
             return
         if self._bar:
-            print("\r\x1b[K", end="")
-        print(status_line(record, means), flush=True)
+            self._print("\r\x1b[K")
+        self._print(status_line(record, means) + "\n")
         entry = {**record, **{_scalar_name(name): value for name, value in means.items()}}
         with open(self.run_dir / "stats.jsonl", "a", encoding="utf-8") as file:
             file.write(json.dumps(entry) + "\n")
@@ -144,4 +157,5 @@ def peak_memory_gb() -> float:
         import resource
     except ImportError:  # Windows
         return 0.0
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+    unit = 1 if sys.platform == "darwin" else 1024  # bytes
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 2**30

@@ -264,8 +264,9 @@ def _find_saved(request: Request, result_dir: Path) -> tuple[Path | None, Traini
     run_dir = Path(request.run_dir)
     if run_dir.exists() and not run_dir.is_dir():
         raise UserError(f"--run_dir={run_dir} is not a directory")
-    exists = (run_dir / CONFIG_NAME).exists()
-    return run_dir, load_config(run_dir) if exists else None
+    # Without a checkpoint there is nothing to continue: a start that failed binds nobody.
+    started = (run_dir / CONFIG_NAME).exists() and checkpoint.paths(run_dir)
+    return run_dir, load_config(run_dir) if started else None
 
 
 def _resolve(request: Request, base: TrainingConfig) -> TrainingConfig:
@@ -288,7 +289,10 @@ def _resolve(request: Request, base: TrainingConfig) -> TrainingConfig:
     )
     config = config_lib.apply_overrides(config, request.overrides)
     # The run may continue from another working directory.
-    absolute_data_dir = _absolute(config.dataset.data_dir)
+    data_dir = config.dataset.data_dir
+    if data_dir is None and not dataset.is_built_in(config.dataset.name):
+        data_dir = "."
+    absolute_data_dir = _absolute(data_dir)
     return dataclasses.replace(
         config,
         dataset=dataclasses.replace(config.dataset, data_dir=absolute_data_dir),

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import signal
-import sys
 import threading
 
 
@@ -32,4 +33,6 @@ class StopRequest:
         if self.signal is not None and number == signal.SIGINT:
             raise KeyboardInterrupt
         self.signal = number
-        print("\nstopping after this iteration; saving …", file=sys.stderr)
+        # Straight to the file: print is not safe in a handler, and the reader may be gone.
+        with contextlib.suppress(OSError):
+            os.write(2, b"\nstopping after this iteration; saving ...\n")

@@ -48,8 +48,8 @@ class StageSteps:
     def __init__(self, state, stage, settings: StepSettings, strategy=None):
         self.state, self.stage, self.settings = state, stage, settings
         self.strategy = strategy or tf.distribute.get_strategy()
-        names = state.G.trainable(*stage)
-        self.G_variables, self.D_variables = names, state.D.trainable(*stage)
+        self.G_variables = state.G.trainable(*stage)
+        self.D_variables = state.D.trainable(*stage)
         self.discriminator = self._compile(self._discriminator_replica)
         self.generator = self._compile(self._generator_replica)
 

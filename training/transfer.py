@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 
+from dnnlib.errors import UserError
 from networks import snapshot
+from networks.options import is_fused
 
 _FALLBACK = {"G": ("G", "Gs"), "Gs": ("Gs", "G"), "D": ("D",)}
 _KEPT = ("lod", "G_synthesis/lod")  # where training stands, not what was learnt
@@ -14,23 +16,40 @@ def transfer(state, path) -> list[str]:
     """Takes over what fits from the snapshot at `path`; returns lines that say what did not.
 
     A variable fits when name and shape do. ToRGB and FromRGB layers are matched by their
-    resolution, so a snapshot may have another one. Raises UserError when the file cannot be
-    read or nothing fits.
+    resolution, so a snapshot may have another one; the kernels of up-convolutions are mirrored
+    where one network fuses them and the other does not (networks.md §1). Raises UserError when
+    the file cannot be read or nothing fits.
     """
     kinds, arrays, _ = snapshot.read(path)
-    lines = []
+    lines, total = [], 0
     for role in ("G", "D", "Gs"):
         network = getattr(state, role)
         source = next((name for name in _FALLBACK[role] if name in arrays), None)
         if source is None:
             lines.append(f"{role}: not in the snapshot; starts anew")
             continue
-        options = kinds[source]["options"]
-        shift = _log2(network.options["resolution"]) - _log2(options["resolution"])
-        given = {_shift_lod(name, shift): array for name, array in arrays[source].items()}
-        given = {name: array for name, array in given.items() if name is not None}
-        lines += _take(role, network, given)
+        given = _translate(arrays[source], kinds[source]["options"], network.options)
+        count, said = _take(role, network, given)
+        lines, total = lines + said, total + count
+    if not total:
+        raise UserError(f"{path}: nothing in it fits the networks of this configuration")
     return lines
+
+
+def _translate(arrays, options, target) -> dict:
+    """The arrays of a network with `options` as one with the options `target` has them."""
+    if "resolution" not in options:
+        return {}  # a mapping network alone, for example
+    shift = _log2(target["resolution"]) - _log2(options["resolution"])
+    translated = {}
+    for name, array in arrays.items():
+        side = re.search(r"(\d+)x\d+/Conv0_up/weight$", name)
+        if side and len({is_fused(o["fused_scale"], int(side[1])) for o in (options, target)}) == 2:
+            array = array[::-1, ::-1]
+        name = _shift_lod(name, shift)
+        if name is not None:
+            translated[name] = array
+    return translated
 
 
 def _take(role, network, given):
@@ -54,7 +73,7 @@ def _take(role, network, given):
     ):
         if names:
             lines.append(f"{role}: {len(names)} {what}: {', '.join(names)}")
-    return lines
+    return len(taken), lines
 
 
 def _shift_lod(name: str, shift: int) -> str | None:

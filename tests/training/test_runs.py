@@ -102,6 +102,7 @@ def test_run_dir_may_exist_with_other_files():
 
 def test_another_command_with_the_same_run_dir_is_refused_by_its_first_difference():
     runs.prepare(ask(run_dir="job", seed=3, total_kimg=9.0))
+    add_checkpoint(Path("job"))
     refused(ask(run_dir="job", seed=4, total_kimg=9.0), r"job was started with seed=3, not 4; .*")
     refused(ask(run_dir="job", seed=3, total_kimg=8.0), "total_kimg=9.0, not 8.0")
     refused(ask(run_dir="job", preset="cat-1gpu"), "preset='demo', not 'cat-1gpu'")
@@ -111,8 +112,20 @@ def test_another_command_with_the_same_run_dir_is_refused_by_its_first_differenc
     )
 
 
+def test_a_start_that_failed_binds_nobody():
+    runs.prepare(ask(run_dir="job", seed=3, num_gpus=8))
+    assert runs.prepare(ask(run_dir="job", seed=4)).config.seed == 4
+    assert runs.load_config("job").num_gpus == 0
+
+
+def test_a_set_found_in_the_working_directory_is_found_from_everywhere(monkeypatch, tmp_path):
+    monkeypatch.setattr(runs.dataset, "is_built_in", lambda name: False)
+    assert runs.prepare(BASE).config.dataset.data_dir == str(Path.cwd())
+
+
 def test_a_longer_total_and_what_does_not_matter_may_change():
     runs.prepare(ask(run_dir="job", total_kimg=9.0))
+    add_checkpoint(Path("job"))
     changed = ask(run_dir="job", total_kimg=10.0, overrides=("checkpoint_minutes=5",))
     run = runs.prepare(changed)
     assert run.notes == ("total_kimg: 9.0 -> 10.0", "checkpoint_minutes: 10.0 -> 5.0")

@@ -119,22 +119,23 @@ def test_the_moving_average_follows_g_from_before_its_step():
     np.testing.assert_array_equal(after["Gs/dlatent_avg"], after["G/dlatent_avg"])
 
 
-def not_finite_step(state):
-    """A step of D whose gradients cannot be finite."""
+def not_finite_steps(state, bad):
+    """Compiled steps of D and G whose gradients cannot be finite, because a weight is `bad`."""
     stage = Stage(0, False)
-    steps = make_steps(state, stage)
-    images = tf.fill([N, 16, 16, 3], np.float32("inf"))
-    z = tf.zeros([N, 8])
-    return steps.update_discriminator(images, tf.zeros([N, 0]), z, scalars(), tf.constant([1, 2]))
-
-
-def test_an_update_that_is_not_finite_is_skipped_and_counted():
-    state = make_state()
+    bias = state.D.named["16x16/Conv0/bias"]
+    bias.assign(tf.fill(bias.shape, np.float32(bad)))
     before = values(state)
-    means = not_finite_step(state)
-    assert float(means["D_overflow"]) == 1
-    moved = {name for name in changed(before, values(state)) if name.startswith("D")}
-    assert not moved
+    steps = make_steps(state, stage)
+    means = dict(steps.discriminator(reals(stage), tf.zeros([N, 0]), scalars()))
+    means.update(steps.generator(tf.zeros([N, 0]), scalars()))
+    return means, changed(before, values(state))
+
+
+@pytest.mark.parametrize("bad", ["inf", "nan"])
+def test_an_update_that_is_not_finite_is_skipped_and_counted(bad):
+    means, moved = not_finite_steps(make_state(), bad)
+    assert float(means["D_overflow"]) == float(means["G_overflow"]) == 1
+    assert moved == {"G/dlatent_avg", "Gs/dlatent_avg"}
 
 
 def test_loss_scaling_adapts_and_does_not_change_the_update():
@@ -156,8 +157,8 @@ def test_loss_scaling_adapts_and_does_not_change_the_update():
                 results[True][name], results[False][name], rtol=1e-4, atol=1e-6, err_msg=name
             )
     state = make_state(loss_scaling=True)
-    not_finite_step(state)
-    assert state.D_opt.log2_scale.numpy() == 63
+    not_finite_steps(state, "nan")
+    assert state.D_opt.log2_scale.numpy() == state.G_opt.log2_scale.numpy() == 63
 
 
 @pytest.mark.parametrize("dtype", ["bfloat16", "float16"])

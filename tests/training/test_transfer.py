@@ -12,9 +12,14 @@ ADAM = dict(beta1=0.0, beta2=0.99, epsilon=1e-8)
 pytestmark = pytest.mark.conformance
 
 
-def make_state(resolution=16, label_size=0, seed=1):
+def make_state(resolution=16, label_size=0, seed=1, **options):
     common = dict(
-        resolution=resolution, label_size=label_size, num_channels=1, fmap_base=32, fmap_max=8
+        resolution=resolution,
+        label_size=label_size,
+        num_channels=1,
+        fmap_base=32,
+        fmap_max=8,
+        **options,
     )
     G = dict(func_name="G_style", latent_size=8, dlatent_size=8, mapping_fmaps=8, **common)
     return create_state(G, dict(func_name="D_basic", **common), ADAM, ADAM, seed=seed)
@@ -80,6 +85,21 @@ def test_a_snapshot_of_gs_alone_serves_both_generators(tmp_path):
     name = "G_synthesis/4x4/Conv/weight"
     for network in (target.G, target.Gs):
         np.testing.assert_array_equal(network.arrays()[name], source.Gs.arrays()[name])
+
+
+def test_kernels_are_mirrored_between_fused_and_unfused(tmp_path):
+    source, target = make_state(seed=1), make_state(seed=2, fused_scale=True)
+    transfer(target, save(source, tmp_path / "a.safetensors"))
+    z = np.random.RandomState(0).randn(2, 8).astype(np.float32)
+    images = [state.Gs(z, noise="fixed").numpy() for state in (source, target)]
+    np.testing.assert_allclose(*images, rtol=1e-4, atol=1e-5)
+
+
+def test_nothing_that_fits_is_an_error(tmp_path):
+    mapping = networks.build("G_mapping", latent_size=4, dlatent_size=4, mapping_fmaps=4)
+    networks.save(tmp_path / "a.safetensors", Gs=mapping)
+    with pytest.raises(UserError, match="nothing in it fits"):
+        transfer(make_state(), tmp_path / "a.safetensors")
 
 
 def test_a_file_that_is_no_snapshot_is_named(tmp_path):
