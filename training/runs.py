@@ -82,7 +82,10 @@ def prepare(request: Request) -> Run:
 
 
 def plan(request: Request) -> Run:
-    """Checks everything and writes nothing. Raises UserError, one line."""
+    """Checks everything and makes no run. Raises UserError, one line.
+
+    The built-in digits are written to their cache at their first use.
+    """
     for field in dataclasses.fields(request):
         if getattr(request, field.name) == "":  # --run_dir=$DIR with DIR not set, for example
             raise UserError(f"--{field.name} is empty")
