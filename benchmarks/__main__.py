@@ -1,8 +1,10 @@
 """`make bench`: speed and memory of full-width networks, as shares of their own floor.
 
 Each line is a process of its own. "floor" is the convolution-only floor (benchmarks/floor.py),
-measured in the same process right after the step, so the share is comparable between machines
-where images/s are not.
+measured in the same process in turns with the step, so "share" compares between machines where
+images/s do not; "cpu" is the same share of processor time, for a machine that is not idle.
+"peak" is of the step alone; "first s" is a stage's first iteration, tracing and compiling
+included. docs/speed.md has results and what they mean.
 """
 
 from __future__ import annotations
@@ -13,7 +15,7 @@ import subprocess
 import sys
 
 MINIBATCH = {32: 32, 64: 16, 128: 8, 256: 4, 1024: 1}
-COLUMNS = "{:>9} {:>5} {:>3} {:>9} {:>9} {:>9} {:>7} {:>8} {:>9}"
+COLUMNS = "{:>9} {:>5} {:>3} {:>9} {:>9} {:>9} {:>6} {:>6} {:>8} {:>9}"
 
 
 def run_case(what, resolution, dtype, *, minibatch=None, repeats=3, level=0) -> dict:
@@ -37,6 +39,7 @@ def show(result: dict) -> None:
             f"{result['images_per_second']:.3g}",
             f"{result['floor_images_per_second']:.3g}",
             f"{result['share_of_floor']:.0%}",
+            f"{result['share_of_floor_cpu']:.0%}",
             f"{result['peak_gb']:.1f}",
             f"{result['first_seconds']:.1f}",
         ),
@@ -94,7 +97,16 @@ def main():
 
     print(
         COLUMNS.format(
-            "", "size", "mb", "precision", "images/s", "floor", "share", "peak GB", "first s"
+            "",
+            "size",
+            "mb",
+            "precision",
+            "images/s",
+            "floor",
+            "share",
+            "cpu",
+            "peak GB",
+            "first s",
         )
     )
     results = []

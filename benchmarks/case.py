@@ -9,12 +9,14 @@ import argparse
 import json
 import os
 import time
+from collections import Counter
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import numpy as np
 import tensorflow as tf
 
+import networks
 from benchmarks import floor
 from networks.inference import generator_function
 from training.builtin_data import SyntheticImages
@@ -31,60 +33,82 @@ SETTINGS = StepSettings(
 )
 
 
-def measure(function, repeats: int) -> tuple[float, float]:
-    """(seconds of the first call, least seconds of a later one)."""
-    times = []
-    for _ in range(repeats + 1):
-        start = time.perf_counter()
-        tf.nest.map_structure(lambda tensor: tensor.numpy(), function())
-        times.append(time.perf_counter() - start)
-    return times[0], min(times[1:])
+def timed(function) -> np.ndarray:
+    """(seconds, seconds of processor time) of one call."""
+    wall, cpu = time.perf_counter(), time.process_time()
+    tf.nest.map_structure(lambda tensor: tensor.numpy(), function())
+    return np.array([time.perf_counter() - wall, time.process_time() - cpu])
+
+
+def compare(functions, concrete_functions, minibatch, repeats) -> dict:
+    """Speed of all `functions` together, and of the products in their graphs alone.
+
+    In turns, and the best of `repeats`, so that a busy machine slows both.
+    """
+    first = sum(timed(function)[0] for function in functions)
+    steps = [np.array([timed(function) for function in functions])]
+    peak = peak_memory_gb()  # before the floor adds its own
+    counts = sum((floor.products(concrete()) for concrete in concrete_functions), Counter())
+    floors = [floor.times(counts, timed)]
+    for _ in range(repeats - 1):
+        steps.append(np.array([timed(function) for function in functions]))
+        floors.append(floor.times(counts, timed))
+    step, least = (np.min(rounds, axis=0).sum(axis=0) for rounds in (steps, floors))
+    return {
+        "images_per_second": minibatch / step[0],
+        "floor_images_per_second": minibatch / least[0],
+        "share_of_floor": least[0] / step[0],
+        # Of processor time: nearly the same on a machine that does other things as well.
+        "share_of_floor_cpu": least[1] / step[1],
+        "tflop_per_image": floor.flops(counts) / minibatch / 1e12,
+        "first_seconds": first,
+        "peak_gb": peak,
+    }
 
 
 def generate(resolution, minibatch, dtype, repeats):
-    import networks
-
     G = networks.build("G_style", seed=1, resolution=resolution, dtype=dtype)
     z = tf.constant(np.random.RandomState(1).randn(minibatch, 512), tf.float32)
     function = generator_function(G, lod=0, noise="random")
-    first, best = measure(lambda: function(z, seed=1), repeats)
-    result = {"first_seconds": first, "images_per_second": minibatch / best}
-    result["peak_gb"] = peak_memory_gb()
     plain = tf.function(lambda z: G(z, lod=0, seed=1), autograph=False)
-    counts = floor.products(plain.get_concrete_function(z))
-    result["floor_images_per_second"] = minibatch / floor.seconds(counts, repeats)
-    return result
+    return compare(
+        [lambda: function(z, seed=1)], [lambda: plain.get_concrete_function(z)], minibatch, repeats
+    )
 
 
 def iterate(resolution, minibatch, dtype, repeats, level=0):
     """One step of D with R1 and the moving average, and one of G."""
-    common = dict(resolution=resolution, num_channels=3, dtype=dtype)
-    G, D = dict(func_name="G_style", **common), dict(func_name="D_basic", **common)
-    state = create_state(G, D, ADAM, ADAM, seed=1)
-    steps = StageSteps(state, Stage(level, False), SETTINGS)
+    steps = make_steps(dict(resolution=resolution, num_channels=3, dtype=dtype), level)
     side = resolution >> level
     images = np.random.RandomState(1).randint(0, 256, [minibatch, side, side, 3])
     images, labels = tf.constant(images, tf.uint8), tf.zeros([minibatch, 0])
-    scalars = {
+    scalars = make_scalars(0)
+    return compare(
+        [
+            lambda: steps.discriminator(images, labels, scalars),
+            lambda: steps.generator(labels, scalars),
+        ],
+        [
+            lambda: steps.discriminator.get_concrete_function(images, labels, scalars),
+            lambda: steps.generator.get_concrete_function(labels, scalars),
+        ],
+        minibatch,
+        repeats,
+    )
+
+
+def make_steps(common, level=0):
+    G, D = dict(func_name="G_style", **common), dict(func_name="D_basic", **common)
+    return StageSteps(create_state(G, D, ADAM, ADAM, seed=1), Stage(level, False), SETTINGS)
+
+
+def make_scalars(index):
+    return {
         "alpha": tf.constant(0.0),
         "learning_rate": tf.constant(0.001),
         "ema_beta": tf.constant(0.99),
-        "seed": tf.constant([1, 2]),
+        "seed": tf.constant([1, index]),
     }
-    first_D, best_D = measure(lambda: steps.discriminator(images, labels, scalars), repeats)
-    first_G, best_G = measure(lambda: steps.generator(labels, scalars), repeats)
-    result = {
-        "first_seconds": first_D + first_G,
-        "images_per_second": minibatch / (best_D + best_G),
-        "seconds_D": best_D,
-        "seconds_G": best_G,
-        "peak_gb": peak_memory_gb(),
-    }
-    counts = floor.products(steps.discriminator.get_concrete_function(images, labels, scalars))
-    counts += floor.products(steps.generator.get_concrete_function(labels, scalars))
-    result["floor_images_per_second"] = minibatch / floor.seconds(counts, repeats)
-    result["tflop_per_image"] = floor.flops(counts) / minibatch / 1e12
-    return result
 
 
 def losses(resolution, minibatch, dtype, repeats):
@@ -94,18 +118,14 @@ def losses(resolution, minibatch, dtype, repeats):
     in float32 that only rounds differently is 4 % away after 50 steps.
     """
     names = ("float32", dtype)
-    runs = [_narrow_run(resolution, name) for name in names]
+    common = dict(resolution=resolution, num_channels=3, fmap_max=128)
+    runs = [make_steps(dict(**common, dtype=name)) for name in names]
     pictures, labels = SyntheticImages(), tf.zeros([minibatch, 0])
     found = {f"{network}_{name}": [] for network in "DG" for name in names}
     for index in range(repeats):
         batch = np.arange(index * minibatch, (index + 1) * minibatch)
         images = tf.constant(pictures.read(resolution.bit_length() - 1, batch))
-        scalars = {
-            "alpha": tf.constant(0.0),
-            "learning_rate": tf.constant(0.001),
-            "ema_beta": tf.constant(0.99),
-            "seed": tf.constant([1, index]),
-        }
+        scalars = make_scalars(index)
         weights = runs[0].state.variables()
         for name, variable in runs[1].state.variables().items():
             variable.assign(weights[name])
@@ -114,12 +134,6 @@ def losses(resolution, minibatch, dtype, repeats):
             found[f"D_{name}"].append(float(D["D"]))
             found[f"G_{name}"].append(float(G["G"]))
     return found
-
-
-def _narrow_run(resolution, dtype):
-    common = dict(resolution=resolution, num_channels=3, fmap_max=128, dtype=dtype)
-    G, D = dict(func_name="G_style", **common), dict(func_name="D_basic", **common)
-    return StageSteps(create_state(G, D, ADAM, ADAM, seed=1), Stage(0, False), SETTINGS)
 
 
 def main():
@@ -139,8 +153,6 @@ def main():
         result = iterate(*common, level=args.level)
     else:
         result = losses(*common)
-    if "floor_images_per_second" in result:
-        result["share_of_floor"] = result["images_per_second"] / result["floor_images_per_second"]
     print(json.dumps({**vars(args), **result}))
 
 

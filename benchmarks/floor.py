@@ -13,8 +13,8 @@ products here only because that is the fastest way to add.
 from __future__ import annotations
 
 import collections
-import time
 
+import numpy as np
 import tensorflow as tf
 
 _PRODUCTS = ("Conv2D", "Conv2DBackpropInput", "Conv2DBackpropFilter", "MatMul")
@@ -63,9 +63,14 @@ def _describe(op):
     return op.type, tuple(shapes), output, op.outputs[0].dtype.name, attributes
 
 
-def seconds(counts: collections.Counter, repeats: int = 3) -> float:
-    """Time of all products of a step, each measured alone: the best of `repeats`."""
-    return sum(count * _time_alone(product, repeats) for product, count in counts.items())
+def times(counts: collections.Counter, timed) -> np.ndarray:
+    """timed(run) of every product, times how often the step runs it: one row for each."""
+    rows = []
+    for product, count in counts.items():
+        run = _runner(product)
+        run()
+        rows.append(timed(run) * count)
+    return np.array(rows)
 
 
 def flops(counts: collections.Counter) -> float:
@@ -88,17 +93,6 @@ def _size(shape):
     for side in shape:
         size *= side
     return size
-
-
-def _time_alone(product, repeats):
-    run = _runner(product)
-    run()
-    best = float("inf")
-    for _ in range(repeats):
-        start = time.perf_counter()
-        run()
-        best = min(best, time.perf_counter() - start)
-    return best
 
 
 def _runner(product):

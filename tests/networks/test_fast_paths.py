@@ -212,6 +212,21 @@ def test_low_precision_networks(dtype):
             assert relative(D(images), expected) < 0.05
 
 
+@pytest.mark.parametrize("plan", [fast.PLAIN, fast.CPU], ids=["plain", "cpu"])
+def test_low_precision_of_a_new_generator(plan):
+    """Early in training the learned constant varies by less than bfloat16 can tell from 1."""
+    G, narrow = generator(), generator(dtype="bfloat16")
+    arrays = randomize(G).arrays()
+    arrays["G_synthesis/4x4/Const/const"] = 1 + 1e-3 * normal(1, 8, 4, 4)
+    arrays["G_synthesis/4x4/Const/Noise/weight"] = 1e-3 * normal(8, seed=1)
+    arrays["G_synthesis/4x4/Const/bias"] = 1e-3 * normal(8, seed=2)
+    for network in (G, narrow):
+        network.set_arrays(arrays)
+    z = normal(4, 8)
+    with fast.using(plan):
+        assert relative(narrow(z, noise="fixed"), G(z, noise="fixed")) < 0.05
+
+
 def test_repeats_bit_for_bit():
     G, D = randomize(generator()), randomize(discriminator())
     images, w = random(4, 16, 16, 3), random(2, G.num_layers, 8, seed=1)
