@@ -10,7 +10,7 @@ from pathlib import Path
 
 from absl import flags
 
-from dnnlib.errors import UserError
+from dnnlib.errors import UserError, exit_code
 
 _HELP = """\
 usage: python run_generator.py --network=FILE [options]
@@ -87,14 +87,7 @@ def _run(argv: list[str]) -> int:
 
 def main(argv: list[str]) -> int:
     """Runs the command line; returns the exit code."""
-    try:
-        return _run(argv)
-    except (UserError, OSError) as error:  # OSError: permissions, a full disk, a name too long
-        message = " ".join(str(error).split())
-        print(f"{os.path.basename(argv[0])}: error: {message}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        return 130
+    return exit_code(_run, argv)
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ from dataclasses import fields
 
 from absl import flags
 
-from dnnlib.errors import UserError
+from dnnlib.errors import UserError, exit_code
 from training import presets
 
 _INTRO = """\
@@ -168,14 +168,7 @@ def _run(argv: list[str]) -> int:
 
 def main(argv: list[str]) -> int:
     """Runs the command line; returns the exit code."""
-    try:
-        return _run(argv)
-    except (UserError, OSError) as error:  # OSError: permissions, a full disk, a name too long
-        message = " ".join(str(error).split())
-        print(f"{os.path.basename(argv[0])}: error: {message}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:  # before the loop took over
-        return 130
+    return exit_code(_run, argv)
 
 
 if __name__ == "__main__":

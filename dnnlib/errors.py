@@ -5,7 +5,8 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-from collections.abc import Iterator
+import sys
+from collections.abc import Callable, Iterator
 
 
 class UserError(Exception):
@@ -41,3 +42,18 @@ def explain_os_errors(what: str, path: str | os.PathLike) -> Iterator[None]:
         if reason is None:
             raise
         raise UserError(f"cannot {what} {os.fspath(path)}: {reason}") from error
+
+
+def exit_code(run: Callable[[list[str]], int], argv: list[str]) -> int:
+    """Runs a command line and returns its exit code.
+
+    A user's mistake, a full disk and the like are one line on stderr and 2; Ctrl-C is 130.
+    """
+    try:
+        return run(argv)
+    except (UserError, OSError) as error:
+        message = " ".join(str(error).split())
+        print(f"{os.path.basename(argv[0])}: error: {message}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        return 130

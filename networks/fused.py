@@ -9,7 +9,9 @@ memory, so the fewer passes the better. Two tricks, both for CPUs (networks/fast
 - `spatial_mean`: average pooling is the fastest reduction over H and W that there is here.
 
 The gradients are written out: TensorFlow's own take three times as many passes. Arithmetic
-is float32 inside, whatever the precision of the tensors.
+is float32 inside, whatever the precision of the tensors. Only `leaky_relu`, which is the
+discriminator's, can be differentiated twice; for a second derivative through the generator
+trace it with `fast.using(fast.PLAIN)`.
 """
 
 from __future__ import annotations
