@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 
 import tensorflow as tf
 
 from dnnlib.errors import UserError
+from training.cluster import Cluster, read_cluster
 
 
 def make_strategy(num_gpus: int = 0) -> tf.distribute.Strategy:
@@ -27,7 +27,7 @@ def make_strategy(num_gpus: int = 0) -> tf.distribute.Strategy:
         tf.config.set_visible_devices(gpus, "GPU")
     for gpu in gpus:
         tf.config.experimental.set_memory_growth(gpu, True)
-    if _num_workers() > 1:
+    if read_cluster().num_workers > 1:
         return tf.distribute.MultiWorkerMirroredStrategy()
     if len(gpus) > 1:
         return tf.distribute.MirroredStrategy()
@@ -56,35 +56,19 @@ def silence_xla() -> None:
         os.close(nowhere)
 
 
-def _num_workers() -> int:
-    text = os.environ.get("TF_CONFIG", "")
-    if not text:
-        return 1
-    try:
-        cluster = json.loads(text).get("cluster", {})
-        return sum(len(cluster.get(job, [])) for job in ("chief", "worker"))
-    except (ValueError, AttributeError, TypeError) as error:
-        raise UserError(f"the environment variable TF_CONFIG is not valid: {error}") from error
-
-
 class Replicas:
     """The replicas of a strategy, and which of them live in this process."""
 
     def __init__(self, strategy: tf.distribute.Strategy):
         self.strategy = strategy
         self.total = strategy.num_replicas_in_sync
-        resolver = strategy.cluster_resolver
-        several = resolver is not None and resolver.task_type in ("chief", "worker")
-        self.num_workers = _num_workers() if several else 1
+        several = isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy)
+        cluster = read_cluster() if several else Cluster()
+        self.num_workers, self.is_chief = cluster.num_workers, cluster.is_chief
         self.local = self.total // self.num_workers
         self.kind = "GPU" if tf.config.list_logical_devices("GPU") else "CPU"
-        self.first = 0  # number of this process's first replica
-        self.is_chief = True  # the one process that writes
-        if self.num_workers > 1:
-            has_chief = "chief" in json.loads(os.environ["TF_CONFIG"])["cluster"]
-            index = resolver.task_id + (has_chief and resolver.task_type == "worker")
-            self.first, self.is_chief = index * self.local, index == 0
-            self._any = tf.function(self._any_replica, autograph=False)
+        self.first = cluster.index * self.local  # number of this process's first replica
+        self._any = tf.function(self._any_replica, autograph=False)
 
     def distribute(self, values: list):
         """One tensor per local replica, as the argument of a step."""

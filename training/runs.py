@@ -25,6 +25,7 @@ from training import (
     presets,
     schedule as schedules,
 )
+from training.cluster import read_cluster
 from training.config import TrainingConfig, network_options
 
 CONFIG_NAME = "config.json"  # in the run directory
@@ -89,7 +90,7 @@ def plan(request: Request) -> Run:
     for field in dataclasses.fields(request):
         if getattr(request, field.name) == "":  # --run_dir=$DIR with DIR not set, for example
             raise UserError(f"--{field.name} is empty")
-    cluster = _cluster()
+    cluster = read_cluster()
     if cluster.num_workers > 1 and not (request.run_dir or request.resume):
         raise UserError(
             "TF_CONFIG names several machines: give --run_dir, so that all use the same directory"
@@ -137,7 +138,7 @@ def start(run: Run) -> Run:
         run_dir = run_dirs.create(run.result_dir, run.config.description)
     with explain_os_errors("create", run_dir):
         run_dir.mkdir(parents=True, exist_ok=True)
-    if _cluster().is_chief:  # one writer is enough
+    if read_cluster().is_chief:  # one writer is enough
         atomic.write_json(run_dir / CONFIG_NAME, config_lib.to_dict(run.config))
     return dataclasses.replace(run, run_dir=run_dir)
 
@@ -341,27 +342,3 @@ def _check_snapshot(name: str) -> Path:
     if "networks" not in metadata:  # networks/snapshot.py checks the rest, with TensorFlow
         raise UserError(f"--resume_from: {path} is not a snapshot of networks")
     return path
-
-
-@dataclasses.dataclass(frozen=True)
-class _Cluster:
-    num_workers: int
-    is_chief: bool
-
-
-def _cluster() -> _Cluster:
-    """Reads TF_CONFIG, which tells a process of its part among several machines."""
-    text = os.environ.get("TF_CONFIG")
-    if not text:
-        return _Cluster(1, True)
-    try:
-        values = json.loads(text)
-        cluster, task = values.get("cluster", {}), values.get("task", {})
-        chiefs, workers = len(cluster.get("chief", [])), len(cluster.get("worker", []))
-        kind, index = task.get("type", "worker"), int(task.get("index", 0))
-    except (ValueError, TypeError, AttributeError) as error:
-        raise UserError(
-            f"the environment variable TF_CONFIG cannot be understood: {error}"
-        ) from error
-    is_chief = kind == "chief" or (chiefs == 0 and kind == "worker" and index == 0)
-    return _Cluster(max(chiefs + workers, 1), is_chief)
