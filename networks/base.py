@@ -116,10 +116,14 @@ class ImageNetwork(Network):
             with tf.init_scope():  # also while a caller's graph is traced
                 lod = self.lod.numpy()
         lod = round(float(lod), 6)  # the variable is float32: 2.3 is not 2.29999995
-        lowest = 0 if self.options["structure"] == "fixed" else self.resolution_log2 - 2
+        lowest = 0 if self.options.get("structure") == "fixed" else self.resolution_log2 - 2
         if not 0 <= lod <= lowest:
             raise ValueError(f"{self.func_name}: lod={lod}, expected 0 to {lowest}")
         return int(lod), lod - int(lod)
+
+    def set_lod(self, lod: float) -> None:
+        """Sets the network's own level of detail, which calls without `lod` use."""
+        self.lod.assign(lod)
 
     def in_stage(self, name, level, fading):
         scope = name.split("G_synthesis/")[-1].split("/")[0]

@@ -27,19 +27,15 @@ class Discriminator(ImageNetwork):
     → scores [N, 1] float32, higher for what looks real.
     """
 
+    NAME = "D_basic"
+
     def __init__(self, *, seed=None, **kwargs):
-        super().__init__("D_basic", seed, **kwargs)
+        super().__init__(self.NAME, seed, **kwargs)
         opt = self.options
-        self.from_rgb, self.blocks = {}, {}
+        self.from_rgb, self.blocks, self.norms = {}, {}, {}
         for res in range(self.resolution_log2, 2, -1):
-            side = 2**res
             self._add_from_rgb(res)
-            first = self._conv(f"{side}x{side}/Conv0", self.fmaps(res - 1), self.fmaps(res - 1))
-            second = self._conv(
-                f"{side}x{side}/Conv1_down", self.fmaps(res - 1), self.fmaps(res - 2),
-                resample="down", fused=self.fused(side),
-            )  # fmt: skip
-            self.blocks[str(res)] = [first, second]
+            self.blocks[str(res)] = self._make_block(res)
         self._add_from_rgb(2)
         self.features = opt["mbstd_num_features"] if opt["mbstd_group_size"] > 1 else 0
         fmaps = self.fmaps(1)
@@ -49,18 +45,56 @@ class Discriminator(ImageNetwork):
             Dense("4x4/Dense0", self.seed, fmaps * 16, self.fmaps(0), use_wscale=opt["use_wscale"]),
             self.fmaps(0),
         )
-        outputs = max(opt["label_size"], 1)
+        outputs = self._outputs()
         dense1 = Dense(
             "4x4/Dense1", self.seed, self.fmaps(0), outputs, gain=1, use_wscale=opt["use_wscale"]
         )
         self.dense1 = self.adopt("4x4/Dense1/", dense1)
         self.bias1 = self.adopt("4x4/Dense1/", Bias("4x4/Dense1", self.seed, outputs))
+        self._add_norm("4x4/Dense1", dense1)
+
+    # ------------------------------------------------------------ what D_paper does otherwise
+
+    def _nonlinearity(self):
+        return self.options["nonlinearity"]
+
+    def _make_block(self, res):
+        side, fmaps = 2**res, self.fmaps(res - 1)
+        first = self._conv(f"{side}x{side}/Conv0", fmaps, fmaps)
+        second = self._conv(
+            f"{side}x{side}/Conv1_down", fmaps, self.fmaps(res - 2),
+            resample="down", fused=self.fused(side),
+        )  # fmt: skip
+        return [first, second]
+
+    def _apply_block(self, res, x):
+        first, second = self.blocks[str(res)]
+        return second(
+            ops.blur2d(first(x), self.options["blur_filter"], fast=fast.plan().direct_blur)
+        )
+
+    def _outputs(self):
+        return max(self.options["label_size"], 1)
+
+    def _score(self, outputs, labels):
+        if not self.options["label_size"]:
+            return outputs
+        return tf.reduce_sum(outputs * labels, axis=1, keepdims=True)
+
+    # ------------------------------------------------------------ what they share
 
     def _layer(self, scope, source, channels):
-        nonlinearity = self.options["nonlinearity"]
-        return self.adopt(
-            f"{scope}/", DiscriminatorLayer(scope, self.seed, source, channels, nonlinearity)
-        )
+        layer = DiscriminatorLayer(scope, self.seed, source, channels, self._nonlinearity())
+        self.adopt(f"{scope}/", layer)
+        self._add_norm(scope, source)
+        return layer
+
+    def _add_norm(self, scope, source):
+        if self.options["spectral_norm"]:
+            from networks.spectral_norm import SpectralNorm  # brings TensorFlow Addons
+
+            self.norms[scope] = SpectralNorm(source)
+            self.named[f"{scope}/spectral_u"] = self.norms[scope].vector
 
     def _conv(self, scope, fmaps_in, fmaps_out, kernel=3, **resample):
         use_wscale = self.options["use_wscale"]
@@ -71,7 +105,7 @@ class Discriminator(ImageNetwork):
 
     def _add_from_rgb(self, res):
         level = self.resolution_log2 - res
-        if level == 0 or self.options["structure"] != "fixed":
+        if level == 0 or self.options.get("structure") != "fixed":
             channels = self.options["num_channels"]
             self.from_rgb[str(level)] = self._conv(
                 f"FromRGB_lod{level}", channels, self.fmaps(res - 1), kernel=1
@@ -84,7 +118,7 @@ class Discriminator(ImageNetwork):
         expected = [self.resolution, self.resolution, self.options["num_channels"]]
         if images.shape.rank != 4 or list(images.shape[1:]) != expected:
             raise ValueError(
-                f"D_basic: images have shape {images.shape}, expected [N, {expected[0]}, "
+                f"{self.NAME}: images have shape {images.shape}, expected [N, {expected[0]}, "
                 f"{expected[1]}, {expected[2]}]"
             )
         return self.stage(ops.downscale2d(images, 2**level), labels, level, alpha or None)
@@ -95,15 +129,12 @@ class Discriminator(ImageNetwork):
         alpha: None outside fades, else the weight of the lower resolution.
         """
         self._check_minibatch(images)
-        labels = check_labels("D_basic", labels, images, self.options["label_size"])
+        labels = check_labels(self.NAME, labels, images, self.options["label_size"])
         images = tf.cast(images, self.compute)
         x = self.from_rgb[str(level)](images)
         top = self.resolution_log2 - level
         for res in range(top, 2, -1):
-            first, second = self.blocks[str(res)]
-            x = second(
-                ops.blur2d(first(x), self.options["blur_filter"], fast=fast.plan().direct_blur)
-            )
+            x = self._apply_block(res, x)
             if res == top and alpha is not None:
                 lower = self.from_rgb[str(level + 1)](ops.downscale2d(images))
                 x += (lower - x) * tf.cast(alpha, x.dtype)
@@ -114,9 +145,14 @@ class Discriminator(ImageNetwork):
         x = tf.transpose(x, [0, 3, 1, 2])
         x = tf.reshape(x, [-1, 16 * x.shape[1]])
         x = tf.cast(self.bias1(self.dense1(self.dense0(x))), tf.float32)
-        if self.options["label_size"]:
-            x = tf.reduce_sum(x * labels, axis=1, keepdims=True)
-        return x
+        return self._score(x, labels)
+
+    def normalize_kernels(self, level, fading=False):
+        """Spectral normalisation, if on, of what a stage trains; between steps, not within."""
+        for name in self.trainable(level, fading):
+            scope, _, kind = name.rpartition("/")
+            if kind == "weight" and scope in self.norms:
+                self.norms[scope].normalize()
 
     def _check_minibatch(self, images):
         minibatch = images.shape[0]
@@ -125,6 +161,6 @@ class Discriminator(ImageNetwork):
         group = min(self.options["mbstd_group_size"], minibatch)
         if minibatch % group:
             raise ValueError(
-                f"D_basic: a minibatch of {minibatch} does not divide into groups of {group} "
+                f"{self.NAME}: a minibatch of {minibatch} does not divide into groups of {group} "
                 "(mbstd_group_size); use a multiple, or another group size"
             )

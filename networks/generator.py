@@ -49,9 +49,22 @@ class StyleGenerator(ImageNetwork):
         if training:
             images = self.training_stage(z, labels, level, alpha or None, noise=noise, seed=seed)
         else:
-            w = self.truncate(self.mapping(z, labels), truncation_psi, truncation_cutoff)
-            images = self.synthesis.stage(w, level, alpha or None, noise=noise, seed=seed)
+            images = self.stage(
+                z, labels, level, alpha or None, noise=noise, seed=seed,
+                truncation_psi=truncation_psi, truncation_cutoff=truncation_cutoff,
+            )  # fmt: skip
         return ops.upscale2d(images, 2**level)
+
+    def stage(
+        self, z, labels, level, alpha=None, *,
+        truncation_psi=OWN, truncation_cutoff=OWN, noise=None, seed=None,
+    ):  # fmt: skip
+        """Images at one stage's resolution: [N, R/2^level, R/2^level, C], float32.
+
+        alpha: None outside fades, else the weight of the lower resolution.
+        """
+        w = self.truncate(self.mapping(z, labels), truncation_psi, truncation_cutoff)
+        return self.synthesis.stage(w, level, alpha, noise=noise, seed=seed)
 
     def training_stage(self, z, labels, level, alpha=None, *, seed, noise=None, mixing=OWN):
         """Training-mode images at one stage's resolution: [N, R/2^level, R/2^level, C].
@@ -61,6 +74,10 @@ class StyleGenerator(ImageNetwork):
         """
         w = self.training_dlatents(z, labels, level, seed, mixing=mixing)
         return self.synthesis.stage(w, level, alpha, noise=noise, seed=seed)
+
+    def set_lod(self, lod):
+        super().set_lod(lod)
+        self.synthesis.set_lod(lod)
 
     def truncate(self, w, psi=OWN, cutoff=OWN):
         """Pulls the layers below `cutoff` towards dlatent_avg: w_avg + ψ (w − w_avg)."""

@@ -26,7 +26,12 @@ def leaky_relu(x):
     return tf.nn.leaky_relu(x, 0.2), grad
 
 
-ACTIVATIONS = {"lrelu": leaky_relu, "relu": tf.nn.relu}
+def leaky_relu_progan(x):
+    """max(x, x/5), with derivative 1/5 at exactly 0, as in Progressive GAN."""
+    return tf.nn.leaky_relu(x, 0.2)
+
+
+ACTIVATIONS = {"lrelu": leaky_relu, "lrelu_progan": leaky_relu_progan, "relu": tf.nn.relu}
 
 # ---------------------------------------------------------------- resampling
 
@@ -146,10 +151,10 @@ def conv2d_downscale(x, kernel):
 # ---------------------------------------------------------------- normalisation
 
 
-def pixel_norm(x):
+def pixel_norm(x, epsilon=EPSILON):
     """Scales each vector along the last axis to unit mean square, in float32."""
     y = tf.cast(x, tf.float32)  # float16 has no 1e-8
-    y *= tf.math.rsqrt(tf.reduce_mean(tf.square(y), axis=-1, keepdims=True) + EPSILON)
+    y *= tf.math.rsqrt(tf.reduce_mean(tf.square(y), axis=-1, keepdims=True) + epsilon)
     return tf.cast(y, x.dtype)
 
 

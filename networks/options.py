@@ -27,7 +27,7 @@ INERT = frozenset(
 G_MAPPING = {
     "latent_size": 512,  # width of z
     "label_size": 0,  # width of the labels; 0: unconditional
-    "dlatent_size": 512,  # width of w
+    "dlatent_size": 512,  # width of w; None: as wide as what the mapping network takes
     "dlatent_broadcast": None,  # copies of w, one per synthesis layer; None: [N, dlatent_size]
     "mapping_layers": 8,  # 0-8
     "mapping_fmaps": 512,  # width of the hidden layers
@@ -79,6 +79,7 @@ D_BASIC = {
     "fmap_max": 512,
     "nonlinearity": "lrelu",
     "use_wscale": True,
+    "spectral_norm": False,  # every kernel divided by its largest singular value
     "mbstd_group_size": 4,  # 0 or 1: no minibatch standard deviation
     "mbstd_num_features": 1,
     "dtype": "float32",
@@ -87,12 +88,48 @@ D_BASIC = {
     "structure": "auto",
 }
 
+G_PAPER = {
+    "num_channels": 1,
+    "resolution": 32,
+    "label_size": 0,
+    "fmap_base": 8192,
+    "fmap_decay": 1.0,
+    "fmap_max": 512,
+    "latent_size": None,  # width of z; None: as many as there are feature maps at 1x1
+    "normalize_latents": True,
+    "use_wscale": True,
+    "use_pixelnorm": True,
+    "pixelnorm_epsilon": 1e-8,
+    "use_leakyrelu": True,  # False: ReLU
+    "dtype": "float32",
+    "fused_scale": True,  # True or False, at every resolution
+}
+
+D_PAPER = {
+    "num_channels": 1,
+    "resolution": 32,
+    "label_size": 0,  # labels are accepted and ignored
+    "fmap_base": 8192,
+    "fmap_decay": 1.0,
+    "fmap_max": 512,
+    "use_wscale": True,
+    "spectral_norm": False,
+    "mbstd_group_size": 4,
+    "mbstd_num_features": 1,
+    "dtype": "float32",
+    "fused_scale": True,
+}
+
 OPTIONS = {
     "G_mapping": G_MAPPING,
     "G_synthesis": G_SYNTHESIS,
     "G_style": G_STYLE,
     "D_basic": D_BASIC,
+    "G_paper": G_PAPER,
+    "D_paper": D_PAPER,
 }
+
+_PROGRESSIVE = ("G_paper", "D_paper")
 
 _CHOICES = {
     "nonlinearity": ("lrelu", "relu"),
@@ -104,6 +141,7 @@ _CHOICES = {
         key: (True, False)
         for key in ("use_wscale", "normalize_latents", "use_styles", "const_input_layer")
         + ("use_noise", "randomize_noise", "use_pixel_norm", "use_instance_norm")
+        + ("use_pixelnorm", "use_leakyrelu", "spectral_norm")
     },
 }
 
@@ -124,7 +162,7 @@ def resolve(func_name: str, **kwargs) -> dict:
     name = short_name(func_name)
     options = dict(OPTIONS[name])
     for key, value in kwargs.items():
-        if key in INERT:
+        if key in INERT or (key == "structure" and name in _PROGRESSIVE):
             continue
         if key not in options:
             known = ", ".join(sorted(options))
@@ -133,7 +171,16 @@ def resolve(func_name: str, **kwargs) -> dict:
     if isinstance(options.get("blur_filter"), (list, tuple)):
         options["blur_filter"] = tuple(options["blur_filter"]) or None
     _check(name, options)
+    if "dlatent_size" in options and options["dlatent_size"] is None:
+        options["dlatent_size"] = _mapping_input(options)
+    if "latent_size" in options and options["latent_size"] is None:
+        options["latent_size"] = min(int(options["fmap_base"]), options["fmap_max"])
     return options
+
+
+def _mapping_input(options: dict) -> int:
+    """Width of what the mapping network takes: z, and as much for the labels."""
+    return options["latent_size"] * (2 if options.get("label_size") else 1)
 
 
 def _number(value) -> bool:
@@ -155,20 +202,27 @@ def _taps(value) -> bool:
 # (options, the test of one value, what to expect); `_CHOICES` holds the others.
 _RULES = (
     (
-        ("latent_size", "dlatent_size", "mapping_fmaps", "num_channels", "fmap_base", "fmap_max")
-        + ("mbstd_num_features",),
+        ("mapping_fmaps", "num_channels", "fmap_base", "fmap_max", "mbstd_num_features"),
         _whole(1),
         "a positive whole number",
     ),
     (("label_size", "mbstd_group_size"), _whole(0), "0 or a positive whole number"),
-    (("dlatent_broadcast",), _or_none(_whole(1)), "a positive whole number, or None"),
+    (
+        ("dlatent_broadcast", "latent_size", "dlatent_size"),
+        _or_none(_whole(1)),
+        "a positive whole number, or None",
+    ),
     (
         ("truncation_psi", "truncation_cutoff", "dlatent_avg_beta"),
         _or_none(_number),
         "a number, or None",
     ),
     (("fmap_decay",), _number, "a number"),
-    (("mapping_lrmul",), lambda value: _number(value) and value > 0, "a positive number"),
+    (
+        ("mapping_lrmul", "pixelnorm_epsilon"),
+        lambda value: _number(value) and value > 0,
+        "a positive number",
+    ),
     (("mapping_layers",), lambda value: _whole(0)(value) and value <= 8, "0 to 8"),
     (
         ("resolution",),
@@ -207,13 +261,21 @@ def _check(name: str, options: dict) -> None:
         last = options["resolution"].bit_length() - 2  # the stage of the full resolution
         if min(options["fmap_base"] / 2.0 ** (s * options["fmap_decay"]) for s in (0, last)) < 1:
             fail("fmap_base", "more: some resolution has no feature map left")
-    if name == "D_basic" and options["mbstd_group_size"] > 1:
+    for key, may_be_none in (
+        ("latent_size", ("G_paper",)),
+        ("dlatent_size", ("G_style", "G_mapping")),
+    ):
+        if options.get(key, 1) is None and name not in may_be_none:
+            fail(key, "a positive whole number")
+    if name in _PROGRESSIVE and options["fused_scale"] == "auto":
+        fail("fused_scale", "True or False")
+    if options.get("mbstd_group_size", 0) > 1:
         fmaps = min(int(options["fmap_base"] / 2.0 ** options["fmap_decay"]), options["fmap_max"])
         if fmaps % options["mbstd_num_features"]:
             fail("mbstd_num_features", f"a divisor of the {fmaps} feature maps at 4x4")
     if name == "G_style":
-        width = options["latent_size"] * (2 if options["label_size"] else 1)
-        if not options["mapping_layers"] and options["dlatent_size"] != width:
+        width = _mapping_input(options)
+        if not options["mapping_layers"] and options["dlatent_size"] not in (None, width):
             fail("dlatent_size", f"{width}: without mapping layers, w is z and labels")
         if options["style_mixing_prob"] and not options["use_styles"]:
             fail("style_mixing_prob", "None or 0 with use_styles=False (there is one w to mix)")

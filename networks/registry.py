@@ -6,6 +6,7 @@ from networks.discriminator import Discriminator
 from networks.generator import StyleGenerator
 from networks.mapping import MappingNetwork
 from networks.options import short_name
+from networks.progan import PaperDiscriminator, PaperGenerator
 from networks.synthesis import SynthesisNetwork
 
 _BUILDERS = {
@@ -13,14 +14,17 @@ _BUILDERS = {
     "G_mapping": MappingNetwork,
     "G_synthesis": SynthesisNetwork,
     "D_basic": Discriminator,
+    "G_paper": PaperGenerator,
+    "D_paper": PaperDiscriminator,
 }
 
 
 def build(func_name: str, *, seed: int | None = None, **kwargs):
     """Makes a network, complete with all its variables.
 
-    func_name: 'G_style', 'G_mapping', 'G_synthesis' or 'D_basic', also with the reference's
-    module in front. kwargs: the reference's keywords (networks/options.py). seed: of the
-    initial weights; None draws one. Raises ValueError naming an unknown name or keyword.
+    func_name: 'G_style', 'G_mapping', 'G_synthesis', 'D_basic', 'G_paper' or 'D_paper', also with
+    the reference's module in front. kwargs: the reference's keywords (networks/options.py).
+    seed: of the initial weights; None draws one. Raises ValueError naming an unknown name or
+    keyword.
     """
     return _BUILDERS[short_name(func_name)](seed=seed, **kwargs)

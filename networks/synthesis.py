@@ -38,6 +38,7 @@ class SynthesisLayer(Layer):
         self.bias = self.adopt("", Bias(scope, seed, channels))
         self.nonlinearity = options["nonlinearity"]
         self.use_pixel_norm = options["use_pixel_norm"]
+        self.pixel_norm_epsilon = options.get("pixelnorm_epsilon", ops.EPSILON)
         self.use_instance_norm = options["use_instance_norm"]
         if options["use_styles"]:
             self.style = self.adopt(
@@ -56,7 +57,7 @@ class SynthesisLayer(Layer):
             noise = tf.cast(noise, x.dtype)
         x = self._activate(x, noise if self.noise is not None else None)
         if self.use_pixel_norm:
-            x = ops.pixel_norm(x)
+            x = ops.pixel_norm(x, self.pixel_norm_epsilon)
         if self.use_instance_norm and self.style is not None and plan.fuse_epilogue:
             return fused.adain(x, *self.style.affine(w))
         if self.use_instance_norm:

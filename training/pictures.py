@@ -59,9 +59,10 @@ class Pictures:
 
     def _compile(self, stage):
         def generate(z, labels, alpha):
-            w = self.Gs.mapping(z, labels)
-            alpha = alpha if stage.fading else None
-            images = self.Gs.synthesis.stage(w, stage.level, alpha, noise="fixed")
+            images = self.Gs.stage(
+                z, labels, stage.level, alpha if stage.fading else None,
+                noise="fixed", truncation_psi=None,
+            )  # fmt: skip
             return ops.upscale2d(images, 2**stage.level)
 
         shapes = [self.minibatch, self.latents.shape[1]], [self.minibatch, self.labels.shape[1]], []

@@ -34,8 +34,8 @@ class TrainingState:
 
     def set_lod(self, lod: float) -> None:
         """Records the level of detail in the networks, for snapshots."""
-        for network in (self.G, self.G.synthesis, self.Gs, self.Gs.synthesis, self.D):
-            network.lod.assign(lod)
+        for network in (self.G, self.Gs, self.D):
+            network.set_lod(lod)
 
 
 def create_state(G_options, D_options, G_adam, D_adam, *, loss_scaling=False, seed=0):

@@ -13,6 +13,7 @@ from tests.networks.common import D_TINY, G_TINY, discriminator, generator, norm
 pytestmark = pytest.mark.conformance
 
 BASE = {"G_style": G_TINY, "D_basic": D_TINY, "G_mapping": {}, "G_synthesis": dict(resolution=8)}
+BASE.update(G_paper={}, D_paper={})
 
 
 # ---------------------------------------------------------------- building
@@ -45,6 +46,14 @@ def test_names_with_a_module_are_the_references():
         ("G_synthesis", "resolution", True),
         ("G_style", "num_channels", 0),
         ("G_style", "latent_size", -1),
+        ("G_style", "latent_size", None),
+        ("G_synthesis", "dlatent_size", None),
+        ("G_paper", "latent_size", 0),
+        ("G_paper", "fused_scale", "auto"),
+        ("G_paper", "use_pixelnorm", None),
+        ("G_paper", "pixelnorm_epsilon", 0),
+        ("D_paper", "mbstd_num_features", 3),
+        ("D_basic", "spectral_norm", 1),
         ("G_mapping", "dlatent_size", 0),
         ("G_mapping", "mapping_fmaps", 0),
         ("G_mapping", "mapping_layers", 9),
@@ -100,7 +109,9 @@ def test_without_mapping_layers_the_widths_must_agree():
         generator(mapping_layers=0, dlatent_size=9)
     with pytest.raises(ValueError, match="dlatent_size=8, expected 16"):
         generator(mapping_layers=0, label_size=2)
-    generator(mapping_layers=0, label_size=2, dlatent_size=16)
+    for width in (16, None):
+        network = generator(mapping_layers=0, label_size=2, dlatent_size=width)
+        assert network.options["dlatent_size"] == 16
 
 
 def test_values_of_numpy_will_do():
@@ -125,7 +136,13 @@ def test_defaults_are_the_references(func_name):
     style.update(style_mixing_prob=0.9)
     basic = dict(both, num_channels=1, resolution=32, label_size=0, mbstd_group_size=4)
     basic.update(mbstd_num_features=1)
+    paper = dict(num_channels=1, resolution=32, label_size=0, fmap_base=8192, fmap_decay=1.0)
+    paper.update(fmap_max=512, use_wscale=True, dtype="float32", fused_scale=True)
+    G_paper = dict(paper, latent_size=512, normalize_latents=True, use_pixelnorm=True)
+    G_paper.update(pixelnorm_epsilon=1e-8, use_leakyrelu=True)
+    D_paper = dict(paper, mbstd_group_size=4)
     wanted = dict(G_mapping=mapping, G_synthesis=synthesis, G_style=style, D_basic=basic)
+    wanted.update(G_paper=G_paper, D_paper=D_paper)
     found = options.resolve(func_name)
     assert {key: found[key] for key in wanted[func_name]} == wanted[func_name]
 

@@ -19,7 +19,7 @@ from training.schedule import Stage, stage_of
 from training.state import TrainingState
 from training.steps import StageSteps, StepSettings
 
-VARIANTS = ["base", "fused", "lod0.4", "lod1", "lod2"]
+VARIANTS = ["base", "fused", "lod0.4", "lod1", "lod2", "progan"]
 # Instance norm cancels it: its gradient is rounding noise that Adam amplifies (training.md §5).
 CANCELLED = "G_synthesis/4x4/Const/bias"
 
@@ -54,10 +54,11 @@ class Case:
         shape = [8, 16 // factor, factor, 16 // factor, factor, 3]
         return tf.constant(images.reshape(shape).mean(axis=(2, 4)))
 
-    def steps(self, **losses):
+    def steps(self):
+        progan = self.state.G.func_name == "G_paper"
         settings = StepSettings(
-            G_loss={"func_name": losses.get("G", "G_logistic_nonsaturating")},
-            D_loss={"func_name": losses.get("D", "D_logistic_simplegp")},
+            G_loss={"func_name": "G_wgan" if progan else "G_logistic_nonsaturating"},
+            D_loss={"func_name": "D_wgan_gp" if progan else "D_logistic_simplegp"},
             noise="fixed",
             mixing=None,
         )
@@ -67,17 +68,16 @@ class Case:
 def make_case(variant) -> Case:
     data = golden.load(f"train/train_{variant}.npz")
     fmap_base, width = (256, 32) if variant == "base" else (128, 16)
-    common = dict(
-        num_channels=3, resolution=16, fmap_base=fmap_base, fmap_max=width,
-        fused_scale=True if variant == "fused" else "auto",
-    )  # fmt: skip
-    G, Gs = (
-        networks.build(
-            "G_style", latent_size=width, dlatent_size=width, mapping_fmaps=width, **common
-        )
-        for _ in range(2)
+    common = dict(num_channels=3, resolution=16, fmap_base=fmap_base, fmap_max=width)
+    kinds = dict(
+        G=dict(func_name="G_style", latent_size=width, dlatent_size=width, mapping_fmaps=width),
+        D=dict(func_name="D_basic"),
     )
-    D = networks.build("D_basic", **common)
+    if variant == "fused":
+        common["fused_scale"] = True
+    if variant == "progan":
+        kinds = dict(G=dict(func_name="G_paper"), D=dict(func_name="D_paper"))
+    G, D, Gs = (networks.build(**kinds[role], **common) for role in "GDG")
     for role, network in (("G", G), ("D", D)):
         shapes = {name: variable.shape for name, variable in network.named.items()}
         network.set_arrays(
@@ -136,7 +136,7 @@ def test_losses_terms_and_gradients(variant, plan):
     case = make_case(variant)
     bound, _ = KINKS.get((plan, variant), (1e-5, None))
     names = [key[len("loss/") :] for key in case.data.files if key.startswith("loss/")]
-    assert len(names) >= 3
+    assert len(names) >= (2 if variant == "progan" else 3)
     if variant == "base":
         assert {name.split("_r1")[0] for name in names} == set(LOSSES)  # all nine
     for label in names:
@@ -178,8 +178,9 @@ def run_iteration(case, steps, step):
     }
     labels, seed = tf.zeros([8, 0]), tf.constant([0, step])
     D_means = steps.update_discriminator(
-        case.nhwc("reals", step), labels, tf.constant(case.data["z_d"][step]), scalars, seed
-    )
+        case.nhwc("reals", step), labels, tf.constant(case.data["z_d"][step]), scalars, seed,
+        mixing_factors=tf.constant(case.data["mixing_factors"]),
+    )  # fmt: skip
     scalars["learning_rate"] = tf.constant(G_lrate)
     G_means = steps.update_generator(labels, tf.constant(case.data["z_g"][step]), scalars, seed)
     assert float(D_means["D_overflow"]) == float(G_means["G_overflow"]) == 0
