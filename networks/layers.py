@@ -99,6 +99,11 @@ class Dense(Layer):
             "weight", [fan_in, units], gain=gain, use_wscale=use_wscale, lrmul=lrmul
         )
 
+    @property
+    def kernel(self):
+        """The weight, by the name that Keras's wrappers know."""
+        return self.weight
+
     def runtime_weight(self, dtype):
         return scaled(self.weight, self.coefficient, dtype)
 
@@ -122,6 +127,11 @@ class Conv2D(Layer):
         self.weight, self.coefficient = self.add_scaled(
             "weight", [kernel, kernel, fmaps_in, fmaps_out], gain=gain, use_wscale=use_wscale
         )
+
+    @property
+    def kernel(self):
+        """The weight, by the name that Keras's wrappers know."""
+        return self.weight
 
     def runtime_weight(self, dtype):
         kernel = scaled(self.weight, self.coefficient, dtype)

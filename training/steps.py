@@ -50,11 +50,13 @@ class StageSteps:
         self.strategy = strategy or tf.distribute.get_strategy()
         self.G_variables = state.G.trainable(*stage)
         self.D_variables = state.D.trainable(*stage)
-        self.discriminator = self._compile(self._discriminator_replica)
+        normalize = functools.partial(state.D.normalize_kernels, *stage)
+        self.discriminator = self._compile(self._discriminator_replica, normalize)
         self.generator = self._compile(self._generator_replica)
 
-    def _compile(self, replica_step):
+    def _compile(self, replica_step, prepare=lambda: None):
         def step(*args):
+            prepare()  # here, because replicas cannot assign to the others' variables
             means = self.strategy.run(replica_step, args)
             return tf.nest.map_structure(
                 lambda mean: self.strategy.experimental_local_results(mean)[0], means
