@@ -32,6 +32,8 @@ examples:
       the demo, changed
   python run_training.py --set dataset.max_label_size=full --set grid.layout=row_per_class
       the demo with labels, one row of pictures for each digit
+  python run_training.py --preset=demo+table1-b
+      the demo as configuration B of the paper's Table 1; --list_presets names all such rows
   python run_training.py --preset=cat-4gpu --data_dir=/data --run_dir=/runs/cats
       for jobs that may be stopped: the same command again continues where it was
   python run_training.py --resume=latest
@@ -94,7 +96,7 @@ _FLAGS = {
     ],
     "Only tell": [
         ("dry_run", _SWITCH, "", "print and check all settings and the schedule, make no run"),
-        ("list_presets", _SWITCH, "", "print the names of all presets"),
+        ("list_presets", _SWITCH, "", "print the names of all presets and their rows"),
         ("help", _SWITCH, "", "print this"),
     ],
 }
@@ -142,7 +144,7 @@ def _run(argv: list[str]) -> int:
     if rest:
         raise UserError(f"unexpected argument {rest[0]!r} (a setting needs --set before it)")
     if fv["list_presets"].value:
-        print("\n".join(presets.PRESETS))
+        print(presets.listing())
         return 0
 
     from training import runs  # after --help: it need not wait for them

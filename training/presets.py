@@ -2,15 +2,22 @@
 
 `demo` learns the built-in digits in minutes. `<data set>-<n>gpu` are the paper's runs
 (configuration F): start at 8x8, 600 + 600 kimg per resolution, 25,000 kimg in all.
+`progan-<data set>-<n>gpu` are Progressive GAN's (configuration A): start at 4x4, 12,000 kimg.
+Rows (training/ablations.py) go on top of any of them: `demo+table1-b`.
 """
 
 from __future__ import annotations
 
 import copy
+import re
+from collections.abc import Iterable
 
 from dnnlib import config as config_lib
 from dnnlib.config import nearest
 from dnnlib.errors import UserError
+from networks import options as network_tables
+from training import loss_options
+from training.ablations import PROGAN, ROWS, TABLES, WGAN_GP
 from training.config import TrainingConfig
 
 # --------------------------------------------------------------------------------------
@@ -47,6 +54,8 @@ _DEMO = {
 # --------------------------------------------------------------------------------------
 # The paper's runs.
 
+_GPUS = (1, 2, 4, 8)
+
 # Images per step, over all GPUs: what fits on GPUs of 16 GB.
 _MINIBATCH = {
     1: {
@@ -66,6 +75,15 @@ _MINIBATCH = {
         "minibatch_dict": {4: 512, 8: 256, 16: 128, 32: 64, 64: 32},
     },
 }
+# As many GPUs as there are: the minibatches for 8, as far as they fit. On 8 GPUs, and on 1, these
+# are the paper's above. On 2 and 4 they are twice those at 128x128 and 256x256 (32 and 16 images on
+# 2 GPUs, 32 and 32 on 4), where the paper's fill half of each GPU.
+_MINIBATCH[0] = {
+    **_MINIBATCH[8],
+    "max_minibatch_per_gpu": {
+        4: 128, 8: 128, 16: 128, 32: 64, 64: 32, 128: 16, 256: 8, 512: 4, 1024: 4,
+    },
+}  # fmt: skip
 
 _LRATE = {128: 0.0015, 256: 0.002, 512: 0.003, 1024: 0.003}
 # WGAN-GP does not bear the highest rates.
@@ -75,14 +93,13 @@ _LOGISTIC_R1 = {
     "G_loss": {"func_name": "G_logistic_nonsaturating"},
     "D_loss": {"func_name": "D_logistic_simplegp"},  # with the default r1_gamma of 10
 }
-_WGAN_GP = {"G_loss": {"func_name": "G_wgan"}, "D_loss": {"func_name": "D_wgan_gp"}}
 
 # Data set → (directory, resolution to train at, None: the data set's own), mirror, losses.
 _DATASETS = {
     "ffhq": ("ffhq", None, True, _LOGISTIC_R1),
     "ffhq512": ("ffhq", 512, True, _LOGISTIC_R1),
     "ffhq256": ("ffhq", 256, True, _LOGISTIC_R1),
-    "celebahq": ("celebahq", None, True, _WGAN_GP),
+    "celebahq": ("celebahq", None, True, WGAN_GP),
     "bedroom": ("lsun-bedroom-full", None, False, _LOGISTIC_R1),
     "car": ("lsun-car-512x384", None, False, _LOGISTIC_R1),
     "cat": ("lsun-cat-full", None, False, _LOGISTIC_R1),
@@ -91,9 +108,11 @@ _DATASETS = {
 
 def _paper(dataset: str, num_gpus: int) -> dict:
     directory, resolution, mirror, losses = _DATASETS[dataset]
-    lrate = _LRATE_WGAN if losses is _WGAN_GP else _LRATE
+    lrate = _LRATE_WGAN if losses is WGAN_GP else _LRATE
     return {
         "dataset": {"name": directory, "resolution": resolution, "mirror_augment": mirror},
+        "G": {"func_name": "G_style"},
+        "D": {"func_name": "D_basic"},
         **losses,
         "schedule": {
             "lod_initial_resolution": 8,
@@ -107,22 +126,149 @@ def _paper(dataset: str, num_gpus: int) -> dict:
     }
 
 
+# --------------------------------------------------------------------------------------
+# Progressive GAN's runs, with the numbers of its second version.
+
+# Data set → (directory, mirror).
+_PROGAN_DATASETS = {
+    "celebahq": ("celebahq", True),
+    "ffhq": ("ffhq", True),
+    "lsun": ("lsun-bedroom-full", False),  # --dataset names another category
+    "celeba": ("celeba", True),
+    "cifar10": ("cifar10", False),
+    "cifar100": ("cifar100", False),
+    "svhn": ("svhn", False),
+    "mnist": ("mnist", False),
+}
+
+_PROGAN_LRATE = {
+    1: {1024: 0.0015},
+    2: {512: 0.0015, 1024: 0.002},
+    4: {256: 0.0015, 512: 0.002, 1024: 0.003},
+    8: _LRATE,
+    0: _LRATE,  # with fewer than 8 GPUs the smaller minibatches have the rates of 8, too
+}
+
+
+def _progan(dataset: str, num_gpus: int) -> dict:
+    directory, mirror = _PROGAN_DATASETS[dataset]
+    lrate = _PROGAN_LRATE[num_gpus]
+    return {
+        **PROGAN,
+        "dataset": {"name": directory, "mirror_augment": mirror},
+        "schedule": {
+            **PROGAN["schedule"],
+            "max_minibatch_per_gpu": {256: 16, 512: 8, 1024: 4},  # in float32
+            **_MINIBATCH[num_gpus],
+            "G_lrate_dict": lrate,
+            "D_lrate_dict": lrate,
+        },
+        "total_kimg": 12000,
+        "num_gpus": num_gpus,
+    }
+
+
+# --------------------------------------------------------------------------------------
+# Names
+
 PRESETS: dict[str, dict] = {
     "demo": _DEMO,
-    **{f"{d}-{n}gpu": _paper(d, n) for d in _DATASETS for n in _MINIBATCH},
+    **{f"{d}-{n}gpu": _paper(d, n) for d in _DATASETS for n in _GPUS},
+    **{f"progan-{d}-{n}gpu": _progan(d, n) for d in _PROGAN_DATASETS for n in _GPUS},
 }
 
 
 def make(name: str) -> TrainingConfig:
-    """Returns the preset `name` as a configuration; UserError when there is none."""
-    if name not in PRESETS:
-        hint = nearest(name, PRESETS) or f" (known: {summary()})"
-        raise UserError(f"unknown preset {name!r}{hint}")
-    values = {"preset": name, "description": name, **copy.deepcopy(PRESETS[name])}
-    return config_lib.from_dict(TrainingConfig, values)
+    """Returns the preset `name` as a configuration.
+
+    `name` is BASE, BASE+ROW[+ROW...], or ROW[+ROW...], with BASE from `PRESETS` and ROW from
+    `training.ablations.ROWS`; later rows win. Rows without a base change FFHQ's configuration F
+    (`table1-a`: Progressive GAN on FFHQ), for as many GPUs as there are.
+    Raises UserError naming the part that is unknown or in the wrong place.
+    """
+    base, rows = _parse(name)
+    values = copy.deepcopy(base)
+    for row in rows:
+        values = _change(values, copy.deepcopy(ROWS[row]))
+    return config_lib.from_dict(TrainingConfig, {"preset": name, "description": name, **values})
+
+
+def _parse(name: str) -> tuple[dict, list[str]]:
+    """Returns the values to start from, and the names of the rows that change them."""
+    first, *rows = name.split("+")
+    if first in PRESETS:
+        base = PRESETS[first]
+    elif first in ROWS:
+        rows.insert(0, first)
+        base = _progan("ffhq", 0) if "table1-a" in rows else _paper("ffhq", 0)
+    else:
+        hint = nearest(first, [*PRESETS, *ROWS]) or f" (known: {summary()})"
+        raise UserError(f"unknown preset {first!r}{hint}")
+    for row in rows:
+        if row in PRESETS:
+            raise UserError(f"preset {name!r}: {row!r} is no row; expected it at the beginning")
+        if row not in ROWS:
+            hint = nearest(row, ROWS) or f" (known: {', '.join(_row_families())})"
+            raise UserError(f"preset {name!r}: unknown row {row!r}{hint}")
+    for table in TABLES:
+        same = [row for row in rows if row.startswith(f"{table}-")]
+        if len(same) > 1:  # together they would be neither
+            raise UserError(f"preset {name!r}: expected one row of {table}, not {len(same)}")
+    return base, rows
+
+
+_OPTIONS = {**network_tables.OPTIONS, **loss_options.G_LOSSES, **loss_options.D_LOSSES}
+
+
+def _change(values: dict, row: dict) -> dict:
+    """Returns `values` with those of `row` in their place, table by table.
+
+    Where the row names another network or loss, the old one's options stay as far as the new one
+    has them: widths do, for example, and the mapping network's options go.
+    """
+    changed = dict(values)
+    for key, new in row.items():
+        old = values.get(key)
+        if isinstance(new, dict) and isinstance(old, dict):
+            if "func_name" in new:
+                old = {k: v for k, v in old.items() if k in _OPTIONS[new["func_name"]]}
+            new = _change(old, new)
+        changed[key] = new
+    return changed
 
 
 def summary() -> str:
-    """Returns all names, short enough for a line of help."""
-    counts = ",".join(str(n) for n in _MINIBATCH)
-    return f"demo, {{{','.join(_DATASETS)}}}-{{{counts}}}gpu"
+    """Returns all names by family, short enough for help and for messages."""
+    gpus = _braces(_GPUS)
+    return (
+        f"demo, {_braces(_DATASETS)}-{gpus}gpu, progan-{_braces(_PROGAN_DATASETS)}-{gpus}gpu; "
+        f"and rows, alone or on top as in demo+table1-b: {', '.join(_row_families())}"
+    )
+
+
+def listing() -> str:
+    """Returns the name of every preset, one a line, then the rows and how to use them."""
+    return "\n".join(
+        [
+            *PRESETS,
+            "",
+            "--preset=NAME+ROW[+ROW...] is one of these with rows of the paper's tables on top",
+            "(docs/ablations.md): demo+table1-b, ffhq256-1gpu+table2-mix50+labels. Rows alone are",
+            "on top of the paper's FFHQ run, on all GPUs there are; --dataset names other data.",
+            "Rows:",
+            *_row_families(),
+        ]
+    )
+
+
+def _row_families() -> list[str]:
+    """'table1-{a,b,c,d,e,f}' and so on: names that differ in a last number or letter alone."""
+    families: dict[str, list[str]] = {}
+    for row in ROWS:
+        last = re.search(r"(\d+|(?<=-)[a-z]|)$", row)[0]
+        families.setdefault(row.removesuffix(last), []).append(last)
+    return [family + (_braces(last) if last[0] else "") for family, last in families.items()]
+
+
+def _braces(names: Iterable) -> str:
+    return f"{{{','.join(map(str, names))}}}"

@@ -1,6 +1,7 @@
 import dataclasses
 import inspect
 import json
+import re
 from types import SimpleNamespace
 
 import pytest
@@ -9,10 +10,13 @@ from dnnlib import config as config_lib
 from dnnlib.errors import UserError
 from networks import options as network_tables
 from tests import golden
-from training import config as training_config, presets
+from training import ablations, config as training_config, presets, schedule as schedules
 from training.config import TrainingConfig, network_options, validate
 
-NATIVE = {"ffhq": 1024, "celebahq": 1024, "bedroom": 256, "car": 512, "cat": 256}
+NATIVE = {
+    **dict(ffhq=1024, celebahq=1024, bedroom=256, car=512, cat=256, lsun=256, celeba=128),
+    **dict(cifar10=32, cifar100=32, svhn=32, mnist=32),
+}
 DIRECTORIES = {
     "ffhq": "ffhq",
     "ffhq512": "ffhq",
@@ -22,7 +26,17 @@ DIRECTORIES = {
     "car": "lsun-car-512x384",
     "cat": "lsun-cat-full",
 }
+PROGAN_DATA = ["celebahq", "ffhq", "lsun", "celeba", "cifar10", "cifar100", "svhn", "mnist"]
 PAPER = [f"{name}-{n}gpu" for name in DIRECTORIES for n in (1, 2, 4, 8)]
+PROGAN = [f"progan-{name}-{n}gpu" for name in PROGAN_DATA for n in (1, 2, 4, 8)]
+ROWS = [
+    *(f"table1-{row}" for row in "abcdef"),
+    *(f"table2-mix{percent}" for percent in (0, 50, 90, 100)),
+    *(f"table4-traditional-{layers}" for layers in (0, 8)),
+    *(f"table4-stylebased-{layers}" for layers in (0, 1, 2, 8)),
+    "spectral-norm",
+    "labels",
+]
 
 
 def make_info(resolution=32, channels=3, label_size=0):
@@ -33,19 +47,39 @@ def make_info(resolution=32, channels=3, label_size=0):
 def info_for(config):
     if config.preset == "demo":
         return make_info(channels=1)
-    name = config.preset.split("-")[0]
-    return make_info(config.dataset.resolution or NATIVE[name])
+    name = config.preset.removeprefix("progan-").split("-")[0]
+    labels = 10 if config.dataset.max_label_size else 0
+    # Bare rows are on FFHQ.
+    return make_info(config.dataset.resolution or NATIVE.get(name, 1024), label_size=labels)
 
 
 def demo(*overrides):
     return config_lib.apply_overrides(presets.make("demo"), overrides)
 
 
-def test_the_list_of_presets():
-    assert sorted(presets.PRESETS) == sorted(["demo", *PAPER])
+def golden_schedule(name):
+    """(configuration, all that was recorded) of a case of the reference."""
+    case = golden.load("misc/schedule.json")[name]
+    return config_lib.from_dict(training_config.ScheduleConfig, case["sched_args"]), case
 
 
-@pytest.mark.parametrize("name", presets.PRESETS)
+def points(config, case):
+    """A schedule at the moments, and for the GPUs and the resolution, of a recorded case."""
+    for cur_nimg, *_ in case["rows"]:
+        point = schedules.schedule(config, cur_nimg, case["resolution"], case["num_gpus"])
+        yield [cur_nimg, *(getattr(point, column) for column in case["columns"][1:])]
+
+
+def test_the_list_of_presets_and_rows():
+    assert list(presets.PRESETS) == ["demo", *PAPER, *PROGAN]
+    assert list(ablations.ROWS) == ROWS
+    lines = presets.listing().splitlines()
+    assert lines[: len(presets.PRESETS)] == list(presets.PRESETS)
+    assert "table4-stylebased-{0,1,2,8}" in lines
+    assert max(map(len, lines)) <= 100
+
+
+@pytest.mark.parametrize("name", [*presets.PRESETS, *ROWS])
 def test_every_preset_fits_its_data_set_and_survives_json(name):
     config = presets.make(name)
     assert (config.preset, config.description) == (name, name)
@@ -56,9 +90,7 @@ def test_every_preset_fits_its_data_set_and_survives_json(name):
 
 @pytest.mark.parametrize("gpus", [1, 2, 4, 8])
 def test_the_paper_s_schedules_are_the_reference_s(gpus):
-    cases = golden.load("misc/schedule.json")
-    case = cases[f"sgan_ffhq_{gpus}gpu"]
-    expected = config_lib.from_dict(training_config.ScheduleConfig, case["sched_args"])
+    expected, case = golden_schedule(f"sgan_ffhq_{gpus}gpu")
     for name in ("ffhq", "ffhq512", "ffhq256", "bedroom", "car", "cat"):
         config = presets.make(f"{name}-{gpus}gpu")
         assert config.schedule == expected
@@ -66,12 +98,72 @@ def test_the_paper_s_schedules_are_the_reference_s(gpus):
 
 
 def test_celebahq_uses_wgan_gp_with_capped_rates():
-    case = golden.load("misc/schedule.json")["sgan_ffhq_8gpu_wgangp"]
+    expected, _ = golden_schedule("sgan_ffhq_8gpu_wgangp")
     config = presets.make("celebahq-8gpu")
-    expected = config_lib.from_dict(training_config.ScheduleConfig, case["sched_args"])
     assert config.schedule == expected
     assert config.G_loss["func_name"] == "G_wgan"
     assert config.D_loss["func_name"] == "D_wgan_gp"
+
+
+@pytest.mark.parametrize("name", PROGAN)
+def test_progan_s_numbers(name):
+    config = presets.make(name)
+    data, gpus = name.split("-")[1], int(name[-4])
+    assert config.dataset.name == {"lsun": "lsun-bedroom-full"}.get(data, data)
+    assert config.dataset.mirror_augment == (data in ("celebahq", "ffhq", "celeba"))
+    assert (config.total_kimg, config.num_gpus, config.loss_scaling) == (12000, gpus, None)
+    assert (config.G, config.D) == ({"func_name": "G_paper"}, {"func_name": "D_paper"})
+    assert (config.G_loss, config.D_loss) == ({"func_name": "G_wgan"}, {"func_name": "D_wgan_gp"})
+    # Batches are the paper's; nothing was recorded for 2 and 4 GPUs.
+    rates = {
+        **{1: {1024: 0.0015}, 2: {512: 0.0015, 1024: 0.002}},
+        **{4: {256: 0.0015, 512: 0.002, 1024: 0.003}},
+        **{8: {128: 0.0015, 256: 0.002, 512: 0.003, 1024: 0.003}},
+    }[gpus]
+    assert config.schedule == dataclasses.replace(
+        golden_schedule(f"sgan_ffhq_{gpus}gpu")[0],
+        lod_initial_resolution=4,
+        max_minibatch_per_gpu={256: 16, 512: 8, 1024: 4},
+        G_lrate_dict=rates,
+        D_lrate_dict=rates,
+    )
+
+
+@pytest.mark.parametrize("gpus", [1, 8])
+def test_progan_s_schedules_are_the_reference_s(gpus):
+    expected, case = golden_schedule(f"pgan_v2_{gpus}gpu")
+    config = presets.make(f"progan-celebahq-{gpus}gpu")
+    assert config.schedule == expected
+    assert list(points(config.schedule, case)) == case["rows"]
+
+
+@pytest.mark.parametrize(
+    ("name", "recorded"),
+    [
+        ("table1-f", "sgan_ffhq_1gpu"),
+        ("table1-f", "sgan_ffhq_8gpu"),
+        ("table1-b", "sgan_256_8gpu"),
+        ("table1-a", "pgan_v2_8gpu"),
+    ],
+)
+def test_bare_rows_have_the_reference_s_schedule_on_8_gpus_and_on_1(name, recorded):
+    _, case = golden_schedule(recorded)
+    assert list(points(presets.make(name).schedule, case)) == case["rows"]
+
+
+@pytest.mark.parametrize(
+    ("gpus", "larger"), [(1, {}), (2, {128: 32, 256: 16}), (4, {128: 32, 256: 32}), (8, {})]
+)
+def test_the_minibatches_of_bare_rows(gpus, larger):
+    """They are the paper's but where the comment in presets.py says so; row A's are the same."""
+    paper = presets.make(f"ffhq-{gpus}gpu").schedule
+    for resolution in (4, 8, 16, 32, 64, 128, 256, 512, 1024):
+        expected = schedules.minibatch(paper, resolution, gpus)
+        for row in ("table1-a", "table1-f"):
+            found = schedules.minibatch(presets.make(row).schedule, resolution, gpus)
+            assert found == larger.get(resolution, expected), (row, resolution)
+    for name in ("table1-a", "table1-f"):
+        validate(presets.make(name), make_info(1024), gpus)
 
 
 @pytest.mark.parametrize("name", PAPER)
@@ -101,21 +193,118 @@ def test_the_paper_s_numbers(name):
 
 def test_the_demo_grows_through_three_resolutions_or_more():
     config = presets.make("demo")
-    phases = training_config.schedules.phases(config.schedule, 32)
+    phases = schedules.phases(config.schedule, 32)
     assert sum(phase.stable_kimg < config.total_kimg for phase in phases) >= 3
     assert phases[-1].stable_kimg < config.total_kimg
 
 
-def test_unknown_presets_get_a_suggestion():
-    with pytest.raises(UserError, match=r"'ffhq-8gpus' \(did you mean 'ffhq-8gpu'\?\)"):
-        presets.make("ffhq-8gpus")
-    with pytest.raises(UserError, match=r"known: demo, \{ffhq"):
-        presets.make("zzz")
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("ffhq-8gpus", r"^unknown preset 'ffhq-8gpus' \(did you mean 'ffhq-8gpu'\?\)"),
+        ("zzz", r"^unknown preset 'zzz' \(known: demo, \{ffhq,.*table2-mix\{0,50,90,100\}"),
+        ("table1-g", r"^unknown preset 'table1-g' \(did you mean 'table1-f'\?\)"),
+        ("demoo+table1-b", r"^unknown preset 'demoo' \(did you mean 'demo'\?\)"),
+        ("demo+tabel1-b", r"'demo\+tabel1-b': unknown row 'tabel1-b' \(did you mean 'table1-b'"),
+        ("demo+zzz", r"unknown row 'zzz' \(known: table1-\{a,b,c,d,e,f\}, .*, labels\)$"),
+        ("demo+", "unknown row ''"),
+        ("table1-b+demo", "'table1-b\\+demo': 'demo' is no row; expected it at the beginning"),
+        ("demo+table1-a+table1-c", "expected one row of table1, not 2"),
+    ],
+)
+def test_unknown_presets_get_a_suggestion(name, message):
+    with pytest.raises(UserError, match=message) as caught:
+        presets.make(name)
+    assert "\n" not in str(caught.value)
 
 
 def test_presets_cannot_be_changed_through_a_configuration():
-    presets.make("demo").G["fmap_max"] = -1
-    assert presets.make("demo").G["fmap_max"] != -1
+    for name in ("demo", "demo+table1-c", "demo+table1-f", "ffhq-8gpu+spectral-norm"):
+        changed = presets.make(name)
+        changed.G["fmap_max"] = changed.D["fmap_max"] = -1
+        changed.schedule.minibatch_dict[4] = -1
+        again = presets.make(name)
+        assert -1 not in [again.G.get("fmap_max"), again.D.get("fmap_max")]
+        assert again.schedule.minibatch_dict.get(4) != -1
+
+
+# --------------------------------------------------------------------------------------
+# Rows on top of a preset, and alone
+
+
+def test_configuration_f_on_a_preset_is_the_preset():
+    for name in ("demo", "ffhq-8gpu"):
+        changed = dataclasses.replace(
+            presets.make(f"{name}+table1-f"), preset=name, description=name
+        )
+        assert changed == presets.make(name)
+
+
+@pytest.mark.parametrize("row", ROWS)
+@pytest.mark.parametrize("label_size", [0, 10])
+def test_every_row_works_on_the_demo(row, label_size):
+    name = f"demo+{row}"
+    config = presets.make(name)
+    assert (config.preset, config.description, config.dataset.name) == (name, name, "digits")
+    assert re.fullmatch(r"[a-z0-9+-]+", name)  # the run directory's name, unchanged
+    if row == "labels" and not label_size:
+        with pytest.raises(UserError, match="needs labels"):
+            validate(config, make_info(32, 1, label_size))
+        return
+    validate(config, make_info(32, 1, label_size))
+
+
+def test_options_that_the_new_network_does_not_have_are_dropped():
+    config = presets.make("demo+spectral-norm+table1-a")
+    G = {"func_name": "G_paper", "fmap_base": 512, "fmap_max": 64, "latent_size": 64}
+    D = {"func_name": "D_paper", "fmap_base": 512, "fmap_max": 64, "spectral_norm": True}
+    assert (config.G, config.D) == (G, D)
+    assert (config.G_loss, config.D_loss) == ({"func_name": "G_wgan"}, {"func_name": "D_wgan_gp"})
+    # All else is the demo's, but for the resolution to start from.
+    schedule = dataclasses.replace(config.schedule, lod_initial_resolution=8)
+    assert schedule == presets.make("demo").schedule
+    assert config.total_kimg == presets.make("demo").total_kimg
+
+
+def test_options_of_losses_are_dropped_in_the_same_way(monkeypatch):
+    base = {"D_loss": {"func_name": "D_hinge_gp", "wgan_lambda": 5.0}}
+    monkeypatch.setitem(presets.PRESETS, "hinge", base)
+    assert presets.make("hinge+table1-a").D_loss == {"func_name": "D_wgan_gp", "wgan_lambda": 5.0}
+    base["D_loss"] = {"func_name": "D_logistic_simplegp", "r1_gamma": 5.0}
+    assert presets.make("hinge+table1-a").D_loss == {"func_name": "D_wgan_gp"}
+
+
+def test_later_rows_win():
+    assert presets.make("demo+table1-e+table2-mix50").G["style_mixing_prob"] == 0.5
+    assert presets.make("demo+table2-mix50+table1-e").G["style_mixing_prob"] == 0.0
+    mixed = presets.make("demo+table1-b+table2-mix50")  # there is one w to mix
+    with pytest.raises(UserError, match="expected None or 0 with use_styles=False"):
+        validate(mixed, make_info())
+
+
+def test_rows_keep_the_losses_and_rates_of_what_they_are_put_on():
+    """The paper's CelebA-HQ column: WGAN-GP in every row of Table 1."""
+    base, changed = presets.make("celebahq-8gpu"), presets.make("celebahq-8gpu+table1-b")
+    for part in ("dataset", "G_loss", "D_loss", "D", "schedule", "total_kimg", "num_gpus"):
+        assert getattr(changed, part) == getattr(base, part)
+    assert changed.G["use_styles"] is False
+
+
+def test_rows_without_a_base_are_on_ffhq():
+    A, labelled = presets.make("table1-a"), presets.make("labels+table1-a")
+    assert (A.total_kimg, A.num_gpus, A.dataset.name) == (12000, 0, "ffhq")
+    assert A.dataset.mirror_augment
+    assert A.schedule.lod_initial_resolution == 4
+    assert (labelled.G, labelled.schedule) == (A.G, A.schedule)
+    assert (labelled.dataset.max_label_size, labelled.grid.layout) == ("full", "row_per_class")
+    spectral = presets.make("spectral-norm")
+    assert spectral.D == {"func_name": "D_basic", "spectral_norm": True}
+    assert spectral.D_loss == {"func_name": "D_hinge"}  # no penalty beside it
+    assert spectral.schedule == presets.make("table1-f").schedule
+
+
+# --------------------------------------------------------------------------------------
+# Checks of a configuration
 
 
 def test_network_options_come_from_the_data_set_and_the_precision():
