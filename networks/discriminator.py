@@ -7,6 +7,7 @@ import tensorflow as tf
 from networks import fast, ops
 from networks.base import ImageNetwork, check_labels
 from networks.layers import Bias, Conv2D, Dense, Layer, activate
+from networks.spectral_norm import SpectralNorm
 
 
 class DiscriminatorLayer(Layer):
@@ -91,10 +92,7 @@ class Discriminator(ImageNetwork):
 
     def _add_norm(self, scope, source):
         if self.options["spectral_norm"]:
-            from networks.spectral_norm import SpectralNorm  # brings TensorFlow Addons
-
-            self.norms[scope] = SpectralNorm(source)
-            self.named[f"{scope}/spectral_u"] = self.norms[scope].vector
+            self.norms[scope] = self.adopt(f"{scope}/", SpectralNorm(source))
 
     def _conv(self, scope, fmaps_in, fmaps_out, kernel=3, **resample):
         use_wscale = self.options["use_wscale"]

@@ -110,11 +110,11 @@ FMAPS = {2: 8, 4: 8, 8: 8, 16: 4}  # resolution → min(32 / 2^s, 8), with s = 0
 
 
 def tiny(row):
-    """4×4 → fade → 8×8 in 16×16 networks: four iterations of 8 images, each a tick."""
+    """8×8 → fade → 16×16: four iterations of 8 images, each a tick."""
     config = presets.make(f"demo+{row}")
     overrides = [
         "dataset.resolution=16", "dataset.max_label_size=full",
-        "schedule.lod_initial_resolution=4", "schedule.lod_training_kimg=0.008",
+        "schedule.lod_initial_resolution=8", "schedule.lod_training_kimg=0.008",
         "schedule.lod_transition_kimg=0.05", "schedule.minibatch_base=8",
         "schedule.tick_kimg_base=0.008", "total_kimg=0.032", "minibatch_repeats=1",
         "grid.size=3x2", "checkpoint_minutes=1000", "image_snapshot_ticks=1000",
@@ -186,7 +186,7 @@ def test_every_row_trains_and_continues_exactly(row, tmp_path, eagerly):
 
 def check_stats(run_dir):
     ticks = [json.loads(line) for line in (run_dir / "stats.jsonl").read_text().splitlines()]
-    assert [tick["Progress/resolution"] for tick in ticks] == [4, 4, 8, 8]
+    assert [tick["Progress/resolution"] for tick in ticks] == [8, 8, 16, 16]
     assert [tick["Progress/lod"] % 1 > 0 for tick in ticks] == [False, False, True, True]
     for tick in ticks:
         assert math.isfinite(tick["Loss/G"])
