@@ -1,14 +1,15 @@
 """The paper's ablation in miniature: several presets, one data set, one budget, one table.
 
-    python -m benchmarks.ablation                      # rows A to F, and F with spectral norm
-    python -m benchmarks.ablation --presets table1-b,table1-f --total_kimg=20
+    python -m benchmarks.ablation --total_kimg=60 --set dataset.resolution=16    # docs/ablations.md
+    python -m benchmarks.ablation --presets=table1-b,table1-f --total_kimg=20
     python -m benchmarks.ablation --base=ffhq256-1gpu --dataset=my-photos --set seed=3
 
 Every configuration is `--base` with one row on top (docs/ablations.md), trained by run_training.py
-in a process of its own with the same number of images and the same schedule. What was trained
-already is not trained again, so an interrupted report continues. Writes `ablation.md`, the table,
-and `<row>.png`, a grid of each, into --out. On the built-in digits it also asks a classifier that
-was trained on real digits (benchmarks/digits_quality.py).
+in a process of its own with the same number of images and the same schedule, the base's: row A
+starts where the others do. What was trained already is not trained again, so an interrupted
+report continues. Writes `ablation.md`, the table, and `<row>.png`, a grid of each, into --out. On
+the built-in digits it also asks a classifier that was trained on real digits, and measures how far
+the images are from them (benchmarks/digits_quality.py tells what the columns mean).
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from pathlib import Path
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 from benchmarks import digits_quality
+from training import presets
 
 ROWS = "table1-a,table1-b,table1-c,table1-d,table1-e,table1-f,spectral-norm"
 
@@ -97,7 +99,9 @@ def main():
     parser.add_argument("--out", type=Path, default=Path("results/ablation"))
     args = parser.parse_args()
 
-    flags = [f"--set={override}" for override in args.set]
+    start = presets.make(args.base).schedule.lod_initial_resolution
+    overrides = [f"schedule.lod_initial_resolution={start}", *args.set]
+    flags = [f"--set={override}" for override in overrides]
     for name in ("dataset", "data_dir", "total_kimg"):
         if getattr(args, name) is not None:
             flags.append(f"--{name}={getattr(args, name)}")
