@@ -14,13 +14,15 @@ ADAM = dict(beta1=0.0, beta2=0.99, epsilon=1e-8)
 N = 4
 
 
-def make_state(loss_scaling=False, **G_options):
-    common = dict(resolution=16, num_channels=3, fmap_base=32, fmap_max=8)
+def make_state(loss_scaling=False, dtype="float32", progan=False, **G_options):
+    common = dict(resolution=16, num_channels=3, fmap_base=32, fmap_max=8, dtype=dtype)
     G = dict(
         func_name="G_style", latent_size=8, dlatent_size=8, mapping_fmaps=8, mapping_layers=2,
         **common, **G_options,
     )  # fmt: skip
     D = dict(func_name="D_basic", **common)
+    if progan:
+        G, D = dict(func_name="G_paper", **common), dict(func_name="D_paper", **common)
     return create_state(G, D, ADAM, ADAM, loss_scaling=loss_scaling, seed=1)
 
 
@@ -161,17 +163,22 @@ def test_loss_scaling_adapts_and_does_not_change_the_update():
     assert state.D_opt.log2_scale.numpy() == state.G_opt.log2_scale.numpy() == 63
 
 
+WGAN_GP = dict(G_loss={"func_name": "G_wgan"}, D_loss={"func_name": "D_wgan_gp"})
+
+
+@pytest.mark.parametrize("progan", [False, True], ids=["stylegan", "progan"])
 @pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
-def test_low_precision_steps_are_close_to_float32(dtype):
+def test_low_precision_steps_are_close_to_float32(dtype, progan):
     stage, losses = Stage(0, True), {}
     for precision in ("float32", dtype):
-        state = make_state(dtype=precision, loss_scaling=precision == "float16")
+        state = make_state(dtype=precision, loss_scaling=precision == "float16", progan=progan)
         state.D_opt.log2_scale.assign(4)
-        steps = make_steps(state, stage)
-        losses[precision] = [
-            float(steps.discriminator(reals(stage, step), tf.zeros([N, 0]), scalars(step))["D"])
-            for step in range(3)
-        ]
+        steps = make_steps(state, stage, **(WGAN_GP if progan else {}))
+        losses[precision] = []
+        for step in range(3):
+            means = steps.discriminator(reals(stage, step), tf.zeros([N, 0]), scalars(step))
+            assert float(means["D_overflow"]) == 0
+            losses[precision].append(float(means["D"]))
         assert all(variable.dtype == tf.float32 for variable in state.variables().values())
     np.testing.assert_allclose(losses[dtype], losses["float32"], rtol=0.02)
 
