@@ -22,6 +22,7 @@ from training.steps import StageSteps, StepSettings
 VARIANTS = ["base", "fused", "lod0.4", "lod1", "lod2", "progan"]
 # Instance norm cancels it: its gradient is rounding noise that Adam amplifies (training.md §5).
 CANCELLED = "G_synthesis/4x4/Const/bias"
+RATE = 0.003  # the larger one of the recordings' learning rates
 
 pytestmark = pytest.mark.conformance
 
@@ -193,11 +194,29 @@ def check_after(case, step, atol):
     variables = case.state.variables()
     for key in keys:
         if not key.endswith(CANCELLED):
+            bounds = np.where(of_no_sign(case, key[len(prefix) :], step), 2 * RATE + atol, atol)
             close(
                 variables[key[len(prefix) :]].numpy(), case.data[key],
-                rtol=1e-6, atol=atol, name=key,
+                rtol=1e-6, atol=bounds, name=key,
             )  # fmt: skip
     return len(keys)
+
+
+def of_no_sign(case, name, step):
+    """Which elements of a variable may have moved either way in the step after a reset.
+
+    From empty slots Adam moves every element by the learning rate times the sign of its gradient.
+    After five iterations the weights differ by rounding, and so do gradients, by some 1e-5 of
+    their maximum: below that, the sign is the rounding's. The slots still hold the gradient's size.
+    """
+    network, local = name.split("/", 1)
+    slot = case.state.variables().get(f"{network}_opt/v/{local}")
+    if step != 6 or slot is None:
+        return False
+    gradient = np.sqrt(slot.numpy() / (1 - 0.99))
+    unsure = gradient < 2e-5 * gradient.max()
+    assert unsure.sum() <= max(1, 0.005 * unsure.size), name  # nearly everything has its sign
+    return unsure
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
