@@ -5,12 +5,13 @@ ARGS ?=
 PYTEST_ARGS ?=
 BIN = $(VENV)/bin
 
-.PHONY: help venv demo test lint bench clean
+.PHONY: help venv demo test fuzz lint bench clean
 .DEFAULT_GOAL := help
 
 help:
 	@echo 'make demo    train on the built-in digits and show where the pictures are (ARGS="--total_kimg=20" passes flags)'
 	@echo 'make test    run the tests (PYTEST_ARGS="-k name" passes arguments to pytest)'
+	@echo 'make fuzz    read 100,000 damaged pickles (ARGS="--count=1000 --seed=1" passes arguments)'
 	@echo 'make lint    check style and format with ruff'
 	@echo 'make bench   measure speed and memory (ARGS passes arguments)'
 	@echo 'make clean   remove environments and caches (results/ stays)'
@@ -28,6 +29,10 @@ demo: venv
 test: venv
 	@echo 'Running the tests ...'
 	@$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+fuzz: venv
+	@echo 'Reading damaged pickles ...'
+	@$(BIN)/python -m tests.dnnlib.fuzz_legacy_pickle $(ARGS)
 
 lint: venv
 	@echo 'Checking style with ruff ...'
