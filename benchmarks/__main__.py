@@ -11,8 +11,10 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import subprocess
 import sys
+import tempfile
 
 MINIBATCH = {32: 32, 64: 16, 128: 8, 256: 4, 1024: 1}
 COLUMNS = "{:>9} {:>5} {:>3} {:>9} {:>9} {:>9} {:>6} {:>6} {:>8} {:>9}"
@@ -71,6 +73,41 @@ def input_pipeline(images_per_second: float, resolution: int) -> None:
     print(f"Reading digits (32x32): {rate:,.0f} images/s, {ratio:,.0f} times training at 32x32")
 
 
+def opening(repeats: int) -> list[dict]:
+    """Opening 1024x1024 networks in fresh processes, and generating with what was opened."""
+    results = []
+    with tempfile.TemporaryDirectory() as directory:
+        command = [sys.executable, "-m", "benchmarks.opening"]
+        subprocess.run([*command, "make", directory], check=True)
+        for kind, suffix in (("snapshot", "safetensors"), ("pickle", "pkl")):
+            path = os.path.join(directory, f"networks.{suffix}")
+            done = subprocess.run(
+                [*command, "open", path, f"--repeats={repeats}"],
+                stdout=subprocess.PIPE, text=True, check=True,
+            )  # fmt: skip
+            results.append({"what": f"open {kind}", **json.loads(done.stdout.splitlines()[-1])})
+            show_opening(kind, results[-1])
+    return results
+
+
+def show_opening(kind: str, found: dict) -> None:
+    print(
+        f"Opening three 1024x1024 networks, {kind} of {found['file_gb']:.2f} GB: "
+        f"{found['seconds']:.1f} s ({found['seconds_cpu']:.1f} s of processor time), "
+        f"{found['ratio_to_read']:.0f} times reading the file; "
+        f"peak {found['peak_gb']:.2f} GB above TensorFlow"
+    )
+    if "generation" in found:
+        made = found["generation"]
+        print(
+            f"  its frozen copy: {found['copy_seconds']:.1f} s; the first image: "
+            f"{made['first_seconds']:.1f} s, peak {made['peak_gb']:.2f} GB; then "
+            f"{made['images_per_second']:.3g} images/s, {made['share_of_floor']:.0%} of the floor "
+            f"({made['share_of_floor_cpu']:.0%} of processor time)",
+            flush=True,
+        )
+
+
 def low_precision(steps: int = 50) -> None:
     """How far bfloat16's losses are from float32's, from the same weights."""
     found = run_case("losses", 32, "bfloat16", minibatch=16, repeats=steps)
@@ -122,6 +159,8 @@ def main():
             low_precision()
         low_stage(args.repeats)
         trained = [r for r in results if r["what"] == "iterate" and r["resolution"] == 32]
+        if 1024 in args.resolutions:
+            results += opening(args.repeats)
         if trained:
             input_pipeline(trained[0]["images_per_second"], 32)
     if args.json:

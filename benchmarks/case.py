@@ -68,6 +68,10 @@ def compare(functions, concrete_functions, minibatch, repeats) -> dict:
 
 def generate(resolution, minibatch, dtype, repeats):
     G = networks.build("G_style", seed=1, resolution=resolution, dtype=dtype)
+    return generation(G, minibatch, repeats)
+
+
+def generation(G, minibatch, repeats):
     z = tf.constant(np.random.RandomState(1).randn(minibatch, 512), tf.float32)
     function = generator_function(G, lod=0, noise="random")
     plain = tf.function(lambda z: G(z, lod=0, seed=1), autograph=False)

@@ -5,6 +5,7 @@ Snapshots and checkpoints are such files; their `format` metadata tells them apa
 
 from __future__ import annotations
 
+import contextlib
 import os
 from pathlib import Path
 
@@ -29,13 +30,35 @@ def save(path, arrays: dict[str, np.ndarray], format: str, metadata: dict[str, s
         os.chmod(partial, mode)
 
 
+class TensorFile:
+    """An open file: its names and metadata; an array is read when it is asked for.
+
+    Raises TensorFileError, also for one array, or OSError when the file cannot be read.
+    """
+
+    def __init__(self, path, format: str) -> None:
+        with _explained():
+            self._file = safe_open(str(path), framework="numpy")
+            self.names = list(self._file.keys())
+            self.metadata: dict[str, str] = self._file.metadata() or {}
+        found = self.metadata.get("format")
+        if found != format:
+            raise TensorFileError(f"format {found!r}, expected {format!r}")
+
+    def read(self, name: str) -> np.ndarray:
+        with _explained():
+            return self._file.get_tensor(name)
+
+
 def load(path, format: str) -> tuple[dict[str, np.ndarray], dict[str, str]]:
-    """(arrays, metadata). Raises TensorFileError, or OSError when the file cannot be read."""
+    """(arrays, metadata) of a whole file. Raises as TensorFile does."""
+    file = TensorFile(path, format)
+    return {name: file.read(name) for name in file.names}, file.metadata
+
+
+@contextlib.contextmanager
+def _explained():
     try:
-        with safe_open(str(path), framework="numpy") as file:
-            metadata = file.metadata() or {}
-            if metadata.get("format") != format:
-                raise TensorFileError(f"format {metadata.get('format')!r}, expected {format!r}")
-            return {name: file.get_tensor(name) for name in file.keys()}, metadata  # noqa: SIM118
+        yield
     except (SafetensorError, KeyError, TypeError, AttributeError) as error:
         raise TensorFileError(str(error) or type(error).__name__) from error

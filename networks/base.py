@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 import secrets
 from types import MappingProxyType
@@ -56,24 +57,33 @@ class Network(keras.Model):
         Names and shapes must be exactly this network's; otherwise nothing is changed and one
         ValueError lists all differences.
         """
-        problems = [f"missing: {name}" for name in self.named if name not in mapping]
-        problems += [f"unknown: {name}" for name in mapping if name not in self.named]
-        values = {}
-        for name, variable in self.named.items():
-            if name not in mapping:
+        for name, value in dict(self.fitting(mapping.items())).items():
+            self.named[name].assign(value)
+
+    def fitting(self, pairs):
+        """Yields (legacy name, float32 array) of those `pairs` that fit, one at a time.
+
+        Raises ValueError after the last one, unless they were exactly this network's.
+        """
+        missing, problems = dict.fromkeys(self.named), []
+        for name, array in pairs:
+            if name not in self.named:
+                problems.append(f"unknown: {name}")
                 continue
+            missing.pop(name, None)
             try:
-                values[name] = np.asarray(mapping[name], np.float32)
+                value = np.asarray(array, np.float32)
             except (TypeError, ValueError):
                 problems.append(f"not numbers: {name}")
                 continue
-            expected, came = tuple(variable.shape), values[name].shape
+            expected, came = tuple(self.named[name].shape), value.shape
             if came != expected:
                 problems.append(f"shape of {name}: expected {expected}, got {came}")
+                continue
+            yield name, value
+        problems = [f"missing: {name}" for name in missing] + problems
         if problems:
             raise ValueError(f"{self.func_name}: arrays do not fit: " + "; ".join(problems))
-        for name, variable in self.named.items():
-            variable.assign(values[name])
 
     def trainable(self, level: int | None = None, fading: bool = False) -> dict:
         """{legacy name: tf.Variable} of what a stage trains; of everything when level is None."""
@@ -86,6 +96,38 @@ class Network(keras.Model):
     def in_stage(self, name: str, level: int, fading: bool) -> bool:
         """Whether the variable `name` takes part at `level` = floor(lod)."""
         return True
+
+    # ------------------------------------------------------------ as the original's networks
+
+    @functools.cached_property  # which bypasses Keras's tracking of attributes
+    def runnable(self):
+        """This network with all of the original's methods (networks/facade.py)."""
+        from networks.facade import RunnableNetwork  # it imports this module
+
+        return RunnableNetwork(self)
+
+    def run(self, *inputs, **keywords) -> np.ndarray:
+        """NumPy in, NumPy out, images as [N, C, H, W]: RunnableNetwork.run."""
+        return self.runnable.run(*inputs, **keywords)
+
+    def get_var(self, name) -> np.ndarray:
+        """The value of a variable, by its legacy name."""
+        return self.runnable.get_var(name)
+
+    @property
+    def components(self):
+        """G_style's `mapping` and `synthesis`, with the original's methods; else empty."""
+        return self.runnable.components
+
+    @property
+    def input_shape(self) -> list:
+        """Of the first input of `run`: [None, latent_size], for images [None, C, H, W]."""
+        return self.runnable.input_shape
+
+    @property
+    def output_shape(self) -> list:
+        """Of what `run` returns: [None, C, H, W] for images."""
+        return self.runnable.output_shape
 
 
 class ImageNetwork(Network):
@@ -112,11 +154,14 @@ class ImageNetwork(Network):
 
     def split_lod(self, lod) -> tuple[int, float]:
         """lod (None: the network's own) → (level, fade weight in [0, 1))."""
-        if lod is None:
+        fixed = self.options.get("structure") == "fixed"
+        if lod is None and fixed:  # it has one level, whatever its variable says
+            lod = 0
+        elif lod is None:
             with tf.init_scope():  # also while a caller's graph is traced
                 lod = self.lod.numpy()
         lod = round(float(lod), 6)  # the variable is float32: 2.3 is not 2.29999995
-        lowest = 0 if self.options.get("structure") == "fixed" else self.resolution_log2 - 2
+        lowest = 0 if fixed else self.resolution_log2 - 2
         if not 0 <= lod <= lowest:
             raise ValueError(f"{self.func_name}: lod={lod}, expected 0 to {lowest}")
         return int(lod), lod - int(lod)

@@ -21,8 +21,8 @@ def generator_function(
     precision, by default G's own. One graph is traced for each minibatch size.
     """
     options = G.options if dtype is None else {**G.options, "dtype": dtype}
-    copy = build(G.func_name, seed=0, **options)
-    copy.set_arrays(G.arrays())
+    arrays = ((name, variable.numpy()) for name, variable in G.named.items())
+    copy = build(G.func_name, seed=0, arrays=arrays, **options)
     weights = {}
     arguments = dict(
         lod=lod, noise=noise, truncation_psi=truncation_psi, truncation_cutoff=truncation_cutoff

@@ -64,7 +64,7 @@ G_STYLE = {
     **G_SYNTHESIS,
     "truncation_psi": 0.7,  # None: never truncate
     "truncation_cutoff": 8,  # layers below it are truncated; None: never truncate
-    "truncation_psi_val": None,  # carried by pickles, used by no one
+    "truncation_psi_val": None,  # of runs with is_validation=True
     "truncation_cutoff_val": None,
     "dlatent_avg_beta": 0.995,  # decay of the moving average of w; None: no tracking
     "style_mixing_prob": 0.9,  # None or 0: no style mixing
@@ -109,6 +109,7 @@ D_PAPER = {
     "num_channels": 1,
     "resolution": 32,
     "label_size": 0,  # labels are accepted and ignored
+    "label_outputs": False,  # one more output for each label, which nothing here reads
     "fmap_base": 8192,
     "fmap_decay": 1.0,
     "fmap_max": 512,
@@ -141,7 +142,7 @@ _CHOICES = {
         key: (True, False)
         for key in ("use_wscale", "normalize_latents", "use_styles", "const_input_layer")
         + ("use_noise", "randomize_noise", "use_pixel_norm", "use_instance_norm")
-        + ("use_pixelnorm", "use_leakyrelu", "spectral_norm")
+        + ("use_pixelnorm", "use_leakyrelu", "spectral_norm", "label_outputs")
     },
 }
 

@@ -131,7 +131,7 @@ class PaperDiscriminator(Discriminator):
         return x if self.options["fused_scale"] else ops.downscale2d(x)
 
     def _outputs(self):
-        return 1
+        return 1 + (self.options["label_size"] if self.options["label_outputs"] else 0)
 
     def _score(self, outputs, labels):
-        return outputs
+        return outputs[:, :1]

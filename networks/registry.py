@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from networks import layers
 from networks.discriminator import Discriminator
 from networks.generator import StyleGenerator
 from networks.mapping import MappingNetwork
@@ -19,12 +20,20 @@ _BUILDERS = {
 }
 
 
-def build(func_name: str, *, seed: int | None = None, **kwargs):
+def build(func_name: str, *, seed: int | None = None, arrays=None, **kwargs):
     """Makes a network, complete with all its variables.
 
     func_name: 'G_style', 'G_mapping', 'G_synthesis', 'D_basic', 'G_paper' or 'D_paper', also with
     the reference's module in front. kwargs: the reference's keywords (networks/options.py).
-    seed: of the initial weights; None draws one. Raises ValueError naming an unknown name or
-    keyword.
+    seed: of the initial weights; None draws one. arrays: pairs (legacy name, array), exactly the
+    network's, to start with instead: none is drawn, and each is assigned before the next is
+    asked for. Raises ValueError naming an unknown name or keyword, or all arrays that differ.
     """
-    return _BUILDERS[short_name(func_name)](seed=seed, **kwargs)
+    make = _BUILDERS[short_name(func_name)]
+    if arrays is None:
+        return make(seed=seed, **kwargs)
+    with layers.undrawn():
+        network = make(seed=seed, **kwargs)
+    for name, value in network.fitting(arrays):
+        network.named[name].assign(value)
+    return network

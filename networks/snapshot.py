@@ -6,11 +6,14 @@ each network's build function and options as JSON, so that `load` needs the file
 
 from __future__ import annotations
 
+import contextlib
 import json
 from pathlib import Path
 
 from dnnlib import tensor_file
+from dnnlib.download import local_path
 from dnnlib.errors import UserError
+from networks import legacy
 from networks.registry import build
 
 FORMAT = "stylegan-tf2 snapshot 1"
@@ -39,35 +42,58 @@ def read(path) -> tuple[dict, dict, dict]:
     kinds: {role: {"func_name", "options"}}; arrays: {role: {legacy name: array}}.
     Raises UserError naming the file when it is missing or not a snapshot.
     """
+    with _usable(path):
+        kinds, pairs, info = _open(path)
+        return kinds, {role: dict(arrays) for role, arrays in pairs.items()}, info
+
+
+def _open(path):
+    """As `read`, but with pairs (legacy name, array) that are read one at a time."""
+    file = tensor_file.TensorFile(path, FORMAT)
+    kinds = json.loads(file.metadata["networks"])
+    info = json.loads(file.metadata.get("info", "{}"))
+    names = {role: [] for role in kinds}
+    for key in file.names:
+        role, _, name = key.partition("/")
+        if role not in names:
+            raise ValueError(f"tensor {key!r} belongs to no network of the file")
+        names[role].append(name)
+
+    def pairs(role):
+        return ((name, file.read(f"{role}/{name}")) for name in names[role])
+
+    return kinds, {role: pairs(role) for role in kinds}, info
+
+
+@contextlib.contextmanager
+def _usable(path):
     if not Path(path).is_file():
         raise UserError(f"no snapshot at {path}")
     try:
-        tensors, metadata = tensor_file.load(path, FORMAT)
-        kinds, info = json.loads(metadata["networks"]), json.loads(metadata.get("info", "{}"))
-        arrays = {role: {} for role in kinds}
-        for key, array in tensors.items():
-            role, _, name = key.partition("/")
-            if role not in arrays:
-                raise ValueError(f"tensor {key!r} belongs to no network of the file")
-            arrays[role][name] = array
+        yield
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise UserError(f"{path}: not a usable snapshot: {error}") from error
-    return kinds, arrays, info
 
 
-def load(path):
-    """(G, D, Gs) from a snapshot; None for a network that the file does not hold.
+def load(source):
+    """(G, D, Gs) from a snapshot or a legacy pickle; None for a network the file does not hold.
 
-    Raises UserError naming the file when it is missing, damaged or does not fit.
+    source: a path, an http(s) address, or the name of a published network
+    (dnnlib/download.py). Raises UserError naming the file when it cannot be had, is damaged or
+    does not fit. No code in the file is executed, whatever it is.
     """
-    kinds, arrays, _ = read(path)
+    path = local_path(source)
+    if legacy.is_pickle(path):
+        return legacy.load(path)
+    with _usable(path):
+        kinds, pairs, _ = _open(path)
     result = []
     for role in ROLES:
         network = None
         if role in kinds:
             try:
-                network = build(kinds[role]["func_name"], seed=0, **kinds[role]["options"])
-                network.set_arrays(arrays[role])
+                kind = kinds[role]
+                network = build(kind["func_name"], seed=0, arrays=pairs[role], **kind["options"])
             except (ValueError, KeyError, TypeError) as error:
                 raise UserError(f"{path}: {role}: {error}") from error
         result.append(network)

@@ -304,6 +304,7 @@ def test_well_formed_files_that_are_no_snapshots(metadata, part, tmp_path):
 
 
 def test_missing_files(tmp_path):
-    for path in (tmp_path / "none.safetensors", tmp_path):
-        with pytest.raises(UserError, match="no snapshot"):
-            networks.load(path)
+    with pytest.raises(UserError, match=r"none\.safetensors' is neither a file, an http"):
+        networks.load(tmp_path / "none.safetensors")
+    with pytest.raises(UserError, match="is a directory"):
+        networks.load(tmp_path)

@@ -1,0 +1,99 @@
+"""From what a legacy pickle holds (dnnlib/legacy_pickle.py) to networks.
+
+Nothing in the file is executed: its options choose among our own networks, its arrays are
+assigned by name.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from dnnlib import legacy_pickle
+from dnnlib.errors import UserError, explain_os_errors
+from networks import options
+from networks.registry import build
+
+ROLES = ("G", "D", "Gs")
+
+
+def is_pickle(path) -> bool:
+    """Whether a file starts as a pickle of protocol 2 or later does."""
+    with explain_os_errors("read", path), open(path, "rb") as file:
+        start = file.read(2)
+    return len(start) == 2 and start[0] == 0x80 and 2 <= start[1] <= 5
+
+
+def load(path) -> tuple:
+    """(G, D, Gs) from a legacy pickle; None for a network that the file does not hold.
+
+    Raises UserError naming the file when it is not a legacy network or not one of those that
+    this package has.
+    """
+    made = {}
+    for role, network in read(path).items():
+        try:
+            made[role] = to_keras(network)
+        except (ValueError, TypeError) as error:  # also an option named as build's own
+            raise UserError(f"{path}: {role}: {error}") from error
+    return tuple(made.get(role) for role in ROLES)
+
+
+def read(path) -> dict[str, legacy_pickle.LegacyNetwork]:
+    """{role: network} of those of G, D, Gs that a legacy pickle holds, as plain data.
+
+    A file of one network gives it the place that its kind has: a generator's is Gs. Raises
+    UserError naming the file when it is not a legacy network.
+    """
+    with explain_os_errors("read", path):
+        data = Path(path).read_bytes()
+    try:
+        found = legacy_pickle.read(data).networks
+    except legacy_pickle.LegacyPickleError as error:
+        raise UserError(f"{path}: {error}") from error
+    if len(found) == 3:
+        return {role: network for role, network in zip(ROLES, found) if network is not None}
+    roles: dict[str, legacy_pickle.LegacyNetwork] = {}
+    for network in found:
+        role = "D" if network is not None and network.func_name.startswith("D_") else "Gs"
+        if network is None or role in roles:
+            raise UserError(f"{path}: expected (G, D, Gs) or one network, not {len(found)}")
+        roles[role] = network
+    return roles
+
+
+def to_keras(found: legacy_pickle.LegacyNetwork):
+    """The network with the file's options and arrays.
+
+    Raises ValueError for an unknown build function or option, listing the known ones, or for
+    arrays that are not the network's, listing all that differ.
+    """
+    name, kwargs = own_options(found)
+    return build(name, seed=0, arrays=found.all_variables().items(), **kwargs)
+
+
+def own_options(found: legacy_pickle.LegacyNetwork) -> tuple[str, dict]:
+    """(build function, the options that are its own); ValueError for an unknown function."""
+    name, kwargs = options.short_name(found.func_name), dict(found.static_kwargs)
+    if name in ("G_mapping", "G_synthesis"):
+        # A part was given the whole generator's options and used its own.
+        kwargs = {
+            key: value
+            for key, value in kwargs.items()
+            if key in options.OPTIONS[name] or key not in options.G_STYLE
+        }
+    bias = found.variables.get("4x4/Dense1/bias")
+    if name == "D_paper" and bias is not None:
+        # Progressive GAN's own repository also trained it to tell labels apart.
+        labels = kwargs.get("label_size", 0)
+        kwargs["label_outputs"] = bias.size == 1 + labels and labels > 0
+    return name, kwargs
+
+
+def provenance(found: dict[str, legacy_pickle.LegacyNetwork]) -> dict:
+    """Where the networks of `read` come from, as values that JSON can hold."""
+    return {
+        "pickled as": sorted({network.class_name for network in found.values()}),
+        "pickle version": sorted({network.version for network in found.values()}),
+        # Of the Python source inside, which the original executed and this package never does.
+        "source sha256": sorted({network.source_sha256 for network in found.values()}),
+    }
