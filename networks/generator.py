@@ -80,10 +80,13 @@ class StyleGenerator(ImageNetwork):
         self.synthesis.set_lod(lod)
 
     def truncate(self, w, psi=OWN, cutoff=OWN):
-        """Pulls the layers below `cutoff` towards dlatent_avg: w_avg + ψ (w − w_avg)."""
+        """Pulls the layers below `cutoff` towards dlatent_avg: w_avg + ψ (w − w_avg).
+
+        psi may be a scalar tensor.
+        """
         psi = self.options["truncation_psi"] if psi is OWN else psi
         cutoff = self.options["truncation_cutoff"] if cutoff is OWN else cutoff
-        if psi is None or cutoff is None or psi == 1 or cutoff <= 0:
+        if psi is None or cutoff is None or cutoff <= 0 or (not tf.is_tensor(psi) and psi == 1):
             return w
         layers = tf.range(self.num_layers)[None, :, None]
         coefficient = tf.where(layers < cutoff, tf.cast(psi, tf.float32), 1.0)

@@ -192,8 +192,9 @@ class SynthesisNetwork(ImageNetwork):
         return self._layer(scope, source, channels)
 
     def call(self, w, *, noise=None, lod=None, seed=None):
-        """noise: 'random' | 'fixed' | 'none'; lod: None is the network's own; seed: of the
-        random noise, an int or an int tensor [2]; None draws one."""
+        """noise: 'random' | 'fixed' | 'none', or one image [N or 1, H, W, 1] or None for each
+        layer; lod: None is the network's own; seed: of the random noise, an int or an int
+        tensor [2]; None draws one."""
         level, alpha = self.split_lod(lod)
         images = self.stage(w, level, alpha or None, noise=noise, seed=seed)
         return ops.upscale2d(images, 2**level)
@@ -229,8 +230,12 @@ class SynthesisNetwork(ImageNetwork):
         """A function: layer index → noise [N or 1, H, W, 1] in the compute dtype, or None."""
         if mode is None:
             mode = "random" if self.options["randomize_noise"] else "fixed"
+        if isinstance(mode, (list, tuple)):
+            return self._given_noise(mode)
         if mode not in NOISE_MODES:
-            raise ValueError(f"G_synthesis: noise={mode!r}, expected one of {NOISE_MODES}")
+            raise ValueError(
+                f"G_synthesis: noise={mode!r}, expected one of {NOISE_MODES} or a list"
+            )
         if mode == "none" or not self.options["use_noise"]:
             return lambda index: None
         if mode == "fixed":
@@ -248,6 +253,20 @@ class SynthesisNetwork(ImageNetwork):
             )
 
         return random
+
+    def _given_noise(self, images):
+        """As `_noise_source`, from a list of noise images."""
+        if len(images) != len(self.noise_images):
+            expected = len(self.noise_images)
+            raise ValueError(f"G_synthesis: {len(images)} noise images, expected {expected}")
+        for index, image in enumerate(images):
+            side = 2 ** (index // 2 + 2)
+            if image is not None and list(image.shape[1:]) != [side, side, 1]:
+                raise ValueError(
+                    f"G_synthesis: noise image {index} has shape {image.shape}, "
+                    f"expected [N or 1, {side}, {side}, 1]"
+                )
+        return lambda index: None if images[index] is None else tf.cast(images[index], self.compute)
 
 
 def as_seed(seed):

@@ -1,4 +1,6 @@
-"""Images from a snapshot, and the mistakes a user can make."""
+"""The command line of run_generator.py: every subcommand, and the mistakes a user can make."""
+
+import json
 
 import numpy as np
 import pytest
@@ -6,18 +8,31 @@ from PIL import Image
 
 import networks
 import run_generator
-from dnnlib.errors import UserError
+from tests import golden
+from tests.generation.common import made
+
+COMMANDS = list(run_generator._COMMANDS)
+# What each makes of a network of 16 pixels: arguments, file, size.
+PICTURES = {
+    "grid": (["--seeds=0-8"], "x.png", (48, 48)),
+    "uncurated": (["--rows=2"], "x.jpg", (24, 32)),
+    "style-mixing": (["--rows_seeds=1-2", "--styles=coarse,3-5"], "x.png", (96, 48)),
+    "noise-detail": (["--count=4", "--seeds=1"], "x.png", (48, 16)),
+    "noise-components": (["--noise=random"], "x.webp", (64, 32)),
+    "truncation": (["--psis=1,0,-1"], "x.png", (48, 32)),
+    "interpolate": (["--seeds=0-1", "--seconds=0.2", "--fps=10"], "x.gif", (16, 16)),
+}
 
 
 @pytest.fixture(scope="module")
-def snapshots(tmp_path_factory):
-    directory = tmp_path_factory.mktemp("snapshots")
-    small = dict(resolution=8, fmap_base=32, fmap_max=8, latent_size=8, dlatent_size=8)
-    for name, options in {"plain": {}, "labelled": {"label_size": 3, "num_channels": 1}}.items():
-        Gs = networks.build("G_style", seed=1, mapping_fmaps=8, **{**small, **options})
-        networks.save(directory / f"{name}.safetensors", Gs=Gs)
-    networks.save(directory / "d.safetensors", D=networks.build("D_basic", resolution=8))
-    return directory
+def files(tmp_path_factory):
+    directory = tmp_path_factory.mktemp("networks")
+    found = {"d": directory / "d.safetensors"}
+    networks.save(found["d"], D=networks.build("D_basic", resolution=8))
+    for kind in ("style", "labels", "paper"):
+        found[kind] = directory / f"{kind}.safetensors"
+        networks.save(found[kind], Gs=made(kind))
+    return found
 
 
 def run(*args):
@@ -29,59 +44,113 @@ def pixels(path):
         return np.asarray(picture)
 
 
-def test_seeds():
-    assert run_generator.parse_seeds("7") == [7]
-    assert run_generator.parse_seeds("1,5,20-22") == [1, 5, 20, 21, 22]
-    for bad in ("", "a", "3-1", "1-", "-1", "0-99999999", "4294967296"):
-        with pytest.raises(UserError, match="--seeds"):
-            run_generator.parse_seeds(bad)
-
-
-def test_one_file_for_each_seed_and_it_repeats(snapshots, tmp_path, capsys):
-    network = f"--network={snapshots / 'plain.safetensors'}"
+def test_images_one_for_each_seed_and_they_repeat(files, tmp_path, capsys):
+    network = f"--network={files['style']}"
     for out in ("one", "two"):
-        assert run(network, "--seeds=3,5-6", f"--out={tmp_path / out}") == 0
-    assert "Wrote 3 file(s)" in capsys.readouterr().out
+        assert run("images", network, "--seeds=3,5-6", f"--out={tmp_path / out}") == 0
+    printed = capsys.readouterr().out.splitlines()[-1]
+    assert printed.startswith(f"Wrote 3 image(s): {tmp_path / 'two' / 'seed0003.png'} …, and ")
     names = sorted(path.name for path in (tmp_path / "one").iterdir())
-    assert names == ["seed0003.png", "seed0005.png", "seed0006.png"]
-    pictures = [pixels(tmp_path / "one" / name) for name in names]
-    assert {picture.shape for picture in pictures} == {(8, 8, 3)}
-    assert (pictures[0] != pictures[1]).any()
-    np.testing.assert_array_equal(pictures[1], pixels(tmp_path / "two" / "seed0005.png"))
+    assert names == ["latents.npz", "seed0003.png", "seed0005.png", "seed0006.png"]
+    images = [pixels(tmp_path / "one" / name) for name in names[1:]]
+    assert {image.shape for image in images} == {(16, 16, 3)}
+    assert (images[0] != images[1]).any()
+    np.testing.assert_array_equal(images[1], pixels(tmp_path / "two" / "seed0005.png"))
 
 
-def test_a_grid_of_one_class_without_truncation(snapshots, tmp_path):
-    network = f"--network={snapshots / 'labelled.safetensors'}"
-    options = ["--grid", "--seeds=0-8", "--class=2", "--truncation_psi=1"]
-    assert run(network, *options, f"--out={tmp_path}") == 0
-    with Image.open(tmp_path / "grid.png") as picture:
-        assert picture.size == (24, 24)
+def test_images_from_saved_latents(files, tmp_path):
+    network = f"--network={files['labels']}"
+    options = ["--seeds=2-3", "--class=1", "--truncation_psi=0.5", "--noise=none"]
+    assert run("images", network, *options, f"--out={tmp_path / 'a'}") == 0
+    again = [f"--latents={tmp_path / 'a' / 'latents.npz'}", "--noise=none"]
+    assert run("images", network, *again, f"--out={tmp_path / 'b'}") == 0
+    for seed, index in ((2, 0), (3, 1)):
+        first = pixels(tmp_path / "a" / f"seed{seed:04d}.png")
+        assert first.shape == (16, 16)
+        np.testing.assert_array_equal(first, pixels(tmp_path / "b" / f"image{index:04d}.png"))
+
+
+@pytest.mark.parametrize("name", PICTURES)
+@pytest.mark.parametrize("kind", ["style", "labels", "paper"])
+def test_pictures(name, kind, files, tmp_path, capsys):
+    args, file, size = PICTURES[name]
+    code = run(name, f"--network={files[kind]}", *args, f"--out={tmp_path / file}")
+    if kind == "paper" and name in (
+        "style-mixing",
+        "noise-detail",
+        "noise-components",
+        "truncation",
+    ):
+        assert code == 2
+        assert f"{name} needs a generator with" in capsys.readouterr().err
+        assert not (tmp_path / file).exists()
+        return
+    assert code == 0
+    assert f"Wrote {tmp_path / file}" in capsys.readouterr().out
+    with Image.open(tmp_path / file) as picture:
+        assert picture.size == size
+        assert getattr(picture, "n_frames", 1) == (4 if name == "interpolate" else 1)
+
+
+def test_a_legacy_pickle(tmp_path, capsys):
+    network = f"--network={golden.path('pickles/h_res4.pkl')}"
+    assert run("grid", network, "--seeds=0-3", f"--out={tmp_path / 'x.png'}") == 0
+    assert pixels(tmp_path / "x.png").shape == (16, 16, 3)
+    assert run("info", network) == 0
+    assert "G_style" in capsys.readouterr().out
+    assert run("convert", network, f"--out={tmp_path / 'x.safetensors'}") == 0
+    assert all(networks.load(tmp_path / "x.safetensors"))
+
+
+def test_info_as_json(files, capsys):
+    assert run("info", f"--network={files['labels']}", "--json") == 0
+    found = json.loads(capsys.readouterr().out)
+    assert "G_style" in json.dumps(found)
 
 
 @pytest.mark.parametrize(
     ("args", "message"),
     [
-        ([], "--network=FILE is needed"),
-        (["--network=none.safetensors"], "no snapshot at none.safetensors"),
-        (["--network=x", "--seeds=a"], "--seeds=a"),
-        (["--netwrok=x"], "netwrok"),
-        (["--network=x", "more"], "unexpected argument 'more'"),
-        (["--network={d}"], "holds no Gs"),
-        (["--network={labelled}", "--class=3"], "3 classes"),
+        (["--network=x"], "'--network=x' is no command; first comes one of images, grid"),
+        (["gird"], "'gird' is no command"),
+        (["grid"], "grid: --network=FILE is needed"),
+        (["grid", "--network=none.safetensors"], "none.safetensors"),
+        (["grid", "--network={style}", "--seeds=a"], "--seeds=a"),
+        (["grid", "--netwrok=x"], "netwrok"),
+        (["grid", "--network=x", "more"], "unexpected argument 'more'"),
+        (["grid", "--network={d}"], "holds no Gs"),
+        (["grid", "--network={labels}", "--class=3"], "3 classes"),
+        (["grid", "--network={style}", "--out=x.bmp"], "--out=x.bmp"),
+        (["grid", "--network={style}", "--noise=loud"], "loud"),
+        (["grid", "--network={style}", "--latents=none.npz"], "none.npz: no such file"),
+        (["images", "--network={style}", "--quality=101"], "quality"),
+        (["uncurated", "--network={style}", "--crop=1,2"], "expected 4 numbers"),
+        (["truncation", "--network={style}", "--psis=1,nan"], "--psis=1,nan"),
+        (["style-mixing", "--network={style}", "--styles=rough"], "--styles=rough"),
+        (["interpolate", "--network={style}", "--out=x.avi"], "--out=x.avi"),
+        (["convert", "--network={style}"], "--out=PATH is needed"),
     ],
 )
-def test_mistakes_are_one_line(snapshots, tmp_path, capsys, args, message):
-    paths = {name: snapshots / f"{name}.safetensors" for name in ("d", "labelled")}
-    args = [arg.format(**paths) for arg in args]
-    assert run(*args, f"--out={tmp_path / 'out'}") == 2
+def test_mistakes_are_one_line(files, tmp_path, monkeypatch, capsys, args, message):
+    monkeypatch.chdir(tmp_path)
+    args = [arg.format(**files) for arg in args]
+    assert run(*args) == 2
     error = capsys.readouterr().err
     assert message in error
     assert error.count("\n") == 1
-    assert not (tmp_path / "out").exists()
+    assert list(tmp_path.iterdir()) == []
 
 
-def test_help_names_every_flag(capsys):
+@pytest.mark.parametrize("name", COMMANDS)
+def test_help_names_every_flag(name, capsys):
+    assert run(name, "--help") == 0
+    text = capsys.readouterr().out
+    assert all(f"--{flag}" in text for flag, *_ in run_generator._flags_of(name))
+    assert max(map(len, text.splitlines())) <= 100
+
+
+def test_help_names_every_command(capsys):
     assert run("--help") == 0
     text = capsys.readouterr().out
-    flags = run_generator._define_flags()
-    assert all(f"--{name}" in text for name in flags if name != "h")
+    assert all(f"  {name} " in text for name in COMMANDS)
+    assert run() == 2

@@ -59,14 +59,16 @@ def create_image_grid(images: np.ndarray, grid: tuple[int, int] | None = None) -
     return cells.reshape(rows * height, columns * width, *images.shape[3:])
 
 
-def to_pil(image: np.ndarray) -> Image.Image:
-    """[H, W], [H, W, 1] or [H, W, 3], float in [-1, 1] (clipped) or uint8 → PIL image.
+def to_uint8(images: np.ndarray) -> np.ndarray:
+    """Floats in [-1, 1] (clipped) → levels 0 to 255, to the nearest, halves to even."""
+    levels = np.asarray(images, np.float32) * np.float32(127.5) + np.float32(127.5)
+    return np.rint(levels).clip(0, 255).astype(np.uint8)
 
-    Rounds to the nearest level, halves to even.
-    """
+
+def to_pil(image: np.ndarray) -> Image.Image:
+    """[H, W], [H, W, 1] or [H, W, 3], float in [-1, 1] (see `to_uint8`) or uint8 → PIL image."""
     if image.dtype != np.uint8:
-        levels = np.asarray(image, np.float32) * np.float32(127.5) + np.float32(127.5)
-        image = np.rint(levels).clip(0, 255).astype(np.uint8)
+        image = to_uint8(image)
     if image.ndim == 3 and image.shape[2] == 1:
         image = image[:, :, 0]
     return Image.fromarray(image)

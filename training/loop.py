@@ -257,7 +257,7 @@ class _Run:
             f"  pictures     {self.run_dir}/fakes*.png, next to reals.png\n"
             f"  network      {self.run_dir}/network-final.safetensors\n"
             f"  TensorBoard  tensorboard --logdir={self.run_dir}\n"
-            f"  more images  python run_generator.py --grid "
+            f"  more images  python run_generator.py grid "
             f"--network={self.run_dir}/network-final.safetensors"
         )
 

@@ -7,8 +7,6 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
-import networks
-from dnnlib.errors import UserError
 from networks import ops
 from training import grids
 from training.schedule import stage_of
@@ -69,38 +67,3 @@ class Pictures:
         return tf.function(generate, autograph=False).get_concrete_function(
             *(tf.TensorSpec(shape, tf.float32) for shape in shapes)
         )
-
-
-def generate_files(
-    snapshot, seeds, out, *, grid=False, truncation_psi=None, label=None, minibatch=16
-) -> list[Path]:
-    """Makes one image for each seed with the Gs of a snapshot; returns the PNGs' paths.
-
-    grid: all in one picture, out/grid.png, else out/seed<n>.png. truncation_psi: None is the
-    network's own. label: a class for all; None goes through the classes in turn.
-    Raises UserError for a snapshot without Gs or a label that it does not have.
-    """
-    _, _, Gs = networks.load(snapshot)
-    if Gs is None:
-        raise UserError(f"{snapshot} holds no Gs")
-    classes = Gs.options["label_size"]
-    if label is not None and not 0 <= label < classes:
-        raise UserError(f"--class={label}: the network has {classes} classes, from 0")
-    psi = {} if truncation_psi is None else {"truncation_psi": truncation_psi}
-    paths, images = [], []
-    for start in range(0, len(seeds), minibatch):
-        part = seeds[start : start + minibatch]
-        z = np.concatenate([grids.grid_latents(s, 1, Gs.options["latent_size"]) for s in part])
-        chosen = [(seed if label is None else label) % max(classes, 1) for seed in part]
-        labels = np.eye(classes, dtype=np.float32)[chosen] if classes else None
-        batch = Gs(z, labels, noise="fixed", **psi).numpy()
-        if grid:
-            images.extend(batch)
-            continue
-        for seed, image in zip(part, batch):
-            paths.append(Path(out) / f"seed{seed:04d}.png")
-            grids.save_image_grid(image[None], paths[-1], (1, 1))
-    if grid:
-        paths.append(Path(out) / "grid.png")
-        grids.save_image_grid(np.stack(images), paths[-1])
-    return paths

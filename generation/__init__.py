@@ -1,0 +1,1 @@
+"""What people make of a trained generator: pictures, figures, videos, other formats."""

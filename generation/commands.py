@@ -1,0 +1,158 @@
+"""What the subcommands of run_generator.py do: {flag: value} → files, and the line to print."""
+
+from __future__ import annotations
+
+import json
+import sys
+from functools import partial
+from pathlib import Path
+
+import networks
+from dnnlib import download
+from dnnlib.errors import UserError
+from generation import convert as converters, describe, figures, latents, pictures, video
+from generation.latents import parse_seeds
+from generation.sampler import Sampler
+
+
+def images(args: dict) -> str:
+    """One file for each seed or latent, and the latents."""
+    seeds = parse_seeds(args["seeds"])
+    sampler = _sampler(args)
+    codes, z, labels = pictures.start_codes(sampler, seeds, args["latents"], args["class"])
+    names = [f"seed{seed:04d}" for seed in seeds]
+    if args["latents"] is not None:
+        seeds = range(len(codes))
+        names = [f"image{index:04d}" for index in seeds]
+    made = sampler.stream(codes, noise_seeds=seeds)
+    out = Path(args["out"])
+    paths = pictures.save_images(made, names, out, format=args["format"], quality=args["quality"])
+    pictures.save_latents(out / "latents.npz", sampler, codes, z, labels)
+    more = " …" if len(paths) > 1 else ""
+    return f"Wrote {len(paths)} image(s): {paths[0]}{more}, and {out / 'latents.npz'}"
+
+
+def grid(args: dict) -> str:
+    """All images in one picture."""
+    pictures.check_picture_path(args["out"])
+    seeds = parse_seeds(args["seeds"])
+    sampler = _sampler(args)
+    codes, _, _ = pictures.start_codes(sampler, seeds, args["latents"], args["class"])
+    seeds = seeds if args["latents"] is None else range(len(codes))
+    made = sampler.stream(codes, noise_seeds=seeds)
+    return _save(pictures.grid(made, len(codes), args["columns"]), args)
+
+
+def uncurated(args: dict) -> str:
+    """Figures 2 and 10 to 12."""
+    pictures.check_picture_path(args["out"])
+    crop, lods = _numbers(args, "crop", 4), _numbers(args, "lods")
+    picture = figures.uncurated(
+        _sampler(args), args["seed"], rows=args["rows"], lods=lods, crop=crop, label=args["class"]
+    )
+    return _save(picture, args)
+
+
+def style_mixing(args: dict) -> str:
+    """Figure 3."""
+    pictures.check_picture_path(args["out"])
+    columns = parse_seeds(args["columns_seeds"], "--columns_seeds")
+    rows = parse_seeds(args["rows_seeds"], "--rows_seeds")
+    sampler = _sampler(args)
+    sampler.need_styles("style-mixing")
+    styles = figures.parse_styles(args["styles"], sampler.num_layers)
+    return _save(figures.style_mixing(sampler, columns, rows, styles, args["class"]), args)
+
+
+def noise_detail(args: dict) -> str:
+    """Figure 4."""
+    pictures.check_picture_path(args["out"])
+    seeds, crop = parse_seeds(args["seeds"]), _numbers(args, "crop", 3)
+    sampler = _sampler({**args, "noise": "random"})
+    picture = figures.noise_detail(
+        sampler, seeds, crop=crop, count=args["count"], label=args["class"]
+    )
+    return _save(picture, args)
+
+
+def noise_components(args: dict) -> str:
+    """Figure 5."""
+    pictures.check_picture_path(args["out"])
+    seeds = parse_seeds(args["seeds"])
+    return _save(figures.noise_components(_sampler(args), seeds, label=args["class"]), args)
+
+
+def truncation(args: dict) -> str:
+    """Figure 8."""
+    pictures.check_picture_path(args["out"])
+    seeds, psis = parse_seeds(args["seeds"]), _numbers(args, "psis", kind=float)
+    return _save(figures.truncation(_sampler(args), seeds, psis, label=args["class"]), args)
+
+
+def interpolate(args: dict) -> str:
+    """A loop as a video."""
+    video.check_path(args["out"])
+    seeds = parse_seeds(args["seeds"])
+    sampler = _sampler(args)
+    steps = max(round(args["seconds"] * args["fps"]), 1)
+    z = latents.from_seeds(seeds, sampler.latent_size)
+    labels = latents.labels_for(seeds, sampler.label_size, args["class"])
+    if args["space"] == "w":
+        codes = video.lerp_loop(sampler.codes(z, labels), steps)
+    else:
+        codes = sampler.codes(video.slerp_loop(z, steps), video.lerp_loop(labels, steps))
+    frames = sampler.stream(codes, what="frames")
+    video.write(frames, args["out"], args["fps"], args["quality"])
+    return f"Wrote {args['out']}: {len(codes)} frames, {len(codes) / args['fps']:.1f} s"
+
+
+def info(args: dict) -> str:
+    """Layers, parameters, options, provenance, licence."""
+    found = describe.describe(_path(args), everything=args["all"])
+    return json.dumps(found, indent=2) if args["json"] else describe.text(found)
+
+
+def convert(args: dict) -> str:
+    """To a snapshot, a SavedModel or ONNX."""
+    if not args["out"]:
+        raise UserError("convert: --out=PATH is needed: .safetensors, .onnx or a directory")
+    return converters.convert(_path(args), args["out"], noise=args["noise"])
+
+
+def _path(args):
+    say = partial(print, file=sys.stderr)
+    return download.local_path(args["network"], cache_dir=args["cache_dir"], say=say)
+
+
+def _sampler(args):
+    """A Sampler of the file's Gs, or of its G where there is no Gs."""
+    G, _, Gs = networks.load(_path(args))
+    if (Gs or G) is None:
+        raise UserError(f"{args['network']} holds no Gs")
+    given = {
+        key: args[f"truncation_{key}"]
+        for key in ("psi", "cutoff")
+        if args.get(f"truncation_{key}") is not None
+    }
+    return Sampler(Gs or G, memory=args["memory"], noise=args["noise"], **given)
+
+
+def _save(picture, args):
+    pictures.save(picture, args["out"], args["quality"])
+    height, width = picture.shape[:2]
+    return f"Wrote {args['out']}, {width} x {height} pixels"
+
+
+def _numbers(args, name, count=None, kind=int):
+    """The numbers of a flag like --crop=0,64,512,384; None if it was not given."""
+    text = args[name]
+    if text is None:
+        return None
+    try:
+        numbers = [kind(part) for part in text.split(",")]
+        if count not in (None, len(numbers)) or not all(abs(number) < 1e6 for number in numbers):
+            raise ValueError
+    except ValueError:
+        expected = f"{count} numbers" if count else "numbers"
+        raise UserError(f"--{name}={text}: expected {expected} separated by commas") from None
+    return numbers

@@ -1,0 +1,203 @@
+"""Networks in other formats: our snapshot, TensorFlow's SavedModel, ONNX."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import importlib
+import logging
+import os
+import secrets
+import shutil
+import warnings
+from pathlib import Path
+
+import numpy as np
+import tensorflow as tf
+
+import networks
+from dnnlib import atomic
+from dnnlib.errors import UserError, explain_os_errors
+from generation import describe
+from networks import fast, legacy, ops, snapshot
+
+OPSET = 17
+TOLERANCE = 1e-3  # of the images' range: ONNX Runtime's own kernels round differently
+
+
+def convert(source, out, *, noise: str = "fixed") -> str:
+    """Converts by the suffix of `out` and returns a line for the user.
+
+    .safetensors: `to_snapshot`; .onnx: `to_onnx`; no suffix: `to_saved_model`. source: a file.
+    noise: 'fixed', 'random' or 'none', built into SavedModel and ONNX. Raises UserError for a
+    wrong suffix, for what is there already, and for what the file does not hold.
+    """
+    suffix = Path(out).suffix.lower()
+    makers = {".safetensors": to_snapshot, ".onnx": to_onnx, "": to_saved_model}
+    if suffix not in makers:
+        raise UserError(f"--out={out}: expected .safetensors, .onnx, or a directory without suffix")
+    if os.path.exists(out):
+        raise UserError(f"--out={out}: it is there already")
+    if suffix == ".safetensors":
+        return to_snapshot(source, out)
+    return makers[suffix](source, out, noise=noise)
+
+
+def to_snapshot(source, out) -> str:
+    """All networks of a file as one snapshot that records where they come from."""
+    G, D, Gs = networks.load(source)
+    if legacy.is_pickle(source):
+        info = legacy.provenance(legacy.read(source))
+    else:
+        info = dict(snapshot.read(source)[2])
+    info["converted from"] = Path(source).name
+    info["sha256 of it"] = describe.sha256(source)
+    if licence := describe.licence_of(source):
+        info["licence"] = licence
+    networks.save(out, G=G, D=D, Gs=Gs, info=info)
+    return f"Wrote {out}"
+
+
+# ---------------------------------------------------------------- one function for both formats
+
+
+class Server:
+    """A generator as one function of z [N, L], psi [1] and labels [N, K] → images [N, R, R, C].
+
+    Those of the inputs are there that mean something: no psi for a network without w, no labels
+    for one without labels. Images are float32, about [−1, 1]. psi pulls the layers below the
+    network's truncation_cutoff (8 where it has none) towards its average w; 1 changes nothing.
+    """
+
+    def __init__(self, Gs, noise: str, plan: fast.Plan):
+        self.G, self.noise, self.plan = Gs, noise, plan
+        self.styled = Gs.func_name == "G_style"
+        self.cutoff = Gs.options["truncation_cutoff"] if self.styled else None
+        self.cutoff = 8 if self.cutoff is None else self.cutoff
+        widths = {"z": [None, Gs.options["latent_size"]]}
+        if self.styled:
+            widths["psi"] = [1]
+        if Gs.options["label_size"]:
+            widths["labels"] = [None, Gs.options["label_size"]]
+        self.signature = [tf.TensorSpec(shape, name=name) for name, shape in widths.items()]
+        self.function = tf.function(self._serve, self.signature, autograph=False)
+
+    def _serve(self, *inputs):
+        given = {spec.name: value for spec, value in zip(self.signature, inputs)}
+        z, labels = given["z"], given.get("labels")
+        level, alpha = self.G.split_lod(None)
+        with fast.using(self.plan):
+            if self.styled:
+                w = self.G.truncate(self.G.mapping(z, labels), given["psi"][0], self.cutoff)
+                images = self.G.synthesis.stage(w, level, alpha or None, noise=self.noise)
+            else:
+                images = self.G.stage(z, labels, level, alpha or None)
+            return {"images": tf.identity(ops.upscale2d(images, 2**level), name="images")}
+
+    def expected(self, z, psi=None, labels=None) -> np.ndarray:
+        """The network's own images for the same inputs."""
+        if self.styled:
+            options = dict(truncation_psi=float(psi[0]), truncation_cutoff=self.cutoff)
+            return self.G(z, labels, noise=self.noise, **options).numpy()
+        return self.G(z, labels).numpy()
+
+
+def _server(source, noise, plan):
+    G, _, Gs = networks.load(source)
+    if (Gs or G) is None:
+        raise UserError(f"{source} holds no Gs")
+    return Server(Gs or G, noise, plan)
+
+
+def to_saved_model(source, out, *, noise: str = "fixed") -> str:
+    """A directory for `tf.saved_model.load` and TensorFlow Serving; needs nothing of this package.
+
+    Its signature serving_default is `Server`'s function. Raises UserError for a file without a
+    generator and where `out` cannot be written.
+    """
+    out = Path(out)
+    server = _server(source, noise, fast.CPU)
+    partial = out.with_name(f"{atomic.TEMP_PREFIX}{secrets.token_hex(4)}-{out.name}")
+    with explain_os_errors("write", out):
+        out.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            # What is saved is what the function reads, not Keras's whole model.
+            module = tf.Module()
+            module.serve = server.function
+            module.kept = list(server.function.get_concrete_function().graph.variables)
+            with _quiet():
+                tf.saved_model.save(module, str(partial), signatures=server.function)
+            os.rename(partial, out)
+        finally:
+            shutil.rmtree(partial, ignore_errors=True)
+    return f"Wrote {out}: serving_default({_names(server)}) → images"
+
+
+def to_onnx(source, out, *, noise: str = "fixed") -> str:
+    """An .onnx file, which gets its name when ONNX Runtime has made the same images with it.
+
+    Raises UserError when packages are missing, naming them, for noise='random', for a file
+    without a generator, and when images differ by more than TOLERANCE of their range.
+    """
+    if noise == "random":
+        raise UserError("--noise=random: an .onnx file would draw it unseeded; fixed and none work")
+    converter, runtime = _package("tf2onnx"), _package("onnxruntime")
+    # Plain forms: custom gradients and kernels of the fast ones are nothing that ONNX knows.
+    server = _server(source, noise, dataclasses.replace(fast.PLAIN, fuse_scaling=True))
+    with atomic.atomic_path(out) as partial:
+        with _quiet():
+            converter.convert.from_function(
+                server.function, server.signature, opset=OPSET, output_path=str(partial)
+            )
+        session = runtime.InferenceSession(str(partial), providers=["CPUExecutionProvider"])
+        difference = max(_difference(server, session, count, psi) for count, psi in _CASES)
+        if not difference <= TOLERANCE:
+            raise UserError(f"{out}: ONNX Runtime's images differ by {difference:.2g} of the range")
+    return (
+        f"Wrote {out}: ({_names(server)}) → images, opset {OPSET}. ONNX Runtime's images differ "
+        f"from ours by {difference:.1e} of the range."
+    )
+
+
+_CASES = ((1, 1.0), (2, 0.7), (3, -0.5))  # minibatch, psi
+
+
+def _difference(server, session, count, psi):
+    """Largest difference from our own images, as a share of their range."""
+    rng = np.random.RandomState(count)
+    feeds = {
+        spec.name: np.float32([psi] if spec.name == "psi" else rng.randn(count, *spec.shape[1:]))
+        for spec in server.signature
+    }
+    found, expected = session.run(["images"], feeds)[0], server.expected(**feeds)
+    return float(np.abs(found - expected).max() / np.ptp(expected))
+
+
+def _names(server):
+    return ", ".join(spec.name for spec in server.signature)
+
+
+def _package(name):
+    try:
+        return importlib.import_module(name)
+    except ImportError as error:
+        raise UserError(
+            f"ONNX needs the packages tf2onnx and onnxruntime, and Python 3.10 or newer: pip "
+            f"install -r requirements.txt ({error})"
+        ) from error
+
+
+@contextlib.contextmanager
+def _quiet():
+    """Without the remarks of TensorFlow's exporter and the converter, which no user can act on."""
+    loggers = [logging.getLogger(name) for name in ("tensorflow", "absl", "tf2onnx")]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        for logger, level in zip(loggers, levels):
+            logger.setLevel(level)

@@ -1,0 +1,105 @@
+"""Where images start: seeds, labels, and latents from files."""
+
+from __future__ import annotations
+
+import re
+import struct
+import zipfile
+import zlib
+
+import numpy as np
+
+from dnnlib.errors import UserError, explain_os_errors
+
+MAX_SEEDS = 1_000_000
+# What zipfile and NumPy raise for damaged bytes. MemoryError: a header may claim any size.
+_DAMAGED = (
+    ValueError, KeyError, AttributeError, TypeError, EOFError, MemoryError, OSError,
+    NotImplementedError, RuntimeError, SyntaxError, struct.error, zipfile.BadZipFile, zlib.error,
+)  # fmt: skip
+
+
+def parse_seeds(text: str, flag: str = "--seeds") -> list[int]:
+    """'1,5,20-29' → the numbers, below 2^32; UserError naming the flag for anything else."""
+    seeds = []
+    for part in text.split(","):
+        match = re.fullmatch(r"(\d{1,10})(?:-(\d{1,10}))?", part.strip())
+        first, last = (int(match[1]), int(match[2] or match[1])) if match else (1, 0)
+        if last < first or last >= 2**32 or len(seeds) + last - first >= MAX_SEEDS:
+            raise UserError(f"{flag}={text}: expected numbers and ranges, like 1,5,20-29")
+        seeds.extend(range(first, last + 1))
+    return seeds
+
+
+def from_seeds(seeds, latent_size: int) -> np.ndarray:
+    """z [N, latent_size], float32: each row depends on its seed alone, on any machine."""
+    rows = [np.random.RandomState(seed).randn(1, latent_size) for seed in seeds]
+    return np.concatenate(rows).astype(np.float32)
+
+
+def labels_for(seeds, label_size: int, wanted: int | None = None) -> np.ndarray:
+    """One-hot labels [N, label_size], float32; [N, 0] for a network without labels.
+
+    wanted: the class of all; None: each seed's number gives the class, seed 12 of 10 classes has
+    class 2. Raises UserError for a class that the network does not have.
+    """
+    if wanted is not None and not 0 <= wanted < label_size:
+        raise UserError(f"--class={wanted}: the network has {label_size} classes, from 0")
+    labels = np.zeros([len(seeds), label_size], np.float32)
+    if label_size:
+        chosen = [(seed if wanted is None else wanted) % label_size for seed in seeds]
+        labels[np.arange(len(seeds)), chosen] = 1
+    return labels
+
+
+def read(path, latent_size: int, label_size: int, w_shape: tuple[int, int] | None) -> dict:
+    """{'w': w} or {'z': z} or {'z': z, 'labels': labels} of an .npz file, all float32.
+
+    Of z and w in one file w counts, which is what images were made from. z is [N, latent_size],
+    labels [N, label_size]; w is [N, layers, width], or [N, width], which goes to all layers;
+    w_shape is (layers, width), None for a network without w. Raises UserError naming the file,
+    the array and what was expected.
+    """
+    found = _arrays(path)
+    kind = "w" if w_shape is not None and "w" in found else "z"
+    if kind not in found:
+        names = "z" if w_shape is None else "w or z"
+        raise UserError(f"{path}: it holds no array named {names}")
+    values = found[kind]
+    if kind == "w":
+        if values.ndim == 2:
+            values = np.repeat(values[:, None], w_shape[0], axis=1)
+        return {"w": _checked(path, kind, values, w_shape)}
+    result = {"z": _checked(path, kind, values, (latent_size,))}
+    if label_size and "labels" in found:
+        labels = _checked(path, "labels", found["labels"], (label_size,))
+        if len(labels) != len(values):
+            raise UserError(f"{path}: {len(labels)} labels for {len(values)} latents")
+        result["labels"] = labels
+    return result
+
+
+def _arrays(path) -> dict:
+    """The file's arrays of the names that count."""
+    try:
+        with explain_os_errors("read", path), open(path, "rb") as opened:
+            file = np.load(opened, allow_pickle=False)
+            return {name: file[name] for name in ("w", "z", "labels") if name in file.files}
+    except FileNotFoundError as error:
+        raise UserError(f"{path}: no such file") from error
+    except _DAMAGED as error:
+        raise UserError(f"{path}: not an .npz file of numbers, or a damaged one") from error
+
+
+def _checked(path, name, found, shape):
+    """An array [N, *shape] as float32."""
+    if found.dtype.kind not in "fiu":
+        raise UserError(f"{path}: {name} has the type {found.dtype}, expected numbers")
+    if found.shape[1:] != shape or not found.shape or not len(found):
+        expected = ", ".join(map(str, ["N", *shape]))
+        raise UserError(f"{path}: {name} has shape {list(found.shape)}, expected [{expected}]")
+    with np.errstate(over="ignore"):  # what overflows becomes infinite
+        values = found.astype(np.float32)
+    if not np.isfinite(values).all():
+        raise UserError(f"{path}: {name} has values that are infinite or not a number")
+    return values

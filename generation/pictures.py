@@ -1,0 +1,102 @@
+"""Image files: one for each latent, or a grid of all."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from dnnlib.atomic import atomic_path
+from dnnlib.errors import UserError
+from generation import latents
+from generation.figures import canvas, paste
+from generation.sampler import Sampler
+from networks.generator import OWN
+from training.grids import to_pil
+
+FORMATS = {"png": ".png", "jpeg": ".jpg", "webp": ".webp"}
+_SUFFIXES = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP"}
+
+
+def check_picture_path(path: str | os.PathLike) -> None:
+    """UserError unless the suffix is that of a picture."""
+    if Path(path).suffix.lower() not in _SUFFIXES:
+        raise UserError(f"--out={path}: expected a file name that ends in {', '.join(_SUFFIXES)}")
+
+
+def save(image: np.ndarray, path: str | os.PathLike, quality: int = 95) -> None:
+    """Writes uint8 [H, W, C] in the format of the suffix, atomically.
+
+    quality: 1 to 100 for JPEG and WebP, of which 100 is lossless for WebP.
+    """
+    check_picture_path(path)
+    kind = _SUFFIXES[Path(path).suffix.lower()]
+    options = {"PNG": {}, "JPEG": {"quality": quality, "subsampling": 0}}.get(
+        kind, {"quality": quality, "lossless": quality == 100}
+    )
+    with atomic_path(path) as temporary:
+        try:
+            to_pil(image).save(temporary, kind, **options)
+        except ValueError as error:  # what a format cannot hold: WebP beyond 16,383 pixels
+            height, width = image.shape[:2]
+            raise UserError(f"{path}: {width}x{height} pixels as {kind}: {error}") from error
+
+
+def save_images(
+    images: Iterator[np.ndarray], names: Sequence[str], out: str | os.PathLike, *,
+    format: str = "png", quality: int = 95,
+) -> list[Path]:  # fmt: skip
+    """Writes out/<name>.<suffix> as images come; returns the paths."""
+    paths = []
+    for name, image in zip(names, images):
+        paths.append(Path(out) / f"{name}{FORMATS[format]}")
+        save(image, paths[-1], quality)
+    return paths
+
+
+def save_latents(path: str | os.PathLike, sampler: Sampler, codes, z=None, labels=None) -> None:
+    """Writes an .npz file that `latents.read` takes: w as images were made from it, z, labels."""
+    arrays = {"w": codes} if sampler.styled else {}
+    if z is not None:
+        arrays["z"] = z
+    if labels is not None and labels.shape[1]:
+        arrays["labels"] = labels
+    with atomic_path(path) as temporary:
+        np.savez(temporary, **arrays)
+
+
+def start_codes(
+    sampler: Sampler, seeds: Sequence[int], latents_file: str | None, label: int | None
+):  # fmt: skip
+    """(codes, z or None, labels or None) from seeds, or from a file of z or w in their place.
+
+    A w of a file is taken as it is, since `save_latents` writes truncated ones, unless the
+    sampler was given a psi. Labels are those of the file unless a label was given.
+    """
+    labels = None
+    if latents_file is None:
+        z = latents.from_seeds(seeds, sampler.latent_size)
+    else:
+        found = latents.read(latents_file, sampler.latent_size, sampler.label_size, sampler.w_shape)
+        if "w" in found:
+            w = found["w"]
+            return w if sampler.psi is OWN else sampler.truncate(w), None, None
+        z, seeds = found["z"], range(len(found["z"]))
+        labels = found.get("labels")
+    if labels is None or label is not None:
+        labels = latents.labels_for(seeds, sampler.label_size, label)
+    return sampler.codes(z, labels), z, labels
+
+
+def grid(images: Iterator[np.ndarray], count: int, columns: int | None = None) -> np.ndarray:
+    """All images in rows of `columns`, by default about square; cells left over are white."""
+    columns = min(columns or int(np.ceil(np.sqrt(count))), count)
+    picture = None
+    for index, image in enumerate(images):
+        height, width, channels = image.shape
+        if picture is None:
+            picture = canvas(columns * width, -(-count // columns) * height, channels)
+        paste(picture, image, index % columns * width, index // columns * height)
+    return picture

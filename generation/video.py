@@ -1,0 +1,96 @@
+"""Interpolation loops as MP4, GIF or WebP."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+
+from dnnlib.atomic import atomic_path
+from dnnlib.errors import UserError
+from training.grids import to_pil
+
+SUFFIXES = (".mp4", ".gif", ".webp")
+
+
+def lerp_loop(keys: np.ndarray, frames: int) -> np.ndarray:
+    """Straight lines from each key [N, …] to the next one and back to the first.
+
+    frames: steps from one key to the next. Returns [N · frames, …], float32; key i is frame
+    i · frames.
+    """
+    following, t = np.roll(keys, -1, axis=0), np.arange(frames, dtype=np.float64) / frames
+    t = t.reshape(1, -1, *[1] * (keys.ndim - 1))
+    steps = keys[:, None] * (1 - t) + following[:, None] * t
+    return steps.reshape(len(keys) * frames, *keys.shape[1:]).astype(np.float32)
+
+
+def slerp_loop(keys: np.ndarray, frames: int) -> np.ndarray:
+    """As `lerp_loop` for z [N, L], along great circles: directions turn evenly, and lengths go
+    from one key's to the next one's. Opposite or equal directions are joined by a straight line.
+    """
+    lengths = np.linalg.norm(keys.astype(np.float64), axis=1, keepdims=True)
+    a = keys / np.maximum(lengths, 1e-12)
+    b = np.roll(a, -1, axis=0)
+    angle = np.arccos(np.clip((a * b).sum(1), -1, 1))[:, None, None]
+    t = (np.arange(frames) / frames)[None, :, None]
+    sine = np.sin(angle)
+    straight = np.abs(sine) < 1e-6
+    with np.errstate(divide="ignore", invalid="ignore"):
+        turned = (np.sin((1 - t) * angle) * a[:, None] + np.sin(t * angle) * b[:, None]) / sine
+    turned = np.where(straight, (1 - t) * a[:, None] + t * b[:, None], turned)
+    lengths = lengths[:, None] * (1 - t) + np.roll(lengths, -1, axis=0)[:, None] * t
+    return (turned * lengths).reshape(-1, keys.shape[1]).astype(np.float32)
+
+
+def check_path(path: str | os.PathLike) -> None:
+    """UserError unless the suffix is one that `write` knows and its encoder is installed."""
+    suffix = Path(path).suffix.lower()
+    if suffix not in SUFFIXES:
+        raise UserError(f"--out={path}: expected a file name that ends in {', '.join(SUFFIXES)}")
+    if suffix == ".mp4":
+        _av()
+
+
+def write(frames: Iterator[np.ndarray], path: str | os.PathLike, fps: int, quality: int = 85):
+    """Encodes uint8 frames [H, W, C] of one size as they come, atomically; GIF and WebP loop.
+
+    quality: 1 to 100. MP4 is H.264 with 4:2:0 colours, which every player takes.
+    """
+    check_path(path)
+    with atomic_path(path) as temporary:
+        if Path(path).suffix.lower() == ".mp4":
+            _write_mp4(frames, temporary, fps, quality)
+            return
+        first = to_pil(next(frames))
+        options = {"quality": quality} if Path(path).suffix.lower() == ".webp" else {}
+        first.save(
+            temporary, save_all=True, append_images=(to_pil(frame) for frame in frames),
+            duration=1000 / fps, loop=0, **options,
+        )  # fmt: skip
+
+
+def _write_mp4(frames, path, fps, quality):
+    av = _av()
+    with av.open(str(path), "w", format="mp4", options={"movflags": "+faststart"}) as container:
+        stream = container.add_stream("libx264", rate=Fraction(fps))
+        stream.pix_fmt = "yuv420p"
+        stream.options = {"crf": str(round(51 - quality * 0.4))}
+        for index, frame in enumerate(frames):
+            if frame.shape[2] == 1:
+                frame = np.repeat(frame, 3, axis=2)
+            if index == 0:
+                stream.height, stream.width = frame.shape[:2]
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(frame, format="rgb24")))
+        container.mux(stream.encode())
+
+
+def _av():
+    try:
+        import av
+    except ImportError as error:
+        raise UserError("MP4 needs the package av: pip install av; GIF and WebP do not") from error
+    return av

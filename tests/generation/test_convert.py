@@ -1,0 +1,179 @@
+"""Networks in other formats make the same images, where nothing of this package is."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import networks
+from dnnlib.errors import UserError
+from generation import convert, describe
+from networks import snapshot
+from tests import golden
+from tests.generation.common import KINDS, made
+from tests.networks.common import error, generator, randomize
+
+pytestmark = pytest.mark.conformance
+
+HAS_CONVERTER = sys.version_info >= (3, 10)  # as requirements.txt has it
+FUSED = {**KINDS, "fused": lambda: generator(fused_scale=True, resolution=32)}
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory):
+    directory = tmp_path_factory.mktemp("networks")
+    found = {"d": directory / "d.safetensors"}
+    networks.save(found["d"], D=networks.build("D_basic", resolution=8))
+    for kind in FUSED:
+        found[kind] = directory / f"{kind}.safetensors"
+        Gs = made(kind) if kind in KINDS else randomize(FUSED[kind]())
+        networks.save(found[kind], Gs=Gs, info={"cur_nimg": 7})
+    return found
+
+
+def inputs(Gs, count, psi):
+    """Random ones, and what the network makes of them."""
+    rng, opt = np.random.RandomState(count), Gs.options
+    feeds = {"z": rng.randn(count, opt["latent_size"])}
+    if Gs.func_name == "G_style":
+        feeds["psi"] = [psi]
+    if opt["label_size"]:
+        feeds["labels"] = np.eye(opt["label_size"])[rng.randint(opt["label_size"], size=count)]
+    feeds = {name: np.float32(value) for name, value in feeds.items()}
+    options = dict(truncation_psi=psi, truncation_cutoff=8) if "psi" in feeds else {}
+    images = Gs(feeds["z"], feeds.get("labels"), noise="fixed", **options).numpy()
+    return feeds, images
+
+
+# ---------------------------------------------------------------- snapshots
+
+
+def test_a_pickle_as_a_snapshot(tmp_path):
+    source, out = golden.path("pickles/e_sep.pkl"), tmp_path / "e_sep.safetensors"
+    assert convert.convert(source, out) == f"Wrote {out}"
+    for network, again in zip(networks.load(source), networks.load(out)):
+        assert again.options == network.options
+        for name, array in network.arrays().items():
+            np.testing.assert_array_equal(again.arrays()[name], array)
+    info = snapshot.read(out)[2]
+    assert info["converted from"] == "e_sep.pkl"
+    assert info["sha256 of it"] == describe.sha256(source)
+    assert info["pickled as"] == ["dnnlib.tflib.network.Network"]
+
+
+def test_the_licence_of_a_published_network_goes_along(tmp_path):
+    published = tmp_path / "karras2019stylegan-cats-256x256.pkl"
+    published.write_bytes(golden.path("pickles/h_res4.pkl").read_bytes())
+    convert.convert(published, tmp_path / "cats.safetensors")
+    assert snapshot.read(tmp_path / "cats.safetensors")[2]["licence"] == "CC BY-NC 4.0 by NVIDIA"
+    assert describe.describe(tmp_path / "cats.safetensors")["licence"] == "CC BY-NC 4.0 by NVIDIA"
+
+
+def test_a_snapshot_keeps_its_info(files, tmp_path):
+    convert.convert(files["style"], tmp_path / "x.safetensors")
+    info = snapshot.read(tmp_path / "x.safetensors")[2]
+    assert (info["cur_nimg"], info["converted from"]) == (7, "style.safetensors")
+
+
+# ---------------------------------------------------------------- SavedModel
+
+
+@pytest.mark.parametrize("kind", FUSED)
+def test_saved_models(kind, files, tmp_path):
+    out = tmp_path / "saved"
+    convert.convert(files[kind], out)
+    serve = tf.saved_model.load(str(out)).signatures["serving_default"]
+    Gs = networks.load(files[kind])[2]
+    for count, psi in ((3, 0.5), (1, 1.0)):
+        feeds, images = inputs(Gs, count, psi)
+        found = serve(**{name: tf.constant(value) for name, value in feeds.items()})["images"]
+        assert error(found, images) < 2e-5
+    size = sum(file.stat().st_size for file in (out / "variables").iterdir())
+    used = sum(array.nbytes for array in Gs.arrays().values())
+    assert size < 1.2 * used + 20_000  # each weight once
+
+
+def test_a_saved_model_needs_nothing_of_this_package(files, tmp_path):
+    convert.convert(files["style"], tmp_path / "saved")
+    feeds, images = inputs(networks.load(files["style"])[2], 2, 0.7)
+    np.savez(tmp_path / "inputs.npz", **feeds)
+    code = (
+        "import sys, numpy, tensorflow as tf\n"
+        "serve = tf.saved_model.load('saved').signatures['serving_default']\n"
+        "given = {name: tf.constant(value) for name, value in numpy.load('inputs.npz').items()}\n"
+        "numpy.save('images.npy', serve(**given)['images'])\n"
+        "assert 'networks' not in sys.modules\n"
+    )
+    subprocess.run([sys.executable, "-c", code], cwd=tmp_path, check=True, capture_output=True)
+    assert error(np.load(tmp_path / "images.npy"), images) < 2e-5
+
+
+def test_random_noise_is_drawn_at_every_call(files, tmp_path):
+    convert.convert(files["style"], tmp_path / "saved", noise="random")
+    serve = tf.saved_model.load(str(tmp_path / "saved")).signatures["serving_default"]
+    feeds = {name: tf.constant(value) for name, value in inputs(made(), 1, 1.0)[0].items()}
+    assert np.abs(serve(**feeds)["images"] - serve(**feeds)["images"]).max() > 0.01
+
+
+# ---------------------------------------------------------------- ONNX
+
+
+@pytest.mark.skipif(not HAS_CONVERTER, reason="the converter needs Python 3.10")
+@pytest.mark.parametrize("kind", FUSED)
+def test_onnx(kind, files, tmp_path):
+    import onnxruntime
+
+    out = tmp_path / "x.onnx"
+    said = convert.convert(files[kind], out)
+    assert "of the range" in said
+    session = onnxruntime.InferenceSession(str(out), providers=["CPUExecutionProvider"])
+    for count, psi in ((4, 0.5), (1, 1.0)):
+        feeds, images = inputs(networks.load(files[kind])[2], count, psi)
+        assert {node.name for node in session.get_inputs()} == set(feeds)
+        assert error(session.run(["images"], feeds)[0], images) < 1e-4
+
+
+@pytest.mark.skipif(not HAS_CONVERTER, reason="the converter needs Python 3.10")
+def test_onnx_that_makes_other_images_is_not_kept(files, tmp_path, monkeypatch):
+    monkeypatch.setattr(convert, "_difference", lambda *args: float("nan"))
+    with pytest.raises(UserError, match=r"x\.onnx: ONNX Runtime's images differ by nan"):
+        convert.convert(files["style"], tmp_path / "x.onnx")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.skipif(not HAS_CONVERTER, reason="the converter needs Python 3.10")
+def test_the_difference_is_noticed(files):
+    class Wrong:
+        @staticmethod
+        def run(names, feeds):
+            return [server.expected(**feeds) * 1.01]
+
+    server = convert.Server(networks.load(files["labels"])[2], "fixed", convert.fast.PLAIN)
+    assert convert.TOLERANCE < convert._difference(server, Wrong, 2, 0.7) < 0.02
+
+
+def test_onnx_without_its_packages(files, tmp_path, monkeypatch):
+    for name in ("tf2onnx", "onnxruntime"):
+        monkeypatch.setitem(sys.modules, name, None)
+        with pytest.raises(UserError, match="ONNX needs the packages tf2onnx and onnxruntime"):
+            convert.convert(files["style"], tmp_path / "x.onnx")
+
+
+# ---------------------------------------------------------------- mistakes
+
+
+def test_mistakes(files, tmp_path):
+    with pytest.raises(UserError, match=r"expected \.safetensors, \.onnx, or a directory"):
+        convert.convert(files["style"], tmp_path / "x.pb")
+    for name in ("x", "x.onnx", "x.safetensors"):
+        (tmp_path / name).touch()
+        with pytest.raises(UserError, match="it is there already"):
+            convert.convert(files["style"], tmp_path / name)
+        (tmp_path / name).unlink()
+    with pytest.raises(UserError, match="holds no Gs"):
+        convert.convert(files["d"], tmp_path / "x")
+    with pytest.raises(UserError, match="--noise=random"):
+        convert.convert(files["style"], tmp_path / "x.onnx", noise="random")
+    assert list(tmp_path.iterdir()) == []
