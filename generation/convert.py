@@ -19,7 +19,7 @@ import networks
 from dnnlib import atomic
 from dnnlib.errors import UserError, explain_os_errors
 from generation import describe
-from networks import fast, legacy, ops, snapshot
+from networks import fast, ops
 
 OPSET = 17
 TOLERANCE = 1e-3  # of the images' range: ONNX Runtime's own kernels round differently
@@ -46,14 +46,13 @@ def convert(source, out, *, noise: str = "fixed") -> str:
 def to_snapshot(source, out) -> str:
     """All networks of a file as one snapshot that records where they come from."""
     G, D, Gs = networks.load(source)
-    if legacy.is_pickle(source):
-        info = legacy.provenance(legacy.read(source))
-    else:
-        info = dict(snapshot.read(source)[2])
-    info["converted from"] = Path(source).name
-    info["sha256 of it"] = describe.sha256(source)
-    if licence := describe.licence_of(source):
-        info["licence"] = licence
+    origin = describe.origin(source)
+    info = {
+        **origin["provenance"],
+        "converted from": Path(source).name,
+        "sha256 of it": describe.sha256(source),
+        "licence": origin["licence"],
+    }
     networks.save(out, G=G, D=D, Gs=Gs, info=info)
     return f"Wrote {out}"
 

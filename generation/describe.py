@@ -1,4 +1,4 @@
-"""What is in a network file, without making networks of it: `run_generator.py info`."""
+"""What is in a network file: `run_generator.py info`."""
 
 from __future__ import annotations
 
@@ -6,11 +6,12 @@ import hashlib
 import math
 from pathlib import Path
 
+import networks
 from dnnlib import download
-from dnnlib.errors import UserError, explain_os_errors
+from dnnlib.errors import explain_os_errors
 from networks import layer_table, legacy, options, snapshot
 
-_UNKNOWN_LICENCE = "none recorded; the networks that NVIDIA published are under CC BY-NC 4.0"
+NO_LICENCE = "none recorded; the networks that NVIDIA published are under CC BY-NC 4.0"
 
 _ALWAYS = ("resolution", "num_channels", "label_size")
 
@@ -19,22 +20,30 @@ def describe(path, *, everything: bool = False) -> dict:
     """What a snapshot or legacy pickle holds, as values that JSON can hold.
 
     everything: all options, not only those away from their defaults. Keys: file, size, sha256,
-    format, licence, provenance, networks: {role: {func_name, options, layers, trained, other}}.
-    Raises UserError naming the file when it is damaged or holds something else.
+    format, licence, provenance, networks: {role: {func_name, options, lod, layers, trained,
+    other}}. Raises UserError naming the file when it is damaged or holds something else.
     """
     path = Path(path)
-    found = _pickle(path) if legacy.is_pickle(path) else _snapshot(path)
-    networks = {
-        role: _network(path, role, *network, everything)
-        for role, network in found.pop("networks").items()
-    }
+    loaded = zip(snapshot.ROLES, networks.load(path))
     return {
         "file": str(path),
         "size": path.stat().st_size,
         "sha256": sha256(path),
-        **found,
-        "networks": networks,
+        **origin(path),
+        "networks": {role: _network(net, everything) for role, net in loaded if net is not None},
     }
+
+
+def origin(path) -> dict:
+    """A file's format, licence and provenance."""
+    if legacy.is_pickle(path):
+        kind, provenance = "legacy pickle", legacy.provenance(legacy.read(path))
+        published = {source.file: source.licence for source in download.KNOWN.values()}
+        licence = published.get(Path(path).name)
+    else:
+        kind, provenance = "snapshot", snapshot.read_info(path)
+        licence = provenance.get("licence")
+    return {"format": kind, "licence": licence or NO_LICENCE, "provenance": provenance}
 
 
 def sha256(path) -> str:
@@ -46,47 +55,10 @@ def sha256(path) -> str:
     return digest.hexdigest()
 
 
-def _snapshot(path):
-    kinds, arrays, info = snapshot.read(path)
-    networks = {
-        role: (kind["func_name"], kind["options"], arrays[role]) for role, kind in kinds.items()
-    }
-    licence = info.get("licence") or _UNKNOWN_LICENCE
-    return dict(format="snapshot", licence=licence, provenance=info, networks=networks)
-
-
-def _pickle(path):
-    found = legacy.read(path)
-    try:
-        networks = {
-            role: (*legacy.own_options(network), network.all_variables())
-            for role, network in found.items()
-        }
-    except ValueError as error:
-        raise UserError(f"{path}: {error}") from error
-    return dict(
-        format="legacy pickle",
-        licence=licence_of(path) or _UNKNOWN_LICENCE,
-        provenance=legacy.provenance(found),
-        networks=networks,
-    )
-
-
-def licence_of(path) -> str:
-    """The licence of a file that is one of the published networks by name; else empty."""
-    licences = {source.file: source.licence for source in download.KNOWN.values()}
-    return licences.get(Path(path).name, "")
-
-
-def _network(path, role, func_name, given, arrays, everything):
-    try:
-        own = options.resolve(func_name, **given)
-    except (ValueError, TypeError) as error:
-        raise UserError(f"{path}: {role}: {error}") from error
-    usual = options.resolve(func_name)
-    shapes = {variable: list(array.shape) for variable, array in arrays.items()}
-    rows = layer_table.rows(shapes, own.get("resolution"))
-    count = sum(math.prod(shape) for shape in shapes.values())
+def _network(network, everything):
+    own, usual = dict(network.options), options.resolve(network.func_name)
+    rows = layer_table.rows(network)
+    count = sum(math.prod(variable.shape) for variable in network.named.values())
     trained = sum(row.parameters for row in rows)
     shown = {
         key: value
@@ -94,9 +66,9 @@ def _network(path, role, func_name, given, arrays, everything):
         if everything or key in _ALWAYS or value != usual[key]
     }
     return {
-        "func_name": options.short_name(func_name),
+        "func_name": network.func_name,
         "options": shown,
-        "lod": float(arrays["lod"]) if "lod" in arrays else None,
+        "lod": float(network.lod.numpy()) if "lod" in network.named else None,
         "layers": [vars(row) for row in rows],
         "trained": trained,
         "other": count - trained,
@@ -120,9 +92,7 @@ def text(found: dict) -> str:
             lines.append(f"  lod {network['lod']:g}: not at full resolution")
         lines += ["", _line("layer", "trained", "output", "weight")]
         for row in network["layers"]:
-            shapes = [
-                tuple(row[key]) if row[key] is not None else "" for key in ("output", "weight")
-            ]
+            shapes = [row["output"], row["weight"] or ""]
             lines.append(_line(row["name"], f"{row['parameters'] or '-':>10}", *shapes))
         lines.append(f"  {network['trained']:,} trained numbers, {network['other']:,} others")
     return "\n".join(lines)

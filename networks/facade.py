@@ -12,6 +12,7 @@ import numpy as np
 import tensorflow as tf
 
 from dnnlib.config import nearest
+from networks import layer_table
 from networks.image_conversion import convert_images_to_uint8, legacy_output
 from networks.options import INERT, OPTIONS, resolve
 from networks.registry import build
@@ -168,20 +169,14 @@ class RunnableNetwork:
         return result
 
     def print_layers(self) -> None:
-        """Prints a table: layer, trained numbers, shape of its weight."""
-        layers = {}
-        for name, variable in self.vars.items():
-            layer, _, kind = name.rpartition("/")
-            part = layer.endswith(("/Noise", "/StyleMod"))  # counted with the layer they end
-            layer = layer.rpartition("/")[0] if part else layer
-            row = layers.setdefault(layer or kind, [0, "-"])
-            row[0] += int(np.prod(variable.shape)) if name in self.trainables else 0
-            if kind in ("weight", "const") and not part:
-                row[1] = str(tuple(variable.shape))
-        total = sum(row[0] for row in layers.values())
-        rows = [(layer, str(count or "-"), shape) for layer, (count, shape) in layers.items()]
-        for row in [(self.name, "Params", "WeightShape"), *rows, ("Total", str(total), "")]:
-            print(f"{row[0]:<40}{row[1]:<12}{row[2]}".rstrip())
+        """Prints a table: layer, trained numbers, shapes of output and weight."""
+        print(f"{self.name:<30}{'Params':<12}{'OutputShape':<20}WeightShape")
+        rows = layer_table.rows(self.network)
+        for row in rows:
+            output = f"({', '.join(['?', *map(str, row.output)])})" if row.weight else row.output
+            count, weight = row.parameters or "-", row.weight or "-"
+            print(f"{row.name:<30}{count!s:<12}{output!s:<20}{weight}")
+        print(f"{'Total':<30}{sum(row.parameters for row in rows)}")
 
     # ------------------------------------------------------------ within run
 

@@ -1,52 +1,48 @@
-"""A network's layers as rows of a table, from the shapes of its variables alone."""
+"""A network's layers as rows of a table."""
 
 from __future__ import annotations
 
 import dataclasses
 import math
 import re
-from collections.abc import Mapping, Sequence
 
-_FIXED = re.compile(r"(lod|dlatent_avg|noise\d+|spectral_u)$")  # variables that nothing trains
 _PARTS = ("/Noise", "/StyleMod")  # counted with the layer that they end
 
 
 @dataclasses.dataclass(frozen=True)
 class Row:
-    """One layer: trained numbers (0 where a variable stands alone), shapes, None if unknown.
+    """One layer: trained numbers, shapes; a variable that nothing trains is a row without weight.
 
     output is without the minibatch, [C, H, W] as the original's table has it.
     """
 
     name: str
     parameters: int
-    output: tuple[int, ...] | None
+    output: tuple[int, ...]
     weight: tuple[int, ...] | None
 
 
-def is_trained(name: str) -> bool:
-    """Whether training changes a variable, by its legacy name."""
-    return not _FIXED.match(name.rpartition("/")[2])
-
-
-def rows(shapes: Mapping[str, Sequence[int]], resolution: int | None) -> list[Row]:
-    """The layers of {legacy name: shape}, in that order; resolution: R, None for a mapping."""
+def rows(network) -> list[Row]:
+    """The layers of a network, in the order of its variables."""
+    trained = network.trainable()
     layers: dict[str, dict[str, tuple[int, ...]]] = {}
-    for name, shape in shapes.items():
+    counts: dict[str, int] = {}
+    for name, variable in network.named.items():
         layer, _, kind = name.rpartition("/")
         part = next((part for part in _PARTS if layer.endswith(part)), "")
         layer = layer[: len(layer) - len(part)]
-        if not is_trained(name) and kind != "spectral_u":
+        if name not in trained and kind != "spectral_u":
             layer, kind = name, ""  # lod, an average, a noise image: a row of its own
-        layers.setdefault(layer, {})[f"{part}/{kind}"] = tuple(shape)
-    return [_row(layer, variables, resolution) for layer, variables in layers.items()]
+        layers.setdefault(layer, {})[f"{part}/{kind}"] = tuple(variable.shape)
+        counts[layer] = counts.get(layer, 0) + math.prod(variable.shape) * (name in trained)
+    resolution = getattr(network, "resolution", None)
+    return [_row(name, counts[name], variables, resolution) for name, variables in layers.items()]
 
 
-def _row(name, variables, resolution):
+def _row(name, trained, variables, resolution):
     if list(variables) == ["/"]:
         return Row(name, 0, variables["/"], None)
     weight = variables.get("/weight", variables.get("/const"))
-    trained = sum(math.prod(shape) for key, shape in variables.items() if is_trained(key))
     return Row(name, trained, _output(name, variables, weight, resolution), weight)
 
 

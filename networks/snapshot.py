@@ -47,6 +47,12 @@ def read(path) -> tuple[dict, dict, dict]:
         return kinds, {role: dict(arrays) for role, arrays in pairs.items()}, info
 
 
+def read_info(path) -> dict:
+    """What `save` was given as info. Raises as `read` does."""
+    with _usable(path):
+        return _open(path)[2]
+
+
 def _open(path):
     """As `read`, but with pairs (legacy name, array) that are read one at a time."""
     file = tensor_file.TensorFile(path, FORMAT)

@@ -86,7 +86,7 @@ def test_a_snapshot(kind, tmp_path):
 def test_shapes_follow_from_names(options):
     """Outputs of a discriminator's layers, against those that Keras's layers make."""
     D = discriminator(**options)
-    rows = layer_table.rows({name: v.shape for name, v in D.named.items()}, D.resolution)
+    rows = layer_table.rows(D)
     trained = sum(int(np.prod(v.shape)) for v in D.trainable().values())
     assert sum(row.parameters for row in rows) == trained
     outputs = {row.name: row.output for row in rows}

@@ -169,8 +169,9 @@ def test_print_layers(tag, capsys):
     printed = rows(capsys.readouterr().out)
     assert len(counts(recorded)) > 20
     assert sorted(counts(printed)) == sorted(counts(recorded))
-    weight = D.vars["4x4/Conv/weight"].shape
-    assert ["4x4/Conv", str(np.prod(weight) + weight[-1]), *str(tuple(weight)).split()] in printed
+    for row in recorded:  # shapes, too; of the constant the reference shows another variable
+        if len(row) > 2 and row[1].isdigit() and not row[0].endswith("Const"):
+            assert row in printed
 
 
 def test_loaded_networks_run(tmp_path):
