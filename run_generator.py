@@ -4,13 +4,14 @@
 from __future__ import annotations
 
 import dataclasses
-import os
+import math
 import sys
 import textwrap
 from functools import partial
 
 from absl import flags
 
+from dnnlib import quiet
 from dnnlib.errors import UserError, exit_code
 
 _INTRO = """\
@@ -233,7 +234,11 @@ def _parse(argv: list[str]) -> tuple[str, dict]:
         raise UserError(f"{error} (run_generator.py {name} --help lists all flags)") from error
     if rest:
         raise UserError(f"unexpected argument {rest[0]!r}")
-    return name, {flag: fv[flag].value for flag, *_ in _flags_of(name)}
+    values = {flag: fv[flag].value for flag, *_ in _flags_of(name)}
+    for flag, value in values.items():
+        if isinstance(value, float) and not math.isfinite(value):
+            raise UserError(f"--{flag}={value}: expected a number")
+    return name, values
 
 
 def _run(argv: list[str]) -> int:
@@ -250,10 +255,11 @@ def _run(argv: list[str]) -> int:
         return 0
     if not args["network"]:
         raise UserError(f"{name}: --network=FILE is needed (--help tells more)")
-    # TensorFlow greets with a page of information otherwise; the user's own value wins.
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    from generation import commands  # after --help and mistakes: it need not wait for them
+    quiet.import_tensorflow()
+    from generation import commands  # after --help and mistakes: they need not wait for it
+    from training.devices import silence_xla
 
+    silence_xla()
     print(getattr(commands, name.replace("-", "_"))(args))
     return 0
 

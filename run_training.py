@@ -4,13 +4,13 @@
 from __future__ import annotations
 
 import importlib.util
-import os
 import sys
 import textwrap
 from dataclasses import fields
 
 from absl import flags
 
+from dnnlib import quiet
 from dnnlib.errors import UserError, exit_code
 from training import presets
 
@@ -161,8 +161,7 @@ def _run(argv: list[str]) -> int:
     print(runs.describe(run))
     print(f"\n{'Continuing' if run.resume else 'Writing to'} {run.run_dir}", flush=True)
 
-    # TensorFlow greets with a page of information otherwise; the user's own value wins.
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    quiet.import_tensorflow()
     from training import loop
 
     return loop.train(run.config, run_dir=run.run_dir, resume_from=run.transfer_from)

@@ -47,12 +47,13 @@ def explain_os_errors(what: str, path: str | os.PathLike) -> Iterator[None]:
 def exit_code(run: Callable[[list[str]], int], argv: list[str]) -> int:
     """Runs a command line and returns its exit code.
 
-    A user's mistake, a full disk and the like are one line on stderr and 2; Ctrl-C is 130.
+    A user's mistake, a full disk, too little memory and the like are one line on stderr and 2;
+    Ctrl-C is 130.
     """
     try:
         return run(argv)
-    except (UserError, OSError) as error:
-        message = " ".join(str(error).split())
+    except (UserError, OSError, MemoryError) as error:
+        message = " ".join(str(error).split()) or "out of memory"
         print(f"{os.path.basename(argv[0])}: error: {message}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:

@@ -14,6 +14,8 @@ from generation import convert as converters, describe, figures, latents, pictur
 from generation.latents import parse_seeds
 from generation.sampler import Sampler
 
+MAX_FRAMES = 100_000  # about an hour; their latents are all held in memory
+
 
 def images(args: dict) -> str:
     """One file for each seed or latent, and the latents."""
@@ -93,8 +95,10 @@ def interpolate(args: dict) -> str:
     """A loop as a video."""
     video.check_path(args["out"])
     seeds = parse_seeds(args["seeds"])
-    sampler = _sampler(args)
     steps = max(round(args["seconds"] * args["fps"]), 1)
+    if len(seeds) * steps > MAX_FRAMES:
+        raise UserError(f"{len(seeds) * steps:,} frames, more than {MAX_FRAMES:,}: fewer --seconds")
+    sampler = _sampler(args)
     z = latents.from_seeds(seeds, sampler.latent_size)
     labels = latents.labels_for(seeds, sampler.label_size, args["class"])
     if args["space"] == "w":

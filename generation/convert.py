@@ -120,6 +120,7 @@ def to_saved_model(source, out, *, noise: str = "fixed") -> str:
     with explain_os_errors("write", out):
         out.parent.mkdir(parents=True, exist_ok=True)
         try:
+            partial.mkdir()  # whose errors say more than TensorFlow's
             # What is saved is what the function reads, not Keras's whole model.
             module = tf.Module()
             module.serve = server.function

@@ -74,7 +74,8 @@ def uncurated(
     counts = [rows << lod for lod in lods]
     z = np.random.RandomState(seed).randn(sum(counts), sampler.latent_size).astype(np.float32)
     labels = latents.labels_for(range(len(z)), sampler.label_size, label)
-    images = sampler.stream(sampler.codes(z, labels), noise_seeds=range(seed, seed + len(z)))
+    noise_seeds = [(seed + index) % 2**32 for index in range(len(z))]
+    images = sampler.stream(sampler.codes(z, labels), noise_seeds=noise_seeds)
     picture = canvas(sum(width >> lod for lod in lods), height * rows, sampler.channels)
     left = 0
     for lod, count in zip(lods, counts):

@@ -39,9 +39,12 @@ def save(image: np.ndarray, path: str | os.PathLike, quality: int = 95) -> None:
     with atomic_path(path) as temporary:
         try:
             to_pil(image).save(temporary, kind, **options)
-        except ValueError as error:  # what a format cannot hold: WebP beyond 16,383 pixels
-            height, width = image.shape[:2]
-            raise UserError(f"{path}: {width}x{height} pixels as {kind}: {error}") from error
+        except (ValueError, OSError) as error:
+            if getattr(error, "errno", None) is not None:  # a full disk and the like
+                raise
+            # What the format cannot hold: WebP beyond 16,383 pixels, JPEG with four channels.
+            size = "x".join(map(str, [image.shape[1], image.shape[0], image.shape[2]]))
+            raise UserError(f"{path}: {size} as {kind}: {error}") from error
 
 
 def save_images(

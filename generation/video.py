@@ -80,6 +80,8 @@ def _write_mp4(frames, path, fps, quality):
         stream.pix_fmt = "yuv420p"
         stream.options = {"crf": str(round(51 - quality * 0.4))}
         for index, frame in enumerate(frames):
+            if frame.shape[2] not in (1, 3):
+                raise UserError(f"MP4 holds 1 or 3 channels, not {frame.shape[2]}: use .webp")
             if frame.shape[2] == 1:
                 frame = np.repeat(frame, 3, axis=2)
             if index == 0:

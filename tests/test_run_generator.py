@@ -128,6 +128,10 @@ def test_info_as_json(files, capsys):
         (["truncation", "--network={style}", "--psis=1,nan"], "--psis=1,nan"),
         (["style-mixing", "--network={style}", "--styles=rough"], "--styles=rough"),
         (["interpolate", "--network={style}", "--out=x.avi"], "--out=x.avi"),
+        (["interpolate", "--network={style}", "--seconds=nan"], "--seconds=nan: expected a number"),
+        (["interpolate", "--network={style}", "--seconds=1e6"], "180,000,000 frames"),
+        (["grid", "--network={style}", "--memory=inf"], "--memory=inf"),
+        (["grid", "--network={style}", "--columns=0"], "columns"),
         (["convert", "--network={style}"], "--out=PATH is needed"),
     ],
 )

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
-import sys
 
 import tensorflow as tf
 
+from dnnlib import quiet
 from dnnlib.errors import UserError
 from training.cluster import Cluster, read_cluster
 
@@ -42,18 +43,9 @@ def silence_xla() -> None:
     """
     if os.environ.get("TF_CPP_MIN_LOG_LEVEL", "0") == "0":
         return
-    sys.stderr.flush()
-    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
-    try:
-        os.dup2(nowhere, 2)
-        with tf.device("/cpu:0"):
-            tf.function(lambda x: x + 1, jit_compile=True)(tf.constant(0.0))
-    except tf.errors.OpError:
-        pass  # no XLA here: then there will be no notice either
-    finally:
-        os.dup2(kept, 2)
-        os.close(kept)
-        os.close(nowhere)
+    # An OpError: no XLA here; then there will be no notice either.
+    with contextlib.suppress(tf.errors.OpError), quiet.without_stderr(), tf.device("/cpu:0"):
+        tf.function(lambda x: x + 1, jit_compile=True)(tf.constant(0.0))
 
 
 class Replicas:

@@ -37,6 +37,12 @@ def test_uncurated_columns_shrink():
     close_levels(picture[:, 24:], np.rint(np.concatenate(small[6:])))
 
 
+def test_uncurated_from_the_last_seed():
+    ours = sampler(noise="random")
+    picture = figures.uncurated(ours, 2**32 - 1, rows=2, lods=[0])
+    assert picture.shape == (32, 16, 3)
+
+
 def test_uncurated_defaults_and_mistakes():
     ours = sampler("labels")
     # 16 pixels halve once before they are fewer than 8.

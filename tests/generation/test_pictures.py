@@ -45,8 +45,10 @@ def test_mistakes(tmp_path):
         with pytest.raises(UserError, match=r"expected a file name that ends in \.png"):
             pictures.save(smooth(3), tmp_path / name)
     wide = np.zeros([1, 20_000, 3], np.uint8)
-    with pytest.raises(UserError, match=r"x\.webp: 20000x1 pixels as WEBP"):
+    with pytest.raises(UserError, match=r"x\.webp: 20000x1x3 as WEBP"):
         pictures.save(wide, tmp_path / "x.webp")
+    with pytest.raises(UserError, match=r"x\.jpg: 4x2x4 as JPEG"):
+        pictures.save(np.zeros([2, 4, 4], np.uint8), tmp_path / "x.jpg")
     assert list(tmp_path.iterdir()) == []
 
 

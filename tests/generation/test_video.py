@@ -92,6 +92,13 @@ def test_paths_that_are_no_videos(tmp_path, monkeypatch):
     video.check_path("x.gif")
 
 
+def test_mp4_of_other_channels(tmp_path):
+    with pytest.raises(UserError, match="MP4 holds 1 or 3 channels, not 4"):
+        video.write(iter(clip(4)), tmp_path / "x.mp4", fps=10)
+    video.write(iter(clip(4)), tmp_path / "x.webp", fps=10)
+    assert [path.name for path in tmp_path.iterdir()] == ["x.webp"]
+
+
 def test_an_error_among_the_frames_leaves_nothing(tmp_path):
     def broken():
         yield from clip()[:3]
