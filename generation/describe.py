@@ -82,9 +82,7 @@ def text(found: dict) -> str:
         f"{'sha256':<16}{found['sha256']}",
         f"{'licence':<16}{found['licence']}",
     ]
-    for key, value in found["provenance"].items():
-        shown = ", ".join(map(str, value)) if isinstance(value, list) else value
-        lines.append(f"{key:<16}{shown}")
+    lines += _entries(found["provenance"])
     for role, network in found["networks"].items():
         lines += ["", f"{role}: {network['func_name']}", ""]
         lines += [f"  {key:<22}{value!r}" for key, value in network["options"].items()]
@@ -96,6 +94,17 @@ def text(found: dict) -> str:
             lines.append(_line(row["name"], f"{row['parameters'] or '-':>10}", *shapes))
         lines.append(f"  {network['trained']:,} trained numbers, {network['other']:,} others")
     return "\n".join(lines)
+
+
+def _entries(values, indent=""):
+    """Lines of a dictionary; one inside it is indented."""
+    for key, value in values.items():
+        if isinstance(value, dict) and value:
+            yield f"{indent}{key}"
+            yield from _entries(value, indent + "  ")
+        else:
+            shown = ", ".join(map(str, value)) if isinstance(value, list) else value
+            yield f"{indent}{key:<{max(15 - len(indent), 1)}} {shown}"
 
 
 def _line(name, trained, output, weight):

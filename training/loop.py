@@ -11,7 +11,7 @@ from pathlib import Path
 import tensorflow as tf
 
 import networks
-from dnnlib import atomic, run_dirs
+from dnnlib import atomic, config as config_lib, run_dirs
 from training import checkpoint, feeding
 from training.config import TrainingConfig, check_minibatches, network_options
 from training.dataset import inspect, open_dataset
@@ -242,7 +242,11 @@ class _Run:
         networks.save(
             self.run_dir / f"{name}.safetensors",
             G=self.state.G, D=self.state.D, Gs=self.state.Gs,
-            info={"cur_nimg": self.progress.loop.cur_nimg, "dataset": self.dataset.info.name},
+            info={
+                "cur_nimg": self.progress.loop.cur_nimg,
+                "dataset": self.dataset.info.name,
+                "config": config_lib.to_dict(self.config),
+            },
         )  # fmt: skip
 
     def _save_checkpoint(self):

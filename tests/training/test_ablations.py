@@ -170,7 +170,8 @@ def test_every_row_trains_and_continues_exactly(row, tmp_path, eagerly):
     config = tiny(row)
     assert train(config, tmp_path) == 0
     check_stats(tmp_path)
-    _, arrays, _ = snapshot.read(tmp_path / "network-final.safetensors")
+    _, arrays, info = snapshot.read(tmp_path / "network-final.safetensors")
+    assert info["config"] == config_lib.to_dict(config)  # what made it is in the file
     shapes = {role: {name: a.shape for name, a in arrays[role].items()} for role in arrays}
     assert shapes["G"] == shapes["Gs"] == expected_G(VARIANTS[row])
     assert shapes["D"] == expected_D(VARIANTS[row])
