@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import sys
 from functools import partial
@@ -14,24 +15,38 @@ from generation import convert as converters, describe, figures, latents, pictur
 from generation.latents import parse_seeds
 from generation.sampler import Sampler
 
-MAX_FRAMES = 100_000  # about an hour; their latents are all held in memory
+MAX_FRAMES = 20_000  # 11 minutes; all their w are held in memory
+_PART = 1000  # seeds whose w are held in memory at once
+_KEPT = 10_000  # images whose latents go into a file, of 370 MB for 1024x1024
 
 
 def images(args: dict) -> str:
     """One file for each seed or latent, and the latents."""
     seeds = parse_seeds(args["seeds"])
     sampler = _sampler(args)
-    codes, z, labels = pictures.start_codes(sampler, seeds, args["latents"], args["class"])
-    names = [f"seed{seed:04d}" for seed in seeds]
-    if args["latents"] is not None:
-        seeds = range(len(codes))
-        names = [f"image{index:04d}" for index in seeds]
-    made = sampler.stream(codes, noise_seeds=seeds)
+    if args["latents"] is None:
+        word, numbers = "seed", seeds
+        parts = [seeds[start : start + _PART] for start in range(0, len(seeds), _PART)]
+    else:
+        word, numbers, parts = "image", itertools.count(), [None]
+    kept = []
+
+    def made():
+        for part in parts:
+            found = pictures.start_codes(sampler, part, args["latents"], args["class"])
+            if len(seeds) <= _KEPT or part is None:
+                kept.append(found)
+            codes = found[0]
+            yield from sampler.stream(codes, noise_seeds=part or range(len(codes)))
+
+    names = (f"{word}{number:04d}" for number in numbers)
     out = Path(args["out"])
-    paths = pictures.save_images(made, names, out, format=args["format"], quality=args["quality"])
-    pictures.save_latents(out / "latents.npz", sampler, codes, z, labels)
-    more = " …" if len(paths) > 1 else ""
-    return f"Wrote {len(paths)} image(s): {paths[0]}{more}, and {out / 'latents.npz'}"
+    paths = pictures.save_images(names, made(), out, format=args["format"], quality=args["quality"])
+    said = f"Wrote {len(paths)} image(s): {paths[0]}" + (" …" if len(paths) > 1 else "")
+    if not kept:
+        return f"{said}. More than {_KEPT:,}: without latents.npz, their seeds say it all."
+    pictures.save_latents(out / "latents.npz", sampler, *pictures.join(kept))
+    return f"{said}, and {out / 'latents.npz'}"
 
 
 def grid(args: dict) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -48,7 +48,7 @@ def save(image: np.ndarray, path: str | os.PathLike, quality: int = 95) -> None:
 
 
 def save_images(
-    images: Iterator[np.ndarray], names: Sequence[str], out: str | os.PathLike, *,
+    names: Iterable[str], images: Iterator[np.ndarray], out: str | os.PathLike, *,
     format: str = "png", quality: int = 95,
 ) -> list[Path]:  # fmt: skip
     """Writes out/<name>.<suffix> as images come; returns the paths."""
@@ -68,6 +68,12 @@ def save_latents(path: str | os.PathLike, sampler: Sampler, codes, z=None, label
         arrays["labels"] = labels
     with atomic_path(path) as temporary:
         np.savez(temporary, **arrays)
+
+
+def join(parts: Sequence[tuple]) -> list:
+    """Several results of `start_codes` as one."""
+    columns = zip(*parts)
+    return [None if column[0] is None else np.concatenate(column) for column in columns]
 
 
 def start_codes(

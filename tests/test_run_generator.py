@@ -9,7 +9,7 @@ from PIL import Image
 import networks
 import run_generator
 from tests import golden
-from tests.generation.common import made
+from tests.generation.common import close_levels, made
 
 COMMANDS = list(run_generator._COMMANDS)
 # What each makes of a network of 16 pixels: arguments, file, size.
@@ -68,6 +68,29 @@ def test_images_from_saved_latents(files, tmp_path):
         first = pixels(tmp_path / "a" / f"seed{seed:04d}.png")
         assert first.shape == (16, 16)
         np.testing.assert_array_equal(first, pixels(tmp_path / "b" / f"image{index:04d}.png"))
+
+
+def test_many_images_are_made_in_parts(files, tmp_path, monkeypatch, capsys):
+    from generation import commands
+
+    network, seeds = f"--network={files['labels']}", "--seeds=2-8"
+    assert run("images", network, seeds, f"--out={tmp_path / 'a'}") == 0
+    monkeypatch.setattr(commands, "_PART", 3)
+    assert run("images", network, seeds, f"--out={tmp_path / 'b'}") == 0
+    monkeypatch.setattr(commands, "_KEPT", 6)
+    assert run("images", network, seeds, f"--out={tmp_path / 'c'}") == 0
+    assert "More than 6: without latents.npz" in capsys.readouterr().out
+    assert sorted(path.name for path in (tmp_path / "c").iterdir()) == [
+        f"seed{seed:04d}.png" for seed in range(2, 9)
+    ]
+    for seed in range(2, 9):
+        one, two, three = (pixels(tmp_path / out / f"seed{seed:04d}.png") for out in "abc")
+        close_levels(two, one)
+        close_levels(three, one)
+    with np.load(tmp_path / "a" / "latents.npz") as a, np.load(tmp_path / "b" / "latents.npz") as b:
+        assert sorted(a.files) == ["labels", "w", "z"]
+        for name in a.files:
+            np.testing.assert_allclose(a[name], b[name], atol=1e-6)
 
 
 @pytest.mark.parametrize("name", PICTURES)

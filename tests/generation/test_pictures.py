@@ -98,6 +98,6 @@ def test_a_psi_that_was_asked_for_truncates_w_of_a_file(tmp_path):
 
 def test_files_of_images(tmp_path):
     images = (np.full([4, 4, 3], index, np.uint8) for index in (7, 9))
-    paths = pictures.save_images(images, ["a", "b"], tmp_path, format="jpeg", quality=90)
+    paths = pictures.save_images(["a", "b"], images, tmp_path, format="jpeg", quality=90)
     assert paths == [tmp_path / "a.jpg", tmp_path / "b.jpg"]
     assert [pixels(path)[1][0, 0, 0] for path in paths] == [7, 9]

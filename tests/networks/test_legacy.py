@@ -12,6 +12,7 @@ from dnnlib import legacy_pickle
 from dnnlib.errors import UserError
 from networks import legacy
 from tests import golden
+from tests.dnnlib.download import bad_server
 from tests.networks.common import error, images_for, nchw, nhwc, normal
 
 TOLERANCE = 2e-5  # of the range, as in test_golden_networks.py
@@ -179,3 +180,20 @@ def test_a_hostile_file_is_an_error_that_names_it(tmp_path):
     path.write_bytes(b"\x80\x04cos\nsystem\n\x8c\x04true\x85R.")
     with pytest.raises(UserError, match=r"evil\.pkl: not a readable legacy network: .*system"):
         networks.load(path)
+
+
+def test_an_address_is_as_good_as_a_file(tmp_path, monkeypatch):
+    """Over HTTP from this machine, then from the cache; a snapshot's suffix does not matter."""
+    monkeypatch.setenv("STYLEGAN_CACHE_DIR", str(tmp_path / "cache"))
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    networks.save(tmp_path / "x.safetensors", Gs=networks.build("G_paper", seed=3, **SMALL))
+    snapshot = bad_server.body((tmp_path / "x.safetensors").read_bytes())
+    pickle = bad_server.body(golden.path("pickles/h_res4.pkl").read_bytes())
+    with bad_server.BadServer() as server:
+        urls = [server.at("/networks.pkl", pickle), server.at("/x", snapshot)]
+        loaded = [networks.load(url) for url in (*urls, *urls)]
+        assert server.paths() == ["/networks.pkl", "/x"]
+    assert [Gs.func_name for _, _, Gs in loaded] == ["G_style", "G_paper"] * 2
+    expected = networks.load(golden.path("pickles/h_res4.pkl"))[2].arrays()
+    for name, array in loaded[2][2].arrays().items():
+        np.testing.assert_array_equal(array, expected[name])
