@@ -8,12 +8,11 @@ import sys
 from functools import partial
 from pathlib import Path
 
-import networks
 from dnnlib import download
 from dnnlib.errors import UserError
 from generation import convert as converters, describe, figures, latents, pictures, video
 from generation.latents import parse_seeds
-from generation.sampler import Sampler
+from generation.sampler import Sampler, load_generator
 
 MAX_FRAMES = 20_000  # 11 minutes; all their w are held in memory
 _PART = 1000  # seeds whose w are held in memory at once
@@ -144,16 +143,13 @@ def _path(args):
 
 
 def _sampler(args):
-    """A Sampler of the file's Gs, or of its G where there is no Gs."""
-    G, _, Gs = networks.load(_path(args))
-    if (Gs or G) is None:
-        raise UserError(f"{args['network']} holds no Gs")
+    Gs = load_generator(_path(args))
     given = {
         key: args[f"truncation_{key}"]
         for key in ("psi", "cutoff")
         if args.get(f"truncation_{key}") is not None
     }
-    return Sampler(Gs or G, memory=args["memory"], noise=args["noise"], **given)
+    return Sampler(Gs, memory=args["memory"], noise=args["noise"], **given)
 
 
 def _save(picture, args):

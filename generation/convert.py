@@ -19,6 +19,7 @@ import networks
 from dnnlib import atomic
 from dnnlib.errors import UserError, explain_os_errors
 from generation import describe
+from generation.sampler import load_generator
 from networks import fast, ops
 
 OPSET = 17
@@ -101,13 +102,6 @@ class Server:
         return self.G(z, labels).numpy()
 
 
-def _server(source, noise, plan):
-    G, _, Gs = networks.load(source)
-    if (Gs or G) is None:
-        raise UserError(f"{source} holds no Gs")
-    return Server(Gs or G, noise, plan)
-
-
 def to_saved_model(source, out, *, noise: str = "fixed") -> str:
     """A directory for `tf.saved_model.load` and TensorFlow Serving; needs nothing of this package.
 
@@ -115,7 +109,7 @@ def to_saved_model(source, out, *, noise: str = "fixed") -> str:
     generator and where `out` cannot be written.
     """
     out = Path(out)
-    server = _server(source, noise, fast.CPU)
+    server = Server(load_generator(source), noise, fast.CPU)
     partial = out.with_name(f"{atomic.TEMP_PREFIX}{secrets.token_hex(4)}-{out.name}")
     with explain_os_errors("write", out):
         out.parent.mkdir(parents=True, exist_ok=True)
@@ -143,7 +137,9 @@ def to_onnx(source, out, *, noise: str = "fixed") -> str:
         raise UserError("--noise=random: an .onnx file would draw it unseeded; fixed and none work")
     converter, runtime = _package("tf2onnx"), _package("onnxruntime")
     # Plain forms: custom gradients and kernels of the fast ones are nothing that ONNX knows.
-    server = _server(source, noise, dataclasses.replace(fast.PLAIN, fuse_scaling=True))
+    server = Server(
+        load_generator(source), noise, dataclasses.replace(fast.PLAIN, fuse_scaling=True)
+    )
     with atomic.atomic_path(out) as partial:
         with _quiet():
             converter.convert.from_function(

@@ -8,6 +8,7 @@ import numpy as np
 import tensorflow as tf
 from tqdm import tqdm
 
+import networks
 from dnnlib.errors import UserError
 from networks import fast, ops
 from networks.generator import OWN
@@ -26,6 +27,19 @@ def minibatch_size(Gs, memory: float = MEMORY) -> int:
         for log2 in range(2, Gs.resolution_log2 + 1)
     )
     return int(np.clip(memory * 2**30 // (4 * _COPIES * widest), 1, MAX_MINIBATCH))
+
+
+def load_generator(path):
+    """The Gs of a file, or its G where there is no Gs; UserError when it holds neither."""
+    G, _, Gs = networks.load(path)
+    found = Gs or G
+    if found is None:
+        raise UserError(f"{path} holds no Gs")
+    if found.func_name not in ("G_style", "G_paper"):
+        raise UserError(
+            f"{path}: expected a whole generator, G_style or G_paper, not {found.func_name}"
+        )
+    return found
 
 
 class Sampler:

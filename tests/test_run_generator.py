@@ -29,6 +29,8 @@ def files(tmp_path_factory):
     directory = tmp_path_factory.mktemp("networks")
     found = {"d": directory / "d.safetensors"}
     networks.save(found["d"], D=networks.build("D_basic", resolution=8))
+    found["mapping"] = directory / "mapping.safetensors"
+    networks.save(found["mapping"], Gs=networks.build("G_mapping", latent_size=8, mapping_layers=1))
     for kind in ("style", "labels", "paper"):
         found[kind] = directory / f"{kind}.safetensors"
         networks.save(found[kind], Gs=made(kind))
@@ -142,6 +144,8 @@ def test_info_as_json(files, capsys):
         (["grid", "--netwrok=x"], "netwrok"),
         (["grid", "--network=x", "more"], "unexpected argument 'more'"),
         (["grid", "--network={d}"], "holds no Gs"),
+        (["grid", "--network={mapping}"], "expected a whole generator, G_style or G_paper"),
+        (["convert", "--network={mapping}", "--out=x"], "a whole generator"),
         (["grid", "--network={labels}", "--class=3"], "3 classes"),
         (["grid", "--network={style}", "--out=x.bmp"], "--out=x.bmp"),
         (["grid", "--network={style}", "--noise=loud"], "loud"),
