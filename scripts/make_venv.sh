@@ -106,7 +106,7 @@ elif cmp -s "$lock" "$venv/installed.lock"; then
     exit 0
 fi
 
-say "Installing ${lock##*/} into $venv (about 600 MB to download the first time) ..."
+say "Installing ${lock##*/} into $venv (about 700 MB to download the first time) ..."
 "$venv/bin/python" -m pip --disable-pip-version-check install -qq -r "$lock" || {
     say "The installation failed; pip's message is above. Often it is the network, a proxy (pip reads https_proxy) or a full disk."
     say "To see more: $venv/bin/python -m pip install -r $lock"
