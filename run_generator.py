@@ -63,12 +63,16 @@ _PSI = [
     _flag(
         "truncation_psi", _NUMBER, "X",
         "closer to the average image and cleaner below 1; by default the network's own, 1 is off",
+        lower_bound=-1000.0, upper_bound=1000.0,
     ),
-    _flag("truncation_cutoff", _WHOLE, "N", "truncate the first N layers; default: its own"),
+    _flag(
+        "truncation_cutoff", _WHOLE, "N", "truncate the first N layers; default: its own",
+        lower_bound=0, upper_bound=100,
+    ),
 ]  # fmt: skip
 _MEMORY = _flag(
     "memory", _NUMBER, "GIB", "memory for images that are made at the same time", 2.0,
-    lower_bound=0.0,
+    lower_bound=0.0, upper_bound=1e6,
 )  # fmt: skip
 _QUALITY = partial(
     _flag, "quality", _WHOLE, "N", "of JPEG, WebP and MP4, 1 to 100", lower_bound=1,
@@ -118,7 +122,7 @@ _COMMANDS = {
         [
             _seeds("0-63"), _LATENTS, *_MAKING, _ANY_NOISE,
             _flag("columns", _WHOLE, "N", "cells in a row; about square by default",
-                  lower_bound=1),
+                  lower_bound=1, upper_bound=10_000),
             _QUALITY(default=95), _out("grid.png", _PICTURE),
         ],
     ),
@@ -127,7 +131,8 @@ _COMMANDS = {
         [
             _flag("seed", _WHOLE, "N", "of all latents", 5, lower_bound=0,
                   upper_bound=2**32 - 1),
-            _flag("rows", _WHOLE, "N", "rows of full size", 3, lower_bound=1),
+            _flag("rows", _WHOLE, "N", "rows of full size", 3, lower_bound=1,
+                  upper_bound=10_000),
             _flag("lods", _TEXT, "LIST",
                   "columns, 2^lod times smaller each (default: 0,1,2,2,3,3 as far as cells keep "
                   "8 pixels; bedrooms and cats: 0,0,1,1,2,2,2)"),
@@ -152,7 +157,8 @@ _COMMANDS = {
             _seeds("0-1"),
             _flag("crop", _TEXT, "X,Y,SIZE", "the detail (default: a quarter, right of the "
                   "centre)"),
-            _flag("count", _WHOLE, "N", "images for the deviation", 100, lower_bound=4),
+            _flag("count", _WHOLE, "N", "images for the deviation", 100, lower_bound=4,
+                  upper_bound=10_000),
             *_MAKING, _QUALITY(default=95), _out("noise-detail.png", _PICTURE),
         ],
     ),
@@ -177,7 +183,8 @@ _COMMANDS = {
             _seeds("0-5"),
             _flag("space", flags.DEFINE_enum, "z|w", "great circles in z, or lines in w", "z",
                   enum_values=["z", "w"]),
-            _flag("seconds", _NUMBER, "S", "from one seed to the next", 2.0, lower_bound=0.0),
+            _flag("seconds", _NUMBER, "S", "from one seed to the next", 2.0, lower_bound=0.0,
+                  upper_bound=3600.0),
             _flag("fps", _WHOLE, "N", "frames per second", 30, lower_bound=1, upper_bound=240),
             *_MAKING, _noise("fixed", "none"), _QUALITY(default=85),
             _out("interpolation.mp4", "the video: .mp4, .gif or .webp"),
@@ -255,12 +262,15 @@ def _run(argv: list[str]) -> int:
         return 0
     if not args["network"]:
         raise UserError(f"{name}: --network=FILE is needed (--help tells more)")
-    quiet.import_tensorflow()
+    tensorflow = quiet.import_tensorflow()
     from generation import commands  # after --help and mistakes: they need not wait for it
     from training.devices import silence_xla
 
     silence_xla()
-    print(getattr(commands, name.replace("-", "_"))(args))
+    try:
+        print(getattr(commands, name.replace("-", "_"))(args))
+    except tensorflow.errors.ResourceExhaustedError as error:
+        raise UserError("out of memory: a lower --memory or fewer images take less") from error
     return 0
 
 

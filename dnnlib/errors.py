@@ -23,6 +23,8 @@ _EXPLAINED = {
     "EACCES": "permission denied",
     "EPERM": "operation not permitted",
     "EROFS": "read-only file system",
+    "EEXIST": "a file of that name is in the way",
+    "EISDIR": "a directory of that name is in the way",
     "ENOTDIR": "a part of the path is not a directory",
     "ENAMETOOLONG": "the name is too long",
 }

@@ -12,7 +12,7 @@ from dnnlib import download
 from dnnlib.errors import UserError
 from generation import convert as converters, describe, figures, latents, pictures, video
 from generation.latents import parse_seeds
-from generation.sampler import Sampler, load_generator
+from generation.sampler import Sampler, load_generator, truncation_of
 
 MAX_FRAMES = 20_000  # 11 minutes; all their w are held in memory
 _PART = 1000  # seeds whose w are held in memory at once
@@ -23,22 +23,18 @@ def images(args: dict) -> str:
     """One file for each seed or latent, and the latents."""
     seeds = parse_seeds(args["seeds"])
     sampler = _sampler(args)
-    if args["latents"] is None:
-        word, numbers = "seed", seeds
-        parts = [seeds[start : start + _PART] for start in range(0, len(seeds), _PART)]
-    else:
-        word, numbers, parts = "image", itertools.count(), [None]
+    from_file = args["latents"] is not None
     kept = []
 
     def made():
-        for part in parts:
-            found = pictures.start_codes(sampler, part, args["latents"], args["class"])
-            if len(seeds) <= _KEPT or part is None:
+        for found in _parts(sampler, args, seeds):
+            if len(seeds) <= _KEPT or from_file:
                 kept.append(found)
-            codes = found[0]
-            yield from sampler.stream(codes, noise_seeds=part or range(len(codes)))
+            yield from sampler.stream(found[1], noise_seeds=found[0])
 
-    names = (f"{word}{number:04d}" for number in numbers)
+    names = (f"image{n:04d}" for n in itertools.count())
+    if not from_file:
+        names = (f"seed{seed:04d}" for seed in seeds)
     out = Path(args["out"])
     paths = pictures.save_images(names, made(), out, format=args["format"], quality=args["quality"])
     said = f"Wrote {len(paths)} image(s): {paths[0]}" + (" …" if len(paths) > 1 else "")
@@ -53,10 +49,15 @@ def grid(args: dict) -> str:
     pictures.check_picture_path(args["out"])
     seeds = parse_seeds(args["seeds"])
     sampler = _sampler(args)
-    codes, _, _ = pictures.start_codes(sampler, seeds, args["latents"], args["class"])
-    seeds = seeds if args["latents"] is None else range(len(codes))
-    made = sampler.stream(codes, noise_seeds=seeds)
-    return _save(pictures.grid(made, len(codes), args["columns"]), args)
+    parts = _parts(sampler, args, seeds)
+    first = next(parts)
+    count = len(seeds) if args["latents"] is None else len(first[0])
+    made = (
+        image
+        for found in itertools.chain([first], parts)
+        for image in sampler.stream(found[1], noise_seeds=found[0])
+    )
+    return _save(pictures.grid(made, count, args["columns"]), args)
 
 
 def uncurated(args: dict) -> str:
@@ -111,8 +112,11 @@ def interpolate(args: dict) -> str:
     seeds = parse_seeds(args["seeds"])
     steps = max(round(args["seconds"] * args["fps"]), 1)
     if len(seeds) * steps > MAX_FRAMES:
-        raise UserError(f"{len(seeds) * steps:,} frames, more than {MAX_FRAMES:,}: fewer --seconds")
+        raise UserError(f"--seconds: {len(seeds) * steps:,} frames, more than {MAX_FRAMES:,}")
     sampler = _sampler(args)
+    video.check_length(args["out"], len(seeds) * steps, sampler.resolution**2, args["fps"])
+    if args["space"] == "w" and not sampler.styled:
+        raise UserError("--space=w: this is a Progressive GAN, which has no w")
     z = latents.from_seeds(seeds, sampler.latent_size)
     labels = latents.labels_for(seeds, sampler.label_size, args["class"])
     if args["space"] == "w":
@@ -120,7 +124,7 @@ def interpolate(args: dict) -> str:
     else:
         codes = sampler.codes(video.slerp_loop(z, steps), video.lerp_loop(labels, steps))
     frames = sampler.stream(codes, what="frames")
-    video.write(frames, args["out"], args["fps"], args["quality"])
+    video.write(frames, len(codes), args["out"], args["fps"], args["quality"])
     return f"Wrote {args['out']}: {len(codes)} frames, {len(codes) / args['fps']:.1f} s"
 
 
@@ -137,6 +141,14 @@ def convert(args: dict) -> str:
     return converters.convert(_path(args), args["out"], noise=args["noise"])
 
 
+def _parts(sampler, args, seeds):
+    """Yields what `pictures.start_codes` returns, for so many seeds that their w fit in memory."""
+    starts = range(0, len(seeds), _PART) if args["latents"] is None else [0]
+    for start in starts:
+        part = seeds[start : start + _PART]
+        yield pictures.start_codes(sampler, part, args["latents"], args["class"])
+
+
 def _path(args):
     say = partial(print, file=sys.stderr)
     return download.local_path(args["network"], cache_dir=args["cache_dir"], say=say)
@@ -144,11 +156,12 @@ def _path(args):
 
 def _sampler(args):
     Gs = load_generator(_path(args))
-    given = {
-        key: args[f"truncation_{key}"]
-        for key in ("psi", "cutoff")
-        if args.get(f"truncation_{key}") is not None
-    }
+    psi, cutoff = args.get("truncation_psi"), args.get("truncation_cutoff")
+    given = {}
+    if psi is not None or cutoff is not None:
+        if Gs.func_name != "G_style":
+            raise UserError("--truncation_psi: this is a Progressive GAN, which has no w")
+        given = truncation_of(Gs, psi, cutoff)
     return Sampler(Gs, memory=args["memory"], noise=args["noise"], **given)
 
 

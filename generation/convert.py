@@ -19,7 +19,7 @@ import networks
 from dnnlib import atomic
 from dnnlib.errors import UserError, explain_os_errors
 from generation import describe
-from generation.sampler import load_generator
+from generation.sampler import load_generator, truncation_of
 from networks import fast, ops
 
 OPSET = 17
@@ -40,6 +40,8 @@ def convert(source, out, *, noise: str = "fixed") -> str:
     if os.path.exists(out):
         raise UserError(f"--out={out}: it is there already")
     if suffix == ".safetensors":
+        if noise != "fixed":
+            raise UserError(f"--noise={noise}: a snapshot holds no noise mode; leave it out")
         return to_snapshot(source, out)
     return makers[suffix](source, out, noise=noise)
 
@@ -49,11 +51,12 @@ def to_snapshot(source, out) -> str:
     G, D, Gs = networks.load(source)
     origin = describe.origin(source)
     info = {
-        **origin["provenance"],
         "converted from": Path(source).name,
         "sha256 of it": describe.sha256(source),
-        "licence": origin["licence"],
+        **origin["provenance"],  # of a converted snapshot: the first file's name and hash
     }
+    if origin["licence"] != describe.NO_LICENCE:
+        info["licence"] = origin["licence"]
     networks.save(out, G=G, D=D, Gs=Gs, info=info)
     return f"Wrote {out}"
 
@@ -72,8 +75,7 @@ class Server:
     def __init__(self, Gs, noise: str, plan: fast.Plan):
         self.G, self.noise, self.plan = Gs, noise, plan
         self.styled = Gs.func_name == "G_style"
-        self.cutoff = Gs.options["truncation_cutoff"] if self.styled else None
-        self.cutoff = 8 if self.cutoff is None else self.cutoff
+        self.cutoff = truncation_of(Gs, 1.0, None)["cutoff"] if self.styled else None
         widths = {"z": [None, Gs.options["latent_size"]]}
         if self.styled:
             widths["psi"] = [1]

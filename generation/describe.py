@@ -42,7 +42,7 @@ def origin(path) -> dict:
         licence = published.get(Path(path).name)
     else:
         kind, provenance = "snapshot", snapshot.read_info(path)
-        licence = provenance.get("licence")
+        licence = provenance.pop("licence", None)
     return {"format": kind, "licence": licence or NO_LICENCE, "provenance": provenance}
 
 

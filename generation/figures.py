@@ -17,6 +17,7 @@ from generation.sampler import Sampler
 
 WHITE = 255
 # Layers of the presets of figure 3, in 18: 4-8, 16-32, 64-1024 pixels.
+MAX_CELLS = 10_000  # whose w are held in memory at once
 PRESETS = ("coarse", "middle", "fine")
 
 
@@ -72,6 +73,8 @@ def uncurated(
     if not all(0 <= lod <= smallest for lod in lods):
         raise UserError(f"--lods: cells of {width} by {height} pixels allow 0 to {smallest}")
     counts = [rows << lod for lod in lods]
+    if sum(counts) > MAX_CELLS:
+        raise UserError(f"--rows={rows}: {sum(counts):,} images, more than {MAX_CELLS:,}")
     z = np.random.RandomState(seed).randn(sum(counts), sampler.latent_size).astype(np.float32)
     labels = latents.labels_for(range(len(z)), sampler.label_size, label)
     noise_seeds = [(seed + index) % 2**32 for index in range(len(z))]
@@ -100,7 +103,7 @@ def preset_layers(preset: str, num_layers: int) -> range:
     index = PRESETS.index(preset)
     layers = range(bounds[index], bounds[index + 1])
     if not layers:
-        raise UserError(f"a network of {num_layers} layers has none for the {preset} styles")
+        raise UserError(f"--styles: a network of {num_layers} layers has none for {preset} styles")
     return layers
 
 

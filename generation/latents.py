@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import struct
 import zipfile
@@ -12,6 +13,7 @@ import numpy as np
 from dnnlib.errors import UserError, explain_os_errors
 
 MAX_SEEDS = 1_000_000
+_NAMES = ("w", "z", "labels", "seeds")
 # What zipfile and NumPy raise for damaged bytes. MemoryError: a header may claim any size.
 _DAMAGED = (
     ValueError, KeyError, AttributeError, TypeError, EOFError, MemoryError, OSError,
@@ -26,7 +28,10 @@ def parse_seeds(text: str, flag: str = "--seeds") -> list[int]:
         match = re.fullmatch(r"(\d{1,10})(?:-(\d{1,10}))?", part.strip())
         first, last = (int(match[1]), int(match[2] or match[1])) if match else (1, 0)
         if last < first or last >= 2**32 or len(seeds) + last - first >= MAX_SEEDS:
-            raise UserError(f"{flag}={text}: expected numbers and ranges, like 1,5,20-29")
+            raise UserError(
+                f"{flag}={text}: expected numbers and ranges, like 1,5,20-29, below 2^32 and no "
+                f"more than {MAX_SEEDS:,}"
+            )
         seeds.extend(range(first, last + 1))
     return seeds
 
@@ -43,6 +48,8 @@ def labels_for(seeds, label_size: int, wanted: int | None = None) -> np.ndarray:
     wanted: the class of all; None: each seed's number gives the class, seed 12 of 10 classes has
     class 2. Raises UserError for a class that the network does not have.
     """
+    if wanted is not None and not label_size:
+        raise UserError(f"--class={wanted}: the network has no labels")
     if wanted is not None and not 0 <= wanted < label_size:
         raise UserError(f"--class={wanted}: the network has {label_size} classes, from 0")
     labels = np.zeros([len(seeds), label_size], np.float32)
@@ -53,7 +60,8 @@ def labels_for(seeds, label_size: int, wanted: int | None = None) -> np.ndarray:
 
 
 def read(path, latent_size: int, label_size: int, w_shape: tuple[int, int] | None) -> dict:
-    """{'w': w} or {'z': z} or {'z': z, 'labels': labels} of an .npz file, all float32.
+    """{'w': w} or {'z': z} or {'z': z, 'labels': labels} of an .npz file, all float32, and
+    'seeds', [N], if the file has them.
 
     Of z and w in one file w counts, which is what images were made from. z is [N, latent_size],
     labels [N, label_size]; w is [N, layers, width], or [N, width], which goes to all layers;
@@ -69,22 +77,35 @@ def read(path, latent_size: int, label_size: int, w_shape: tuple[int, int] | Non
     if kind == "w":
         if values.ndim == 2:
             values = np.repeat(values[:, None], w_shape[0], axis=1)
-        return {"w": _checked(path, kind, values, w_shape)}
+        return {"w": _checked(path, kind, values, w_shape), **_seeds(path, found, len(values))}
     result = {"z": _checked(path, kind, values, (latent_size,))}
     if label_size and "labels" in found:
         labels = _checked(path, "labels", found["labels"], (label_size,))
         if len(labels) != len(values):
             raise UserError(f"{path}: {len(labels)} labels for {len(values)} latents")
         result["labels"] = labels
-    return result
+    return {**result, **_seeds(path, found, len(values))}
+
+
+def _seeds(path, found, count):
+    """{'seeds': [N] below 2^32} of the noise, or {}."""
+    if "seeds" not in found:
+        return {}
+    seeds = found["seeds"]
+    good = seeds.dtype.kind in "iu" and seeds.shape == (count,)
+    if not good or (seeds < 0).any() or (seeds >= 2**32).any():
+        raise UserError(f"{path}: seeds are not {count} whole numbers below 2^32")
+    return {"seeds": seeds}
 
 
 def _arrays(path) -> dict:
     """The file's arrays of the names that count."""
+    if os.path.isdir(path):
+        raise UserError(f"{path} is a directory, not an .npz file")
     try:
         with explain_os_errors("read", path), open(path, "rb") as opened:
             file = np.load(opened, allow_pickle=False)
-            return {name: file[name] for name in ("w", "z", "labels") if name in file.files}
+            return {name: file[name] for name in _NAMES if name in file.files}
     except FileNotFoundError as error:
         raise UserError(f"{path}: no such file") from error
     except _DAMAGED as error:

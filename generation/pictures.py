@@ -24,6 +24,8 @@ def check_picture_path(path: str | os.PathLike) -> None:
     """UserError unless the suffix is that of a picture."""
     if Path(path).suffix.lower() not in _SUFFIXES:
         raise UserError(f"--out={path}: expected a file name that ends in {', '.join(_SUFFIXES)}")
+    if os.path.isdir(path):
+        raise UserError(f"--out={path}: a directory of that name is in the way")
 
 
 def save(image: np.ndarray, path: str | os.PathLike, quality: int = 95) -> None:
@@ -59,9 +61,12 @@ def save_images(
     return paths
 
 
-def save_latents(path: str | os.PathLike, sampler: Sampler, codes, z=None, labels=None) -> None:
-    """Writes an .npz file that `latents.read` takes: w as images were made from it, z, labels."""
-    arrays = {"w": codes} if sampler.styled else {}
+def save_latents(path, sampler: Sampler, seeds, codes, z=None, labels=None) -> None:
+    """Writes an .npz file that `latents.read` takes: w as images were made from it, z, labels,
+    and the seeds of random noise."""
+    arrays = {"seeds": np.int64(seeds)}
+    if sampler.styled:
+        arrays["w"] = codes
     if z is not None:
         arrays["z"] = z
     if labels is not None and labels.shape[1]:
@@ -79,10 +84,11 @@ def join(parts: Sequence[tuple]) -> list:
 def start_codes(
     sampler: Sampler, seeds: Sequence[int], latents_file: str | None, label: int | None
 ):  # fmt: skip
-    """(codes, z or None, labels or None) from seeds, or from a file of z or w in their place.
+    """(seeds, codes, z or None, labels or None) from seeds, or from a file of z or w instead.
 
     A w of a file is taken as it is, since `save_latents` writes truncated ones, unless the
-    sampler was given a psi. Labels are those of the file unless a label was given.
+    sampler was given a psi. Labels are those of the file unless a label was given. The seeds
+    of a file are those of random noise, 0, 1, … where it has none.
     """
     labels = None
     if latents_file is None:
@@ -91,12 +97,18 @@ def start_codes(
         found = latents.read(latents_file, sampler.latent_size, sampler.label_size, sampler.w_shape)
         if "w" in found:
             w = found["w"]
-            return w if sampler.psi is OWN else sampler.truncate(w), None, None
-        z, seeds = found["z"], range(len(found["z"]))
+            if label is not None:
+                raise UserError(
+                    f"--class={label}: {latents_file} has w, on which labels do nothing"
+                )
+            w = w if sampler.psi is OWN else sampler.truncate(w)
+            return found.get("seeds", range(len(w))), w, None, None
+        z = found["z"]
+        seeds = found.get("seeds", range(len(z)))
         labels = found.get("labels")
     if labels is None or label is not None:
         labels = latents.labels_for(seeds, sampler.label_size, label)
-    return sampler.codes(z, labels), z, labels
+    return seeds, sampler.codes(z, labels), z, labels
 
 
 def grid(images: Iterator[np.ndarray], count: int, columns: int | None = None) -> np.ndarray:

@@ -12,6 +12,7 @@ import networks
 from dnnlib.errors import UserError
 from networks import fast, ops
 from networks.generator import OWN
+from networks.options import G_STYLE
 from training.grids import to_uint8
 
 MEMORY = 2.0  # GiB for activations
@@ -42,6 +43,20 @@ def load_generator(path):
     return found
 
 
+def truncation_of(Gs, psi: float | None, cutoff: int | None) -> dict:
+    """{'psi', 'cutoff'} for a Sampler, where a user gave at least one of them.
+
+    What was not given is the network's own, or the paper's where it has none.
+    """
+    own, usual = Gs.options, G_STYLE
+    psi = own["truncation_psi"] if psi is None else psi
+    cutoff = own["truncation_cutoff"] if cutoff is None else cutoff
+    return {
+        "psi": usual["truncation_psi"] if psi is None else psi,
+        "cutoff": usual["truncation_cutoff"] if cutoff is None else cutoff,
+    }
+
+
 class Sampler:
     """Makes images of one generator. The same codes give the same images in any company.
 
@@ -61,6 +76,10 @@ class Sampler:
         self.styled = Gs.func_name == "G_style"
         self.resolution, self.channels = Gs.resolution, Gs.options["num_channels"]
         self.latent_size, self.label_size = Gs.options["latent_size"], Gs.options["label_size"]
+        if not 1 <= self.channels <= 4:
+            raise UserError(
+                f"no picture has {self.channels} channels, as the network's images have"
+            )
         self.num_layers = Gs.num_layers if self.styled else 0
         self.w_shape = (Gs.num_layers, Gs.options["dlatent_size"]) if self.styled else None
         self.noise_layers = len(Gs.synthesis.noise_images) if self.styled else 0
@@ -160,6 +179,7 @@ class Sampler:
 
 def noise_images(seed: int, count: int) -> list[np.ndarray]:
     """The noise images of one image, [H, W, 1] float32 for each layer, on any machine."""
-    rng = np.random.RandomState(seed)
+    # A stream of its own: with the seed alone the noise would start with the latent's numbers.
+    rng = np.random.RandomState([seed, 1])
     sides = [2 ** (index // 2 + 2) for index in range(count)]
     return [rng.randn(side, side, 1).astype(np.float32) for side in sides]

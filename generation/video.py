@@ -14,6 +14,7 @@ from dnnlib.errors import UserError
 from training.grids import to_pil
 
 SUFFIXES = (".mp4", ".gif", ".webp")
+MAX_BYTES = 2 * 2**30  # of the frames of a GIF or WebP
 
 
 def lerp_loop(keys: np.ndarray, frames: int) -> np.ndarray:
@@ -55,10 +56,32 @@ def check_path(path: str | os.PathLike) -> None:
         _av()
 
 
-def write(frames: Iterator[np.ndarray], path: str | os.PathLike, fps: int, quality: int = 85):
-    """Encodes uint8 frames [H, W, C] of one size as they come, atomically; GIF and WebP loop.
+def check_length(path: str | os.PathLike, count: int, pixels: int, fps: int) -> None:
+    """UserError for more frames of so many pixels than a GIF or WebP can be made of, or faster
+    ones than a GIF can be. Their encoders hold all frames in memory; that of MP4 does not."""
+    suffix = Path(path).suffix.lower()
+    if suffix == ".gif" and fps > 50:
+        raise UserError(f"--fps={fps}: a GIF has 50 at most; .webp and .mp4 have any")
+    most = MAX_BYTES // (4 * pixels)
+    if suffix != ".mp4" and count > most:
+        raise UserError(
+            f"--out={path}: {count:,} frames, more than {most:,} of this size; use .mp4"
+        )
 
-    quality: 1 to 100. MP4 is H.264 with 4:2:0 colours, which every player takes.
+
+def durations(count: int, fps: int, unit: int) -> list[int]:
+    """Milliseconds that each frame is shown: multiples of `unit`, right in their sum."""
+    ends = [round(1000 * index / (fps * unit)) * unit for index in range(count + 1)]
+    return [end - start for start, end in zip(ends, ends[1:])]
+
+
+def write(
+    frames: Iterator[np.ndarray], count: int, path: str | os.PathLike, fps: int, quality: int = 85
+):  # fmt: skip
+    """Encodes `count` uint8 frames [H, W, C] of one size, atomically; GIF and WebP loop.
+
+    quality: 1 to 100. MP4 is H.264 with 4:2:0 colours, which every player takes. A GIF counts in
+    hundredths of a second.
     """
     check_path(path)
     with atomic_path(path) as temporary:
@@ -66,10 +89,11 @@ def write(frames: Iterator[np.ndarray], path: str | os.PathLike, fps: int, quali
             _write_mp4(frames, temporary, fps, quality)
             return
         first = to_pil(next(frames))
-        options = {"quality": quality} if Path(path).suffix.lower() == ".webp" else {}
+        webp = Path(path).suffix.lower() == ".webp"
+        options = {"quality": quality} if webp else {}
         first.save(
             temporary, save_all=True, append_images=(to_pil(frame) for frame in frames),
-            duration=1000 / fps, loop=0, **options,
+            duration=durations(count, fps, 1 if webp else 10), loop=0, **options,
         )  # fmt: skip
 
 

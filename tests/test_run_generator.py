@@ -60,11 +60,12 @@ def test_images_one_for_each_seed_and_they_repeat(files, tmp_path, capsys):
     np.testing.assert_array_equal(images[1], pixels(tmp_path / "two" / "seed0005.png"))
 
 
-def test_images_from_saved_latents(files, tmp_path):
+@pytest.mark.parametrize("noise", ["none", "random"])
+def test_images_from_saved_latents(noise, files, tmp_path):
     network = f"--network={files['labels']}"
-    options = ["--seeds=2-3", "--class=1", "--truncation_psi=0.5", "--noise=none"]
+    options = ["--seeds=2-3", "--class=1", "--truncation_psi=0.5", f"--noise={noise}"]
     assert run("images", network, *options, f"--out={tmp_path / 'a'}") == 0
-    again = [f"--latents={tmp_path / 'a' / 'latents.npz'}", "--noise=none"]
+    again = [f"--latents={tmp_path / 'a' / 'latents.npz'}", f"--noise={noise}"]
     assert run("images", network, *again, f"--out={tmp_path / 'b'}") == 0
     for seed, index in ((2, 0), (3, 1)):
         first = pixels(tmp_path / "a" / f"seed{seed:04d}.png")
@@ -90,7 +91,7 @@ def test_many_images_are_made_in_parts(files, tmp_path, monkeypatch, capsys):
         close_levels(two, one)
         close_levels(three, one)
     with np.load(tmp_path / "a" / "latents.npz") as a, np.load(tmp_path / "b" / "latents.npz") as b:
-        assert sorted(a.files) == ["labels", "w", "z"]
+        assert sorted(a.files) == ["labels", "seeds", "w", "z"]
         for name in a.files:
             np.testing.assert_allclose(a[name], b[name], atol=1e-6)
 
@@ -156,7 +157,13 @@ def test_info_as_json(files, capsys):
         (["style-mixing", "--network={style}", "--styles=rough"], "--styles=rough"),
         (["interpolate", "--network={style}", "--out=x.avi"], "--out=x.avi"),
         (["interpolate", "--network={style}", "--seconds=nan"], "--seconds=nan: expected a number"),
-        (["interpolate", "--network={style}", "--seconds=1e6"], "180,000,000 frames"),
+        (["interpolate", "--network={style}", "--seconds=3600"], "--seconds: 648,000 frames"),
+        (["interpolate", "--network={style}", "--fps=60", "--out=x.gif"], "a GIF has 50 at most"),
+        (["interpolate", "--network={paper}", "--space=w", "--out=x.gif"], "--space=w"),
+        (["grid", "--network={paper}", "--truncation_psi=0.5"], "has no w"),
+        (["grid", "--network={style}", "--truncation_psi=1e30"], "truncation_psi"),
+        (["grid", "--network={style}", "--truncation_cutoff=-3"], "truncation_cutoff"),
+        (["convert", "--network={style}", "--out=x.safetensors", "--noise=none"], "no noise mode"),
         (["grid", "--network={style}", "--memory=inf"], "--memory=inf"),
         (["grid", "--network={style}", "--columns=0"], "columns"),
         (["convert", "--network={style}"], "--out=PATH is needed"),

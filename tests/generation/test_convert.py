@@ -71,6 +71,16 @@ def test_the_licence_of_a_published_network_goes_along(tmp_path):
     assert describe.describe(tmp_path / "cats.safetensors")["licence"] == "CC BY-NC 4.0 by NVIDIA"
 
 
+def test_converting_twice_keeps_the_first_origin_and_no_licence_is_made_up(tmp_path):
+    source = golden.path("pickles/h_res4.pkl")
+    convert.convert(source, tmp_path / "one.safetensors")
+    convert.convert(tmp_path / "one.safetensors", tmp_path / "two.safetensors")
+    info = snapshot.read(tmp_path / "two.safetensors")[2]
+    assert info["converted from"] == "h_res4.pkl"
+    assert info["sha256 of it"] == describe.sha256(source)
+    assert "licence" not in info
+
+
 def test_a_snapshot_keeps_its_info(files, tmp_path):
     convert.convert(files["style"], tmp_path / "x.safetensors")
     info = snapshot.read(tmp_path / "x.safetensors")[2]

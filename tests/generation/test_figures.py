@@ -50,6 +50,8 @@ def test_uncurated_defaults_and_mistakes():
     for crop in ((0, 0, 17, 4), (-1, 0, 4, 4), (12, 0, 8, 8), (0, 0, 0, 4)):
         with pytest.raises(UserError, match=r"--crop=.*16 by 16 pixels"):
             figures.uncurated(ours, 0, crop=crop)
+    with pytest.raises(UserError, match="--rows=1000: 16,000 images, more than 10,000"):
+        figures.uncurated(ours, 0, rows=1000, lods=[4])
     with pytest.raises(UserError, match="--lods: cells of 16 by 16 pixels allow 0 to 4"):
         figures.uncurated(ours, 0, lods=[0, 5])
 
@@ -98,7 +100,7 @@ def test_presets(layers, coarse, middle, fine):
 
 
 def test_styles_that_are_none():
-    with pytest.raises(UserError, match="a network of 2 layers has none for the fine styles"):
+    with pytest.raises(UserError, match="--styles: a network of 2 layers has none for fine styles"):
         figures.preset_layers("fine", 2)
     for text in ("", "corse", "1-", "-1", "1-2-3", "a-b"):
         with pytest.raises(UserError, match=r"--styles=.*expected coarse, middle, fine or layers"):

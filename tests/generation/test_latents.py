@@ -31,7 +31,9 @@ def test_labels():
     np.testing.assert_array_equal(latents.labels_for([3, 4, 2], 3), np.eye(3)[[0, 1, 2]])
     np.testing.assert_array_equal(latents.labels_for([3, 4], 3, 1), np.eye(3)[[1, 1]])
     assert latents.labels_for([3, 4], 0).shape == (2, 0)
-    for size, wanted in ((3, 3), (3, -1), (0, 0)):
+    with pytest.raises(UserError, match="--class=0: the network has no labels"):
+        latents.labels_for([0], 0, 0)
+    for size, wanted in ((3, 3), (3, -1)):
         with pytest.raises(UserError, match=f"--class={wanted}: the network has {size} classes"):
             latents.labels_for([0], size, wanted)
 
@@ -64,6 +66,9 @@ def test_files(tmp_path):
     [
         (dict(z=np.zeros([2, 3]), labels=np.zeros([2, 3])), r"labels has shape \[2, 3\]"),
         (dict(z=np.zeros([2, 3]), labels=np.zeros([1, 2])), "1 labels for 2 latents"),
+        (dict(z=np.zeros([2, 3]), seeds=np.arange(3)), "seeds are not 2 whole numbers"),
+        (dict(w=np.zeros([1, 4, 3]), seeds=np.array([2**32])), "below 2"),
+        (dict(z=np.zeros([1, 3]), seeds=np.array([0.5])), "seeds are not 1 whole"),
         (dict(z=np.float32(3)), r"z has shape \[\], expected \[N, 3\]"),
         (dict(x=np.zeros(3)), "holds no array named w or z"),
         (dict(z=np.zeros([2, 4])), r"z has shape \[2, 4\], expected \[N, 3\]"),
@@ -84,6 +89,8 @@ def test_files_that_do_not_fit(arrays, message, tmp_path):
 
 
 def test_no_file(tmp_path):
+    with pytest.raises(UserError, match=r"is a directory, not an \.npz file"):
+        latents.read(tmp_path, 3, 2, (4, 3))
     with pytest.raises(UserError, match=r"none\.npz: no such file"):
         latents.read(tmp_path / "none.npz", 3, 2, (4, 3))
 

@@ -64,15 +64,16 @@ def test_grids():
 @pytest.mark.parametrize("kind", ["style", "labels", "paper"])
 def test_saved_latents_make_the_same_images(kind, tmp_path):
     ours = sampler(kind, psi=0.6, cutoff=4)
-    codes, z, labels = pictures.start_codes(ours, [3, 5, 8], None, None)
+    seeds, codes, z, labels = pictures.start_codes(ours, [3, 5, 8], None, None)
     np.testing.assert_array_equal(z, latents.from_seeds([3, 5, 8], ours.latent_size))
     path = tmp_path / "latents.npz"
-    pictures.save_latents(path, ours, codes, z, labels)
+    pictures.save_latents(path, ours, seeds, codes, z, labels)
     with np.load(path) as file:
         names = {"style": ["w", "z"], "labels": ["labels", "w", "z"], "paper": ["labels", "z"]}
-        assert sorted(file.files) == names[kind]
+        assert sorted(file.files) == sorted([*names[kind], "seeds"])
     again = sampler(kind)  # truncated w stay as they are
-    found, _, _ = pictures.start_codes(again, [0], path, None)
+    again_seeds, found, _, _ = pictures.start_codes(again, [0], path, None)
+    assert list(again_seeds) == [3, 5, 8]  # of random noise
     close_levels(again.images(found), ours.images(codes))
 
 
@@ -80,9 +81,10 @@ def test_a_label_that_was_asked_for_counts_more_than_a_files(tmp_path):
     ours = sampler("paper")
     z, labels = latents.from_seeds([3, 5], ours.latent_size), np.float32([[1, 0], [0.5, 0.5]])
     np.savez(tmp_path / "z.npz", z=z, labels=labels)
-    codes, _, _ = pictures.start_codes(ours, [], tmp_path / "z.npz", None)
+    seeds, codes, _, _ = pictures.start_codes(ours, [], tmp_path / "z.npz", None)
     np.testing.assert_array_equal(codes, np.concatenate([z, labels], axis=1))
-    codes, _, _ = pictures.start_codes(ours, [], tmp_path / "z.npz", 1)
+    assert list(seeds) == [0, 1]
+    seeds, codes, _, _ = pictures.start_codes(ours, [], tmp_path / "z.npz", 1)
     np.testing.assert_array_equal(codes[:, -2:], [[0, 1], [0, 1]])
 
 
@@ -91,9 +93,11 @@ def test_a_psi_that_was_asked_for_truncates_w_of_a_file(tmp_path):
     np.savez(tmp_path / "w.npz", w=w)
     ours = sampler(psi=0.5, cutoff=2)
     average = ours.Gs.arrays()["dlatent_avg"]
-    found, _, _ = pictures.start_codes(ours, [], tmp_path / "w.npz", None)
+    _, found, _, _ = pictures.start_codes(ours, [], tmp_path / "w.npz", None)
     expected = np.concatenate([average + 0.5 * (w[:, :2] - average), w[:, 2:]], axis=1)
     np.testing.assert_allclose(found, expected, rtol=1e-5)
+    with pytest.raises(UserError, match=r"--class=0: .*has w, on which labels do nothing"):
+        pictures.start_codes(ours, [], tmp_path / "w.npz", 0)
 
 
 def test_files_of_images(tmp_path):

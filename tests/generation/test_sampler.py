@@ -7,7 +7,7 @@ import pytest
 
 from dnnlib.errors import UserError
 from generation import latents
-from generation.sampler import Sampler, minibatch_size, noise_images
+from generation.sampler import Sampler, minibatch_size, noise_images, truncation_of
 from tests.generation.common import KINDS, close_levels, made, sampler
 from tests.networks.common import generator
 from training.grids import to_uint8
@@ -57,10 +57,17 @@ def test_random_noise_is_the_seeds():
     assert (images[0] != images[1]).mean() > 0.3
     drawn = [image[None] for image in noise_images(9, 6)]
     assert [image.shape for image in drawn] == [(1, s, s, 1) for s in (4, 4, 8, 8, 16, 16)]
-    rng = np.random.RandomState(9)
+    rng = np.random.RandomState([9, 1])
     np.testing.assert_array_equal(drawn[0], np.float32(rng.randn(1, 4, 4, 1)))
     expected = ours.Gs.synthesis(codes[:1], noise=drawn)
     close_levels(images[1:2], to_uint8(expected.numpy()))
+
+
+def test_noise_and_latents_of_a_seed_have_nothing_in_common():
+    z = latents.from_seeds([7], 512)[0]
+    noise = np.concatenate([image.ravel() for image in noise_images(7, 18)])[:512]
+    assert abs(np.corrcoef(z, noise)[0, 1]) < 0.2
+    assert not np.isin(z, noise).any()
 
 
 def test_noise_in_some_layers():
@@ -97,10 +104,10 @@ def test_a_seed_is_the_same_image_on_every_stack():
 
 
 RECORDED = [
-    [-0.148131, -0.646559, -0.132709, -0.320680],
-    [-0.132273, -0.328241, -0.339057, -0.150557],
-    [-1.016342, -0.551489, -0.289711, -0.481952],
-    [-0.677554, -0.334212, -0.239779, -0.275438],
+    [-0.173091, -0.036839, -0.144571, -0.225311],
+    [-0.226967, -0.449959, -0.415658, -0.159551],
+    [-0.209166, -0.714289, -0.354287, -0.729396],
+    [-0.423197, -0.658209, -0.482638, -0.299967],
 ]
 
 
@@ -114,6 +121,26 @@ def test_the_memory_bound():
     assert sizes[:2] == [1, 1]
     assert 1 < sizes[2] < sizes[3] < sizes[4] == 64
     assert minibatch_size(generator(), 2) == 64
+
+
+def test_channels_that_no_picture_has():
+    with pytest.raises(UserError, match="no picture has 5 channels"):
+        Sampler(generator(num_channels=5))
+
+
+@pytest.mark.parametrize(
+    ("own", "given", "expected"),
+    [
+        ((0.7, 8), (0.5, None), (0.5, 8)),
+        ((0.7, 4), (None, 6), (0.7, 6)),
+        ((None, None), (0.5, None), (0.5, 8)),
+        ((None, 3), (None, 6), (0.7, 6)),
+        ((0.6, None), (1.0, 2), (1.0, 2)),
+    ],
+)
+def test_truncation_that_is_asked_for_always_happens(own, given, expected):
+    Gs = generator(truncation_psi=own[0], truncation_cutoff=own[1])
+    assert truncation_of(Gs, *given) == dict(zip(("psi", "cutoff"), expected))
 
 
 def test_what_needs_styles_or_noise_says_so():

@@ -57,7 +57,7 @@ def test_mp4(channels, tmp_path):
     import av
 
     path = tmp_path / "clip.mp4"
-    video.write(iter(clip(channels)), path, fps=25, quality=95)
+    video.write(iter(clip(channels)), 12, path, fps=25, quality=95)
     with av.open(str(path)) as container:
         stream = container.streams.video[0]
         assert (stream.codec_context.name, stream.average_rate) == ("h264", 25)
@@ -72,7 +72,7 @@ def test_mp4(channels, tmp_path):
 @pytest.mark.parametrize("suffix", [".gif", ".webp"])
 def test_loops_that_pillow_writes(suffix, tmp_path):
     path = tmp_path / f"clip{suffix}"
-    video.write(iter(clip()), path, fps=20, quality=90)
+    video.write(iter(clip()), 12, path, fps=20, quality=90)
     with Image.open(path) as picture:
         assert (picture.n_frames, picture.size, picture.info["loop"]) == (12, (32, 32), 0)
         for index, expected in enumerate(clip()):
@@ -80,6 +80,34 @@ def test_loops_that_pillow_writes(suffix, tmp_path):
             found = np.asarray(picture.convert("RGB"), int)
             assert picture.info["duration"] == 50
             assert np.abs(found - expected).mean() < 6
+
+
+def test_durations():
+    assert video.durations(6, 30, 10) == [30, 40, 30, 30, 40, 30]
+    assert video.durations(4, 30, 1) == [33, 34, 33, 33]
+    assert sum(video.durations(60, 24, 10)) == 2500
+    assert set(video.durations(100, 50, 10)) == {20}
+
+
+def test_how_long_a_gif_lasts(tmp_path):
+    video.write(iter(clip()), 12, tmp_path / "x.gif", fps=30)
+    with Image.open(tmp_path / "x.gif") as picture:
+        shown = []
+        for index in range(picture.n_frames):
+            picture.seek(index)
+            shown.append(picture.info["duration"])
+    assert shown == [30, 40, 30, 30, 40, 30, 30, 40, 30, 30, 40, 30]
+
+
+def test_what_does_not_fit_in_memory_is_refused():
+    pixels = 1024 * 1024
+    video.check_length("x.mp4", 20_000, pixels, 240)
+    video.check_length("x.webp", 512, pixels, 240)
+    for suffix in ("gif", "webp"):
+        with pytest.raises(UserError, match="513 frames, more than 512 of this size"):
+            video.check_length(f"x.{suffix}", 513, pixels, 30)
+    with pytest.raises(UserError, match="--fps=51: a GIF has 50 at most"):
+        video.check_length("x.gif", 1, 1, 51)
 
 
 def test_paths_that_are_no_videos(tmp_path, monkeypatch):
@@ -94,8 +122,8 @@ def test_paths_that_are_no_videos(tmp_path, monkeypatch):
 
 def test_mp4_of_other_channels(tmp_path):
     with pytest.raises(UserError, match="MP4 holds 1 or 3 channels, not 4"):
-        video.write(iter(clip(4)), tmp_path / "x.mp4", fps=10)
-    video.write(iter(clip(4)), tmp_path / "x.webp", fps=10)
+        video.write(iter(clip(4)), 12, tmp_path / "x.mp4", fps=10)
+    video.write(iter(clip(4)), 12, tmp_path / "x.webp", fps=10)
     assert [path.name for path in tmp_path.iterdir()] == ["x.webp"]
 
 
@@ -106,5 +134,5 @@ def test_an_error_among_the_frames_leaves_nothing(tmp_path):
 
     for suffix in video.SUFFIXES:
         with pytest.raises(UserError, match="no more"):
-            video.write(broken(), tmp_path / f"x{suffix}", fps=10)
+            video.write(broken(), 12, tmp_path / f"x{suffix}", fps=10)
     assert list(tmp_path.iterdir()) == []
