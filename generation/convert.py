@@ -23,6 +23,8 @@ from generation.sampler import load_generator, truncation_of
 from networks import fast, ops
 
 OPSET = 17
+# Without XLA's kernels, which many servers lack and ONNX does not know.
+PLAN = dataclasses.replace(fast.PLAIN, fuse_scaling=True)
 TOLERANCE = 1e-3  # of the images' range: ONNX Runtime's own kernels round differently
 
 
@@ -65,20 +67,26 @@ def to_snapshot(source, out) -> str:
 
 
 class Server:
-    """A generator as one function of z [N, L], psi [1] and labels [N, K] → images [N, R, R, C].
+    """A generator as one function of z [N, L], psi and labels [N, K] → images [N, R, R, C].
 
     Those of the inputs are there that mean something: no psi for a network without w, no labels
     for one without labels. Images are float32, about [−1, 1]. psi pulls the layers below the
     network's truncation_cutoff (8 where it has none) towards its average w; 1 changes nothing.
+    psi is one number for all, [1], or one for each image, [N]; psi_shape None allows [] as well.
+    The arithmetic is float32, also of a network that was trained in lower precision.
     """
 
-    def __init__(self, Gs, noise: str, plan: fast.Plan):
-        self.G, self.noise, self.plan = Gs, noise, plan
+    def __init__(self, Gs, noise: str, psi_shape=(None,)):
+        # ONNX Runtime has no bfloat16 convolution, and rounds float16 otherwise than TensorFlow.
+        if Gs.options["dtype"] != "float32":
+            options = {**Gs.options, "dtype": "float32"}
+            Gs = networks.build(Gs.func_name, seed=0, arrays=Gs.arrays().items(), **options)
+        self.G, self.noise = Gs, noise
         self.styled = Gs.func_name == "G_style"
         self.cutoff = truncation_of(Gs, 1.0, None)["cutoff"] if self.styled else None
         widths = {"z": [None, Gs.options["latent_size"]]}
         if self.styled:
-            widths["psi"] = [1]
+            widths["psi"] = psi_shape
         if Gs.options["label_size"]:
             widths["labels"] = [None, Gs.options["label_size"]]
         self.signature = [tf.TensorSpec(shape, name=name) for name, shape in widths.items()]
@@ -88,9 +96,10 @@ class Server:
         given = {spec.name: value for spec, value in zip(self.signature, inputs)}
         z, labels = given["z"], given.get("labels")
         level, alpha = self.G.split_lod(None)
-        with fast.using(self.plan):
+        with fast.using(PLAN):
             if self.styled:
-                w = self.G.truncate(self.G.mapping(z, labels), given["psi"][0], self.cutoff)
+                psi = tf.reshape(given["psi"], [-1, 1, 1])
+                w = self.G.truncate(self.G.mapping(z, labels), psi, self.cutoff)
                 images = self.G.synthesis.stage(w, level, alpha or None, noise=self.noise)
             else:
                 images = self.G.stage(z, labels, level, alpha or None)
@@ -111,7 +120,7 @@ def to_saved_model(source, out, *, noise: str = "fixed") -> str:
     generator and where `out` cannot be written.
     """
     out = Path(out)
-    server = Server(load_generator(source), noise, fast.CPU)
+    server = Server(load_generator(source), noise, psi_shape=None)
     partial = out.with_name(f"{atomic.TEMP_PREFIX}{secrets.token_hex(4)}-{out.name}")
     with explain_os_errors("write", out):
         out.parent.mkdir(parents=True, exist_ok=True)
@@ -122,7 +131,9 @@ def to_saved_model(source, out, *, noise: str = "fixed") -> str:
             module.serve = server.function
             module.kept = list(server.function.get_concrete_function().graph.variables)
             with _quiet():
-                tf.saved_model.save(module, str(partial), signatures=server.function)
+                # With its gradients: TensorFlow warns at every loading of a model without.
+                options = tf.saved_model.SaveOptions(experimental_custom_gradients=True)
+                tf.saved_model.save(module, str(partial), server.function, options)
             os.rename(partial, out)
         finally:
             shutil.rmtree(partial, ignore_errors=True)
@@ -138,10 +149,7 @@ def to_onnx(source, out, *, noise: str = "fixed") -> str:
     if noise == "random":
         raise UserError("--noise=random: an .onnx file would draw it unseeded; fixed and none work")
     converter, runtime = _package("tf2onnx"), _package("onnxruntime")
-    # Plain forms: custom gradients and kernels of the fast ones are nothing that ONNX knows.
-    server = Server(
-        load_generator(source), noise, dataclasses.replace(fast.PLAIN, fuse_scaling=True)
-    )
+    server = Server(load_generator(source), noise)
     with atomic.atomic_path(out) as partial:
         with _quiet():
             converter.convert.from_function(

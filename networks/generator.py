@@ -82,7 +82,7 @@ class StyleGenerator(ImageNetwork):
     def truncate(self, w, psi=OWN, cutoff=OWN):
         """Pulls the layers below `cutoff` towards dlatent_avg: w_avg + ψ (w − w_avg).
 
-        psi may be a scalar tensor.
+        psi may be a tensor, a scalar or [N, 1, 1].
         """
         psi = self.options["truncation_psi"] if psi is OWN else psi
         cutoff = self.options["truncation_cutoff"] if cutoff is OWN else cutoff

@@ -6,6 +6,7 @@ import sys
 import numpy as np
 import pytest
 import tensorflow as tf
+from tensorflow.core.protobuf import saved_model_pb2
 
 import networks
 from dnnlib.errors import UserError
@@ -120,6 +121,51 @@ def test_a_saved_model_needs_nothing_of_this_package(files, tmp_path):
     assert error(np.load(tmp_path / "images.npy"), images) < 2e-5
 
 
+def test_psi_of_every_shape(files, tmp_path):
+    convert.convert(files["style"], tmp_path / "saved")
+    serve = tf.saved_model.load(str(tmp_path / "saved")).signatures["serving_default"]
+    feeds, images = inputs(networks.load(files["style"])[2], 2, 0.7)
+    z = tf.constant(feeds["z"])
+    for psi in (0.7, [0.7], [0.7, 0.7]):
+        assert error(serve(z=z, psi=tf.constant(psi))["images"], images) < 2e-5
+    apart = serve(z=z, psi=tf.constant([0.7, 0.2]))["images"].numpy()
+    assert error(apart[:1], images[:1]) < 2e-5
+    assert error(apart[1:], images[1:]) > 0.01
+
+
+def test_loading_is_silent_and_needs_no_compiler(files, tmp_path, caplog):
+    """Servers may lack XLA; and every function without its gradient is a warning when loaded."""
+    convert.convert(files["fused"], tmp_path / "saved")
+    caplog.clear()
+    tf.saved_model.load(str(tmp_path / "saved"))
+    assert "custom gradients" not in caplog.text
+    contents = (tmp_path / "saved" / "saved_model.pb").read_bytes()
+    found = saved_model_pb2.SavedModel.FromString(contents)
+    functions = found.meta_graphs[0].graph_def.library.function
+    assert len(functions) > 0
+    assert not any(function.attr["_XlaMustCompile"].b for function in functions)
+
+
+@pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
+def test_low_precision_networks_are_served_in_float32(dtype, tmp_path):
+    """Half precision in 2.15's converter is off by more than TOLERANCE; bfloat16 is unknown."""
+    Gs = randomize(generator(dtype=dtype))
+    networks.save(tmp_path / "x.safetensors", Gs=Gs)
+    full = networks.build("G_style", seed=0, **{**Gs.options, "dtype": "float32"})
+    full.set_arrays(Gs.arrays())
+    feeds, images = inputs(full, 2, 0.7)
+    convert.convert(tmp_path / "x.safetensors", tmp_path / "saved")
+    serve = tf.saved_model.load(str(tmp_path / "saved")).signatures["serving_default"]
+    found = serve(**{name: tf.constant(value) for name, value in feeds.items()})["images"]
+    assert error(found, images) < 2e-5
+    if HAS_CONVERTER:
+        convert.convert(tmp_path / "x.safetensors", tmp_path / "x.onnx")
+        import onnxruntime
+
+        session = onnxruntime.InferenceSession(str(tmp_path / "x.onnx"))
+        assert error(session.run(["images"], feeds)[0], images) < 1e-4
+
+
 def test_random_noise_is_drawn_at_every_call(files, tmp_path):
     convert.convert(files["style"], tmp_path / "saved", noise="random")
     serve = tf.saved_model.load(str(tmp_path / "saved")).signatures["serving_default"]
@@ -160,7 +206,7 @@ def test_the_difference_is_noticed(files):
         def run(names, feeds):
             return [server.expected(**feeds) * 1.01]
 
-    server = convert.Server(networks.load(files["labels"])[2], "fixed", convert.fast.PLAIN)
+    server = convert.Server(networks.load(files["labels"])[2], "fixed")
     assert convert.TOLERANCE < convert._difference(server, Wrong, 2, 0.7) < 0.02
 
 
