@@ -36,8 +36,7 @@ def convert(source, out, *, noise: str = "fixed") -> str:
     wrong suffix, for what is there already, and for what the file does not hold.
     """
     suffix = Path(out).suffix.lower()
-    makers = {".safetensors": to_snapshot, ".onnx": to_onnx, "": to_saved_model}
-    if suffix not in makers:
+    if suffix not in (".safetensors", ".onnx", ""):
         raise UserError(f"--out={out}: expected .safetensors, .onnx, or a directory without suffix")
     if os.path.exists(out):
         raise UserError(f"--out={out}: it is there already")
@@ -45,7 +44,7 @@ def convert(source, out, *, noise: str = "fixed") -> str:
         if noise != "fixed":
             raise UserError(f"--noise={noise}: a snapshot holds no noise mode; leave it out")
         return to_snapshot(source, out)
-    return makers[suffix](source, out, noise=noise)
+    return (to_onnx if suffix else to_saved_model)(source, out, noise=noise)
 
 
 def to_snapshot(source, out) -> str:
