@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import pickletools  # only for the names of opcodes
 import struct
-from typing import NoReturn, Optional
+from types import ModuleType
+from typing import ClassVar, NoReturn, Optional, Union
 
 from dnnlib import legacy_objects as objects
 from dnnlib.legacy_objects import Global, LegacyPickleError, Span, show
@@ -26,7 +27,12 @@ def parse(data: bytes) -> object:
     """
     if data[:1] != b"\x80":
         raise LegacyPickleError(_no_pickle(data), 0)
-    return _Machine(data).run()
+    machine = Machine(data)
+    found = machine.run()
+    rest = len(data) - machine.position
+    if rest:
+        raise LegacyPickleError(f"{rest:,} bytes after the end of the pickle", machine.position)
+    return found
 
 
 def _no_pickle(data: bytes) -> str:
@@ -39,36 +45,44 @@ def _no_pickle(data: bytes) -> str:
     return "this is no pickle of protocol 2 to 5"
 
 
-class _Machine:
-    """One run over the opcodes. `offset` is where the current one begins, for errors."""
+class Machine:
+    """One run over the opcodes. `offset` is where the current one begins, for errors.
 
-    def __init__(self, data: bytes) -> None:
+    words: the module that says what globals, calls, NEWOBJ and BUILD mean; opcodes: {opcode: its
+    method and the method's arguments}. Subclasses that read other dialects replace these.
+    """
+
+    words: ModuleType = objects
+    opcodes: ClassVar[dict[int, tuple]]
+
+    def __init__(
+        self, data: Union[bytes, memoryview], start: int = 0, stop: Optional[int] = None
+    ) -> None:
         self.data = data
-        self.position = self.offset = 0
+        self.position = self.offset = self.start = start
+        self.stop = len(data) if stop is None else stop
         self.stack: list = []
         self.marked: list[list] = []  # the stacks below each open MARK
         self.memo: dict[int, object] = {}
 
     def run(self) -> object:
+        """The object of one pickle; `position` is then where that ends."""
         for _ in range(MAX_OPCODES):
             self.offset = self.position
             code = self._number("<B")
             if code == _STOP:
                 return self._result()
-            if code not in _OPCODES:
+            if code not in self.opcodes:
                 known = pickletools.code2op.get(chr(code))
                 name = known.name if known else f"0x{code:02x}"
                 self._refuse(f"opcode {name}, which networks do not need")
-            method, *arguments = _OPCODES[code]
+            method, *arguments = self.opcodes[code]
             method(self, *arguments)
         self._refuse(f"more than {MAX_OPCODES:,} opcodes")
 
     def _result(self) -> object:
         if self.marked or len(self.stack) != 1:
             self._refuse("the pickle stops where its object is not complete")
-        rest = len(self.data) - self.position
-        if rest:
-            raise LegacyPickleError(f"{rest:,} bytes after the end of the pickle", self.position)
         return self.stack[0]
 
     def _refuse(self, reason: str) -> NoReturn:
@@ -79,7 +93,7 @@ class _Machine:
     def _take(self, size: int) -> int:
         """Skips `size` bytes and returns where they begin."""
         start = self.position
-        if not 0 <= size <= len(self.data) - start:
+        if not 0 <= size <= self.stop - start:
             self._refuse("the file ends inside an opcode, or a length is wrong")
         self.position = start + size
         return start
@@ -108,12 +122,12 @@ class _Machine:
 
     def proto(self) -> None:
         version = self._number("<B")
-        if self.offset or not 2 <= version <= 5:
+        if self.offset != self.start or not 2 <= version <= 5:
             self._refuse(f"protocol {version} here; 2 to 5 are known, at the start")
 
     def frame(self) -> None:
         # A hint for buffering, no more: what is inside is read opcode by opcode all the same.
-        if self._number("<Q") > len(self.data) - self.position:
+        if self._number("<Q") > self.stop - self.position:
             self._refuse("the file ends inside a frame")
 
     def constant(self, value: Optional[bool]) -> None:
@@ -200,11 +214,13 @@ class _Machine:
     def global_(self) -> None:
         parts = []
         for _ in range(2):
-            end = self.data.find(b"\n", self.position, self.position + objects.MAX_TEXT)
-            if end < 0:
+            start = self.position
+            stop = min(start + objects.MAX_TEXT, self.stop)
+            size = bytes(self.data[start:stop]).find(b"\n")
+            if size < 0:
                 self._refuse("a global without the ends of its lines")
-            parts.append(Span(self.data, "text", self.position, end))
-            self.position = end + 1
+            parts.append(Span(self.data, "text", start, start + size))
+            self.position = start + size + 1
         self._push_global(*parts)
 
     def stack_global(self) -> None:
@@ -214,66 +230,66 @@ class _Machine:
     def _push_global(self, module: object, name: object) -> None:
         module = objects.text(module, "the module of a global", self.offset)
         name = objects.text(name, "the name of a global", self.offset)
-        self.stack.append(objects.find(module, name, self.offset))
+        self.stack.append(self.words.find(module, name, self.offset))
 
     def newobj(self) -> None:
         args = self._pop(tuple, "arguments")
         cls = self._pop(Global, "a class")
-        self.stack.append(objects.new(cls, args, self.offset))
+        self.stack.append(self.words.new(cls, args, self.offset))
 
     def reduce(self) -> None:
         args = self._pop(tuple, "arguments")
         function = self._pop(Global, "a function")
-        self.stack.append(objects.call(function, args, self.offset))
+        self.stack.append(self.words.call(function, args, self.offset))
 
     def build(self) -> None:
         state = self._pop()
-        objects.build(self._top(), state, self.offset)
+        self.words.build(self._top(), state, self.offset)
 
 
 _STOP = ord(".")
 
-# Opcode: its method and the method's arguments. All others are refused.
-_OPCODES = {
-    0x80: (_Machine.proto,),
-    0x95: (_Machine.frame,),
-    0x28: (_Machine.mark,),
-    0x4E: (_Machine.constant, None),  # NONE
-    0x88: (_Machine.constant, True),  # NEWTRUE
-    0x89: (_Machine.constant, False),  # NEWFALSE
-    0x4A: (_Machine.number, "<i"),  # BININT
-    0x4B: (_Machine.number, "<B"),  # BININT1
-    0x4D: (_Machine.number, "<H"),  # BININT2
-    0x47: (_Machine.number, ">d"),  # BINFLOAT
-    0x8A: (_Machine.long,),  # LONG1
-    0x8C: (_Machine.span, "text", "<B"),  # SHORT_BINUNICODE
-    0x58: (_Machine.span, "text", "<I"),  # BINUNICODE
-    0x8D: (_Machine.span, "text", "<Q"),  # BINUNICODE8
-    0x43: (_Machine.span, "bytes", "<B"),  # SHORT_BINBYTES
-    0x42: (_Machine.span, "bytes", "<I"),  # BINBYTES
-    0x8E: (_Machine.span, "bytes", "<Q"),  # BINBYTES8
-    0x96: (_Machine.span, "bytes", "<Q"),  # BYTEARRAY8, arrays at protocol 5
-    0x55: (_Machine.span, "str", "<B"),  # SHORT_BINSTRING, Python 2
-    0x54: (_Machine.span, "str", "<i"),  # BINSTRING, Python 2
-    0x7D: (_Machine.empty, dict),
-    0x5D: (_Machine.empty, list),
-    0x29: (_Machine.empty, tuple),
-    0x74: (_Machine.tuple_from_mark,),
-    0x85: (_Machine.tuple_of, 1),  # TUPLE1 to TUPLE3
-    0x86: (_Machine.tuple_of, 2),
-    0x87: (_Machine.tuple_of, 3),
-    0x61: (_Machine.append,),
-    0x65: (_Machine.appends,),
-    0x73: (_Machine.setitem,),
-    0x75: (_Machine.setitems,),
-    0x68: (_Machine.get, "<B"),  # BINGET
-    0x6A: (_Machine.get, "<I"),  # LONG_BINGET
-    0x71: (_Machine.put, "<B"),  # BINPUT
-    0x72: (_Machine.put, "<I"),  # LONG_BINPUT
-    0x94: (_Machine.memoize,),
-    0x63: (_Machine.global_,),
-    0x93: (_Machine.stack_global,),
-    0x81: (_Machine.newobj,),
-    0x52: (_Machine.reduce,),
-    0x62: (_Machine.build,),
+# All others are refused.
+Machine.opcodes = {
+    0x80: (Machine.proto,),
+    0x95: (Machine.frame,),
+    0x28: (Machine.mark,),
+    0x4E: (Machine.constant, None),  # NONE
+    0x88: (Machine.constant, True),  # NEWTRUE
+    0x89: (Machine.constant, False),  # NEWFALSE
+    0x4A: (Machine.number, "<i"),  # BININT
+    0x4B: (Machine.number, "<B"),  # BININT1
+    0x4D: (Machine.number, "<H"),  # BININT2
+    0x47: (Machine.number, ">d"),  # BINFLOAT
+    0x8A: (Machine.long,),  # LONG1
+    0x8C: (Machine.span, "text", "<B"),  # SHORT_BINUNICODE
+    0x58: (Machine.span, "text", "<I"),  # BINUNICODE
+    0x8D: (Machine.span, "text", "<Q"),  # BINUNICODE8
+    0x43: (Machine.span, "bytes", "<B"),  # SHORT_BINBYTES
+    0x42: (Machine.span, "bytes", "<I"),  # BINBYTES
+    0x8E: (Machine.span, "bytes", "<Q"),  # BINBYTES8
+    0x96: (Machine.span, "bytes", "<Q"),  # BYTEARRAY8, arrays at protocol 5
+    0x55: (Machine.span, "str", "<B"),  # SHORT_BINSTRING, Python 2
+    0x54: (Machine.span, "str", "<i"),  # BINSTRING, Python 2
+    0x7D: (Machine.empty, dict),
+    0x5D: (Machine.empty, list),
+    0x29: (Machine.empty, tuple),
+    0x74: (Machine.tuple_from_mark,),
+    0x85: (Machine.tuple_of, 1),  # TUPLE1 to TUPLE3
+    0x86: (Machine.tuple_of, 2),
+    0x87: (Machine.tuple_of, 3),
+    0x61: (Machine.append,),
+    0x65: (Machine.appends,),
+    0x73: (Machine.setitem,),
+    0x75: (Machine.setitems,),
+    0x68: (Machine.get, "<B"),  # BINGET
+    0x6A: (Machine.get, "<I"),  # LONG_BINGET
+    0x71: (Machine.put, "<B"),  # BINPUT
+    0x72: (Machine.put, "<I"),  # LONG_BINPUT
+    0x94: (Machine.memoize,),
+    0x63: (Machine.global_,),
+    0x93: (Machine.stack_global,),
+    0x81: (Machine.newobj,),
+    0x52: (Machine.reduce,),
+    0x62: (Machine.build,),
 }
