@@ -3,15 +3,23 @@
 
 from __future__ import annotations
 
-import dataclasses
-import math
 import sys
-import textwrap
 from functools import partial
 
-from absl import flags
-
 from dnnlib import quiet
+from dnnlib.command_line import (
+    CHOICE,
+    HELP,
+    NUMBER,
+    SWITCH,
+    TEXT,
+    WHOLE,
+    Command,
+    command_list,
+    flag,
+    flag_list,
+    parse,
+)
 from dnnlib.errors import UserError, exit_code
 
 _INTRO = """\
@@ -34,85 +42,64 @@ examples:
 
 # ---------------------------------------------------------------- flags
 
-
-def _flag(name, define, shown, text, default=None, **limits):
-    """(name, its absl definition, what to show for the value, help, default)."""
-    return (
-        name,
-        partial(define, name=name, default=default, help=text, **limits),
-        shown,
-        text,
-        default,
-    )
-
-
-_TEXT, _NUMBER, _WHOLE = flags.DEFINE_string, flags.DEFINE_float, flags.DEFINE_integer
-_NETWORK = _flag("network", _TEXT, "FILE", "the network: a file, an address, or a known name")
-_HELP = _flag("help", flags.DEFINE_boolean, "", "print this", False, short_name="h")
-_CACHE = _flag(
+_NETWORK = flag("network", TEXT, "FILE", "the network: a file, an address, or a known name")
+_CACHE = flag(
     "cache_dir",
-    _TEXT,
+    TEXT,
     "DIR",
     "where downloads are kept (default: $STYLEGAN_CACHE_DIR, or below ~/.cache)",
 )
-_CLASS = _flag(
-    "class", _WHOLE, "N",
+_CLASS = flag(
+    "class", WHOLE, "N",
     "the label's index, for a network with labels; by default the seed's number gives the class",
 )  # fmt: skip
 _PSI = [
-    _flag(
-        "truncation_psi", _NUMBER, "X",
+    flag(
+        "truncation_psi", NUMBER, "X",
         "closer to the average image and cleaner below 1; by default the network's own, 1 is off",
         lower_bound=-1000.0, upper_bound=1000.0,
     ),
-    _flag(
-        "truncation_cutoff", _WHOLE, "N", "truncate the first N layers; default: its own",
+    flag(
+        "truncation_cutoff", WHOLE, "N", "truncate the first N layers; default: its own",
         lower_bound=0, upper_bound=100,
     ),
 ]  # fmt: skip
-_MEMORY = _flag(
-    "memory", _NUMBER, "GIB", "memory for images that are made at the same time", 2.0,
+_MEMORY = flag(
+    "memory", NUMBER, "GIB", "memory for images that are made at the same time", 2.0,
     lower_bound=0.0, upper_bound=1e6,
 )  # fmt: skip
 _QUALITY = partial(
-    _flag, "quality", _WHOLE, "N", "of JPEG, WebP and MP4, 1 to 100", lower_bound=1,
+    flag, "quality", WHOLE, "N", "of JPEG, WebP and MP4, 1 to 100", lower_bound=1,
     upper_bound=100,
 )  # fmt: skip
 
 
 def _out(default, text):
-    return _flag("out", _TEXT, "PATH", text, default)
+    return flag("out", TEXT, "PATH", text, default)
 
 
 def _seeds(default):
-    return _flag("seeds", _TEXT, "LIST", "numbers and ranges, like 7, 0-99 or 1,5,20-29", default)
+    return flag("seeds", TEXT, "LIST", "numbers and ranges, like 7, 0-99 or 1,5,20-29", default)
 
 
 def _noise(*kinds):
     text = "fixed: the network's noise images; random: by the seed; none"
-    return _flag("noise", flags.DEFINE_enum, "KIND", text, "fixed", enum_values=list(kinds))
+    return flag("noise", CHOICE, "KIND", text, "fixed", enum_values=list(kinds))
 
 
-_LATENTS = _flag("latents", _TEXT, "FILE", "an .npz file with an array z or w, instead of --seeds")
+_LATENTS = flag("latents", TEXT, "FILE", "an .npz file with an array z or w, instead of --seeds")
 _ANY_NOISE = _noise("fixed", "random", "none")
 _PICTURE = "the picture: .png, .jpg or .webp"
 _MAKING = [_CLASS, *_PSI, _MEMORY]
 
 
-@dataclasses.dataclass(frozen=True)
-class Command:
-    """One subcommand: what it does, and its flags. generation/commands.py has the function."""
-
-    summary: str
-    flags: list
-
-
+# generation/commands.py has a function for each.
 _COMMANDS = {
     "images": Command(
         "one file for each seed or latent; also saves the latents",
         [
             _seeds("0-9"), _LATENTS, *_MAKING, _ANY_NOISE,
-            _flag("format", flags.DEFINE_enum, "KIND", "png, jpeg or webp", "png",
+            flag("format", CHOICE, "KIND", "png, jpeg or webp", "png",
                   enum_values=["png", "jpeg", "webp"]),
             _QUALITY(default=95), _out("images", "the directory for the files"),
         ],
@@ -121,7 +108,7 @@ _COMMANDS = {
         "all in one picture",
         [
             _seeds("0-63"), _LATENTS, *_MAKING, _ANY_NOISE,
-            _flag("columns", _WHOLE, "N", "cells in a row; about square by default",
+            flag("columns", WHOLE, "N", "cells in a row; about square by default",
                   lower_bound=1, upper_bound=10_000),
             _QUALITY(default=95), _out("grid.png", _PICTURE),
         ],
@@ -129,14 +116,14 @@ _COMMANDS = {
     "uncurated": Command(
         "figures 2 and 10-12: samples in columns of decreasing size",
         [
-            _flag("seed", _WHOLE, "N", "of all latents", 5, lower_bound=0,
+            flag("seed", WHOLE, "N", "of all latents", 5, lower_bound=0,
                   upper_bound=2**32 - 1),
-            _flag("rows", _WHOLE, "N", "rows of full size", 3, lower_bound=1,
+            flag("rows", WHOLE, "N", "rows of full size", 3, lower_bound=1,
                   upper_bound=10_000),
-            _flag("lods", _TEXT, "LIST",
+            flag("lods", TEXT, "LIST",
                   "columns, 2^lod times smaller each (default: 0,1,2,2,3,3 as far as cells keep "
                   "8 pixels; bedrooms and cats: 0,0,1,1,2,2,2)"),
-            _flag("crop", _TEXT, "X,Y,W,H", "the part of each image that is shown (cars: "
+            flag("crop", TEXT, "X,Y,W,H", "the part of each image that is shown (cars: "
                   "0,64,512,384)"),
             *_MAKING, _ANY_NOISE, _QUALITY(default=95), _out("uncurated.png", _PICTURE),
         ],
@@ -144,9 +131,9 @@ _COMMANDS = {
     "style-mixing": Command(
         "figure 3: rows of images with styles taken from columns",
         [
-            _flag("columns_seeds", _TEXT, "LIST", "where styles come from", "0-4"),
-            _flag("rows_seeds", _TEXT, "LIST", "what they are put into", "10-15"),
-            _flag("styles", _TEXT, "LIST", "for each row: coarse, middle, fine, or layers "
+            flag("columns_seeds", TEXT, "LIST", "where styles come from", "0-4"),
+            flag("rows_seeds", TEXT, "LIST", "what they are put into", "10-15"),
+            flag("styles", TEXT, "LIST", "for each row: coarse, middle, fine, or layers "
                   "like 0-3", "coarse,coarse,coarse,middle,middle,fine"),
             *_MAKING, _ANY_NOISE, _QUALITY(default=95), _out("style-mixing.png", _PICTURE),
         ],
@@ -155,9 +142,9 @@ _COMMANDS = {
         "figure 4: what noise changes, in detail and as a deviation",
         [
             _seeds("0-1"),
-            _flag("crop", _TEXT, "X,Y,SIZE", "the detail (default: a quarter, right of the "
+            flag("crop", TEXT, "X,Y,SIZE", "the detail (default: a quarter, right of the "
                   "centre)"),
-            _flag("count", _WHOLE, "N", "images for the deviation", 100, lower_bound=4,
+            flag("count", WHOLE, "N", "images for the deviation", 100, lower_bound=4,
                   upper_bound=10_000),
             *_MAKING, _QUALITY(default=95), _out("noise-detail.png", _PICTURE),
         ],
@@ -173,7 +160,7 @@ _COMMANDS = {
         "figure 8: from the average image to its opposites",
         [
             _seeds("0-1"),
-            _flag("psis", _TEXT, "LIST", "the columns", "1,0.7,0.5,0,-0.5,-1"),
+            flag("psis", TEXT, "LIST", "the columns", "1,0.7,0.5,0,-0.5,-1"),
             _CLASS, _MEMORY, _ANY_NOISE, _QUALITY(default=95), _out("truncation.png", _PICTURE),
         ],
     ),
@@ -181,11 +168,11 @@ _COMMANDS = {
         "a loop through all seeds as a video",
         [
             _seeds("0-5"),
-            _flag("space", flags.DEFINE_enum, "z|w", "great circles in z, or lines in w", "z",
+            flag("space", CHOICE, "z|w", "great circles in z, or lines in w", "z",
                   enum_values=["z", "w"]),
-            _flag("seconds", _NUMBER, "S", "from one seed to the next", 2.0, lower_bound=0.0,
+            flag("seconds", NUMBER, "S", "from one seed to the next", 2.0, lower_bound=0.0,
                   upper_bound=3600.0),
-            _flag("fps", _WHOLE, "N", "frames per second", 30, lower_bound=1, upper_bound=240),
+            flag("fps", WHOLE, "N", "frames per second", 30, lower_bound=1, upper_bound=240),
             *_MAKING, _noise("fixed", "none"), _QUALITY(default=85),
             _out("interpolation.mp4", "the video: .mp4, .gif or .webp"),
         ],
@@ -193,8 +180,8 @@ _COMMANDS = {
     "info": Command(
         "layers, parameters, options, where a network comes from, its licence",
         [
-            _flag("all", flags.DEFINE_boolean, "", "options that are as usual, too", False),
-            _flag("json", flags.DEFINE_boolean, "", "as JSON", False),
+            flag("all", SWITCH, "", "options that are as usual, too", False),
+            flag("json", SWITCH, "", "as JSON", False),
         ],
     ),
     "convert": Command(
@@ -208,44 +195,16 @@ _COMMANDS = {
 
 def _help(name: str | None = None) -> str:
     if name is None:
-        width = max(map(len, _COMMANDS)) + 4
-        lines = [_INTRO, "commands:"]
-        lines += [f"  {name:<{width - 2}}{command.summary}" for name, command in _COMMANDS.items()]
-        lines += ["", "python run_generator.py COMMAND --help lists a command's options.", ""]
+        lines = [_INTRO, "commands:", *command_list(_COMMANDS), ""]
+        lines += ["python run_generator.py COMMAND --help lists a command's options.", ""]
         return "\n".join([*lines, _EXAMPLES])
-    command = _COMMANDS[name]
     lines = [f"usage: python run_generator.py {name} --network=FILE [options]\n"]
-    lines += [f"{name}: {command.summary}\n"]
-    for flag, _, shown, text, default in _flags_of(name):
-        left = f"  --{flag}" + ("=" if shown else "") + shown
-        given = "" if default in (None, False) else f" (default: {default})"
-        first, *more = textwrap.wrap(text + given, 66)
-        lines.append(f"{left:<27}{first}" if len(left) < 27 else f"{left}\n{'':27}{first}")
-        lines += [" " * 27 + line for line in more]
+    lines += [f"{name}: {_COMMANDS[name].summary}\n", *flag_list(_flags_of(name))]
     return "\n".join(lines) + "\n"
 
 
 def _flags_of(name: str) -> list:
-    return [_NETWORK, *_COMMANDS[name].flags, _CACHE, _HELP]
-
-
-def _parse(argv: list[str]) -> tuple[str, dict]:
-    """(command, {flag: value})."""
-    name = argv[1]
-    fv = flags.FlagValues()
-    for _, define, *_ in _flags_of(name):
-        define(flag_values=fv)
-    try:
-        rest = fv(argv[1:])[1:]
-    except flags.Error as error:
-        raise UserError(f"{error} (run_generator.py {name} --help lists all flags)") from error
-    if rest:
-        raise UserError(f"unexpected argument {rest[0]!r}")
-    values = {flag: fv[flag].value for flag, *_ in _flags_of(name)}
-    for flag, value in values.items():
-        if isinstance(value, float) and not math.isfinite(value):
-            raise UserError(f"--{flag}={value}: expected a number")
-    return name, values
+    return [_NETWORK, *_COMMANDS[name].flags, _CACHE, HELP]
 
 
 def _run(argv: list[str]) -> int:
@@ -256,7 +215,8 @@ def _run(argv: list[str]) -> int:
         raise UserError(
             f"{argv[1]!r} is no command; first comes one of {', '.join(_COMMANDS)} (--help)"
         )
-    name, args = _parse(argv)
+    name = argv[1]
+    args = parse(argv[1:], _flags_of(name), f"run_generator.py {name}")
     if args["help"]:
         print(_help(name), end="")
         return 0
