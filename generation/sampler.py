@@ -8,9 +8,8 @@ import numpy as np
 import tensorflow as tf
 from tqdm import tqdm
 
-import networks
 from dnnlib.errors import UserError
-from networks import fast, ops
+from networks import fast, ops, snapshot
 from networks.generator import OWN
 from networks.options import G_STYLE
 from training.grids import to_uint8
@@ -30,10 +29,12 @@ def minibatch_size(Gs, memory: float = MEMORY) -> int:
     return int(np.clip(memory * 2**30 // (4 * _COPIES * widest), 1, MAX_MINIBATCH))
 
 
-def load_generator(path):
-    """The Gs of a file, or its G where there is no Gs; UserError when it holds neither."""
-    G, _, Gs = networks.load(path)
-    found = Gs or G
+def load_generator(path, **changed):
+    """The Gs of a file, or its G where there is no Gs; UserError when it holds neither.
+
+    changed: options in place of the network's own (networks/snapshot.py).
+    """
+    found = snapshot.load_one(path, "Gs", "G", **changed)
     if found is None:
         raise UserError(f"{path} holds no Gs")
     if found.func_name not in ("G_style", "G_paper"):

@@ -6,6 +6,8 @@ assigned by name.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from dnnlib import legacy_pickle
@@ -23,19 +25,20 @@ def is_pickle(path) -> bool:
     return len(start) == 2 and start[0] == 0x80 and 2 <= start[1] <= 5
 
 
-def load(path) -> tuple:
-    """(G, D, Gs) from a legacy pickle; None for a network that the file does not hold.
+def makers(path) -> dict[str, Callable]:
+    """{role: a function that builds the network} of those of G, D, Gs that a legacy pickle holds.
 
-    Raises UserError naming the file when it is not a legacy network or not one of those that
-    this package has.
+    The function takes options in place of the file's own. It, and this, raise UserError naming
+    the file when it is not a legacy network or not one of those that this package has.
     """
-    made = {}
-    for role, network in read(path).items():
+
+    def make(role, found, **changed):
         try:
-            made[role] = to_keras(network)
+            return to_keras(found, **changed)
         except (ValueError, TypeError) as error:  # also an option named as build's own
             raise UserError(f"{path}: {role}: {error}") from error
-    return tuple(made.get(role) for role in ROLES)
+
+    return {role: partial(make, role, found) for role, found in read(path).items()}
 
 
 def read(path) -> dict[str, legacy_pickle.LegacyNetwork]:
@@ -61,13 +64,14 @@ def read(path) -> dict[str, legacy_pickle.LegacyNetwork]:
     return roles
 
 
-def to_keras(found: legacy_pickle.LegacyNetwork):
-    """The network with the file's options and arrays.
+def to_keras(found: legacy_pickle.LegacyNetwork, **changed):
+    """The network with the file's options, but for those in `changed`, and its arrays.
 
     Raises ValueError for an unknown build function or option, listing the known ones, or for
     arrays that are not the network's, listing all that differ.
     """
     name, kwargs = own_options(found)
+    kwargs.update(changed)
     return build(name, seed=0, arrays=found.all_variables().items(), **kwargs)
 
 

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import contextlib
 import json
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from dnnlib import tensor_file
@@ -88,19 +90,33 @@ def load(source):
     (dnnlib/download.py). Raises UserError naming the file when it cannot be had, is damaged or
     does not fit. No code in the file is executed, whatever it is.
     """
-    path = local_path(source)
+    made = {role: make() for role, make in _makers(local_path(source)).items()}
+    return tuple(made.get(role) for role in ROLES)
+
+
+def load_one(source, *roles: str, **changed):
+    """The first of `roles` that a file holds; None when it holds none of them.
+
+    source and errors: as for `load`. changed: options in place of the network's own, which its
+    variables must fit; `dtype` is one.
+    """
+    makers = _makers(local_path(source))
+    return next((makers[role](**changed) for role in roles if role in makers), None)
+
+
+def _makers(path) -> dict[str, Callable]:
+    """{role: a function that builds the network} of what a file holds."""
     if legacy.is_pickle(path):
-        return legacy.load(path)
+        return legacy.makers(path)
     with _usable(path):
         kinds, pairs, _ = _open(path)
-    result = []
-    for role in ROLES:
-        network = None
-        if role in kinds:
-            try:
-                kind = kinds[role]
-                network = build(kind["func_name"], seed=0, arrays=pairs[role], **kind["options"])
-            except (ValueError, KeyError, TypeError) as error:
-                raise UserError(f"{path}: {role}: {error}") from error
-        result.append(network)
-    return tuple(result)
+
+    def make(role, **changed):
+        try:
+            kind = kinds[role]
+            options = {**kind["options"], **changed}
+            return build(kind["func_name"], seed=0, arrays=pairs[role], **options)
+        except (ValueError, KeyError, TypeError) as error:
+            raise UserError(f"{path}: {role}: {error}") from error
+
+    return {role: partial(make, role) for role in ROLES if role in kinds}
