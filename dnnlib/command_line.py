@@ -58,7 +58,8 @@ def flag_list(table: list[Flag]) -> list[str]:
     lines = []
     for item in table:
         left = f"  --{item.name}" + ("=" if item.shown else "") + item.shown
-        given = "" if item.default is None or item.default is False else f" (default: {item.default})"
+        unset = item.default is None or item.default is False
+        given = "" if unset else f" (default: {item.default})"
         first, *more = textwrap.wrap(item.text + given, 93 - _INDENT)
         fits = len(left) < _INDENT
         lines.append(f"{left:<{_INDENT}}{first}" if fits else f"{left}\n{'':{_INDENT}}{first}")

@@ -183,7 +183,7 @@ def test_mistakes_are_one_line(files, tmp_path, monkeypatch, capsys, args, messa
 def test_help_names_every_flag(name, capsys):
     assert run(name, "--help") == 0
     text = capsys.readouterr().out
-    assert all(f"--{flag}" in text for flag, *_ in run_generator._flags_of(name))
+    assert all(f"--{flag.name}" in text for flag in run_generator._flags_of(name))
     assert max(map(len, text.splitlines())) <= 100
 
 
