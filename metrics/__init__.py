@@ -1,0 +1,1 @@
+"""FID, PPL and linear separability, and the feature networks they look through."""

@@ -1,0 +1,108 @@
+"""LPIPS v0.1 over VGG16: the perceptual distance of PPL (Zhang et al. 2018).
+
+The trunk is torchvision's VGG16, whose names and pixel range differ from those of Keras's weights
+(Caffe's). The five weightings come with this package, under the licence in LICENSE-lpips.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import tensorflow as tf
+
+from dnnlib import tensor_file
+
+FORMAT = "stylegan-tf2 lpips heads 1"
+HEADS = Path(__file__).with_name("lpips-vgg-v0.1.safetensors")
+# Convolutions and channels of each block; a maximum over 2×2 pixels is between blocks.
+BLOCKS = ((2, 64), (2, 128), (3, 256), (3, 512), (3, 512))
+MIN_SIZE = 2 ** (len(BLOCKS) - 1)  # pixels: one remains in the last block
+# Of ImageNet's photographs, RGB in 0…1.
+MEAN = (0.485, 0.456, 0.406)
+STDDEV = (0.229, 0.224, 0.225)
+
+
+class Lpips(tf.Module):
+    """Pairs of images → their perceptual distance.
+
+    arrays: {name: float32 array} as `trunk_shapes` and `head_shapes` list them; others are
+    ignored. Created inside a strategy's scope, its variables are the strategy's. Call it within
+    a tf.function.
+    """
+
+    def __init__(self, arrays: dict[str, np.ndarray]) -> None:
+        super().__init__()
+        names = [*trunk_shapes(), *head_shapes()]
+        self._weights = {name: tf.Variable(arrays[name], trainable=False) for name in names}
+
+    def __call__(self, images0, images1) -> tf.Tensor:
+        """Images [N, H, W, 1 or 3] in 0…255, twice the same shape → float32 [N], 0 if equal.
+
+        One channel counts as three equal ones. Raises ValueError for other shapes and for sides
+        below 16 pixels.
+        """
+        images = [tf.cast(images, tf.float32) for images in (images0, images1)]
+        _check(*images)
+        count = tf.shape(images[0])[0]
+        distances = []
+        # As one batch, so that both go through the same arithmetic.
+        for index, x in enumerate(self.features(tf.concat(images, axis=0))):
+            x /= tf.sqrt(tf.reduce_sum(x * x, axis=-1, keepdims=True)) + 1e-10
+            x = tf.reduce_mean(tf.math.squared_difference(x[:count], x[count:]), axis=[1, 2])
+            distances.append(tf.linalg.matvec(x, self._weights[f"lin{index}/weight"]))
+        return tf.add_n(distances)
+
+    def features(self, images) -> list[tf.Tensor]:
+        """Images [N, H, W, 1 or 3] in 0…255 → the last ReLU's output of each block."""
+        x = (images / 255 - MEAN) / STDDEV  # three channels from one
+        outputs = []
+        for block, layers in enumerate(_layers()):
+            x = tf.nn.max_pool2d(x, 2, 2, "VALID") if block else x
+            for name in layers:
+                x = tf.nn.conv2d(x, self._weights[f"{name}/weight"], 1, "SAME")
+                x = tf.nn.relu(tf.nn.bias_add(x, self._weights[f"{name}/bias"]))
+            outputs.append(x)
+        return outputs
+
+
+def trunk_shapes() -> dict[str, tuple[int, ...]]:
+    """{name: shape} of VGG16's convolutions, in order; kernels are HWIO."""
+    result: dict[str, tuple[int, ...]] = {}
+    before = 3
+    for layers, (_, channels) in zip(_layers(), BLOCKS):
+        for name in layers:
+            result[f"{name}/weight"] = (3, 3, before, channels)
+            result[f"{name}/bias"] = (channels,)
+            before = channels
+    return result
+
+
+def head_shapes() -> dict[str, tuple[int, ...]]:
+    """{name: shape} of the weights of the five blocks' channels."""
+    return {f"lin{index}/weight": (channels,) for index, (_, channels) in enumerate(BLOCKS)}
+
+
+def heads() -> dict[str, np.ndarray]:
+    """{name: float32 array} of LPIPS v0.1's own, all of them non-negative."""
+    return tensor_file.load(HEADS, FORMAT)[0]
+
+
+def _layers() -> list[list[str]]:
+    return [
+        [f"conv{block}_{layer}" for layer in range(1, count + 1)]
+        for block, (count, _) in enumerate(BLOCKS, start=1)
+    ]
+
+
+def _check(images0: tf.Tensor, images1: tf.Tensor) -> None:
+    shapes = images0.shape, images1.shape
+    shape = shapes[0]
+    if shape.rank != 4 or shape[-1] not in (1, 3, None) or not shape.is_compatible_with(shapes[1]):
+        raise ValueError(
+            f"images have shapes {shapes[0]} and {shapes[1]}, expected [N, H, W, 1 or 3] twice"
+        )
+    if any(side is not None and side < MIN_SIZE for side in shape[1:3]):
+        raise ValueError(
+            f"images of {shape[1]}×{shape[2]} pixels, expected at least {MIN_SIZE}×{MIN_SIZE}"
+        )
