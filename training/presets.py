@@ -18,6 +18,7 @@ from dnnlib.errors import UserError
 from networks import options as network_tables
 from training import loss_options
 from training.ablations import PROGAN, ROWS, TABLES, WGAN_GP
+from training.classifier_config import PRESETS as CLASSIFIERS
 from training.config import TrainingConfig
 
 # --------------------------------------------------------------------------------------
@@ -202,7 +203,7 @@ def _parse(name: str) -> tuple[dict, list[str]]:
         rows.insert(0, first)
         base = _progan("ffhq", 0) if "table1-a" in rows else _paper("ffhq", 0)
     else:
-        hint = nearest(first, [*PRESETS, *ROWS]) or f" (known: {summary()})"
+        hint = nearest(first, [*PRESETS, *CLASSIFIERS, *ROWS]) or f" (known: {summary()})"
         raise UserError(f"unknown preset {first!r}{hint}")
     for row in rows:
         if row in PRESETS:
@@ -242,6 +243,7 @@ def summary() -> str:
     gpus = _braces(_GPUS)
     return (
         f"demo, {_braces(_DATASETS)}-{gpus}gpu, progan-{_braces(_PROGAN_DATASETS)}-{gpus}gpu; "
+        f"{', '.join(CLASSIFIERS)} (what the separability metric takes); "
         f"and rows, alone or on top as in demo+table1-b: {', '.join(_row_families())}"
     )
 
@@ -251,6 +253,7 @@ def listing() -> str:
     return "\n".join(
         [
             *PRESETS,
+            *CLASSIFIERS,
             "",
             "--preset=NAME+ROW[+ROW...] is one of these with rows of the paper's tables on top",
             "(docs/ablations.md): demo+table1-b, ffhq256-1gpu+table2-mix50+labels. Rows alone are",

@@ -1,0 +1,166 @@
+"""The binary attribute classifiers that linear separability takes (StyleGAN, appendix).
+
+Each is a network like the discriminator without minibatch standard deviation, with one logit: one
+of `run_training.py --preset=classifier`, or a legacy pickle such as the 40 of CelebA-HQ.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+import tensorflow as tf
+
+from dnnlib.download import local_path
+from dnnlib.errors import UserError, explain_os_errors
+from networks import legacy, ops, registry, snapshot
+from networks.options import short_name
+
+
+@dataclass(frozen=True)
+class Classifier:
+    """One attribute's classifier.
+
+    attribute: its name; file: the path or address that it was asked for by; sha256: the file's;
+    network: a D_basic or D_paper.
+    """
+
+    attribute: str
+    file: str
+    sha256: str
+    network: Any
+
+    @property
+    def resolution(self) -> int:
+        """Pixels of the images that it was trained on."""
+        return self.network.resolution
+
+    @property
+    def channels(self) -> int:
+        """1 or 3."""
+        return self.network.options["num_channels"]
+
+    def __call__(self, images: tf.Tensor) -> tf.Tensor:
+        """Returns the logits, float32 [N], above 0 for images that have the attribute.
+
+        images: [N, R, R, C] in [−1, 1], R the classifier's resolution or a multiple of it (of
+        which it sees box means), C its channels or 1 (repeated). Works inside a tf.function.
+        Raises UserError for other shapes.
+        """
+        x = tf.cast(images, tf.float32)
+        _, height, width, channels = x.shape
+        if height != width or not height or height % self.resolution:
+            raise UserError(
+                f"{self.file}: expected images of {self.resolution}x{self.resolution} or a "
+                f"multiple, got {height}x{width}"
+            )
+        if channels not in (1, self.channels):
+            raise UserError(f"{self.file}: expected {self.channels} channel(s), got {channels}")
+        x = ops.downscale2d(x, height // self.resolution)
+        if channels != self.channels:
+            x = tf.repeat(x, self.channels, axis=-1)
+        # Not `network(…)`: Keras would remember the arguments for saving the model.
+        return self.network.call(x)[:, 0]
+
+
+def load(paths: Sequence[str | os.PathLike]) -> list[Classifier]:
+    """Loads classifiers from files, http(s) addresses, and directories of files, in this order.
+
+    Of a directory it takes all `classifier-*.safetensors` and `*.pkl`, sorted by name. Raises
+    UserError naming the file that cannot be had, is no classifier, or has the attribute of
+    another one.
+    """
+    found: dict[str, Classifier] = {}
+    for source in _files(paths):
+        classifier = _load_one(source)
+        other = found.setdefault(classifier.attribute, classifier)
+        if other is not classifier:
+            raise UserError(
+                f"{source}: attribute {classifier.attribute!r} is that of {other.file}, too; "
+                "leave out one of them"
+            )
+    return list(found.values())
+
+
+def _files(paths: Sequence[str | os.PathLike]) -> list[str]:
+    files = []
+    for path in map(os.fspath, paths):
+        if not os.path.isdir(path):
+            files.append(path)
+            continue
+        inside = {*Path(path).glob("classifier-*.safetensors"), *Path(path).glob("*.pkl")}
+        if not inside:
+            raise UserError(f"{path}: no classifier-*.safetensors and no *.pkl in this directory")
+        files += sorted(map(str, inside))
+    if not files:
+        raise UserError("no classifiers given: name their files, addresses or directories")
+    return files
+
+
+def _load_one(source: str) -> Classifier:
+    path = local_path(source)
+    attribute = None
+    try:
+        if legacy.is_pickle(path):
+            func_name, options, arrays = _read_pickle(source, path)
+        else:
+            func_name, options, arrays, attribute = _read_snapshot(source, path)
+        if not short_name(func_name).startswith("D_"):
+            raise _unsuitable(source, f"it is a {func_name}, expected D_basic or D_paper")
+        network = registry.build(func_name, seed=0, arrays=arrays.items(), **options)
+    except (ValueError, KeyError, TypeError) as error:  # also an option named as build's own
+        raise UserError(f"{source}: {error}") from error
+    _check(source, network)
+    with explain_os_errors("read", path):
+        sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
+    return Classifier(attribute or _attribute(source), source, sha256, network)
+
+
+def _read_snapshot(source: str, path: Path) -> tuple[str, dict, dict, str | None]:
+    kinds, arrays, info = snapshot.read(path)
+    if set(kinds) != {"D"}:
+        raise _unsuitable(source, f"it holds {', '.join(kinds)}, expected D alone")
+    attribute = info.get("attribute")
+    if not isinstance(attribute, (str, type(None))):
+        raise _unsuitable(source, f"its attribute is {attribute!r}, expected text")
+    return kinds["D"]["func_name"], kinds["D"]["options"], arrays["D"], attribute
+
+
+def _read_pickle(source: str, path: Path) -> tuple[str, dict, dict]:
+    roles = legacy.read(path)
+    if len(roles) != 1:
+        raise _unsuitable(source, f"it holds {', '.join(roles)}, expected one network")
+    (found,) = roles.values()
+    arrays = found.all_variables()
+    func_name, options = legacy.own_options(found)
+    weight = arrays.get("4x4/Conv/weight")
+    if weight is not None and weight.ndim == 4 and weight.shape[2] == weight.shape[3]:
+        # No channel beside the feature maps, whatever the options say or leave out.
+        options["mbstd_group_size"] = 0
+    return func_name, options, arrays
+
+
+def _check(source: str, network) -> None:
+    options, outputs = network.options, network.named["4x4/Dense1/bias"].shape[0]
+    if options["mbstd_group_size"] > 1:
+        raise _unsuitable(source, "it has minibatch standard deviation, as discriminators have")
+    if options["label_size"]:
+        raise _unsuitable(source, f"it takes labels (label_size={options['label_size']})")
+    if outputs != 1:
+        raise _unsuitable(source, f"it has {outputs} outputs, expected one logit")
+
+
+def _unsuitable(source: str, why: str) -> UserError:
+    return UserError(f"{source} is no attribute classifier: {why}")
+
+
+def _attribute(source: str) -> str:
+    """'…/celebahq-classifier-00-male.pkl' → '00-male'; else the file name without its suffix."""
+    stem = Path(unquote(urlsplit(source).path) if "://" in source else source).stem
+    return re.sub(r"^(.*-)?classifier-", "", stem)
