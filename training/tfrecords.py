@@ -198,6 +198,12 @@ class RecordFile:
             raise self._error(index, "corrupt data (checksum differs)")
         return data
 
+    def checksums(self) -> Iterator[bytes]:
+        """Yields length and stored checksum of every record, without reading the records."""
+        for start, stop in zip(self._offsets[:-1], self._offsets[1:]):
+            crc = self._pread(_FOOTER.size, int(stop) - _FOOTER.size)
+            yield struct.pack("<Q", int(stop - start) - _OVERHEAD) + crc
+
     def close(self) -> None:
         self._file.close()
 

@@ -1,0 +1,69 @@
+"""What run_metrics.py does, as functions of its flags."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from dnnlib import run_dirs
+from dnnlib.download import local_path
+from dnnlib.errors import UserError
+from metrics import registry, snapshots, weights
+from metrics.evaluation import Settings, Tools, evaluate as evaluate_network
+from metrics.work import Work
+from training.devices import make_strategy, silence_xla
+from training.runs import load_config
+
+
+def evaluate(args: dict) -> None:
+    """Evaluates the networks that --network or --run_dir name; prints a line for each result."""
+    say = partial(print, flush=True)
+    metrics = registry.parse_list(args["metrics"], args["num_images"])
+    if bool(args["network"]) == bool(args["run_dir"]):
+        raise UserError("give one of --network=FILE and --run_dir=RUN")
+    run_dir = None
+    if args["run_dir"]:
+        run_dir = run_dirs.find(args["result_dir"], args["run_dir"])
+        paths = snapshots.choose(run_dir, args["snapshots"])
+    else:
+        paths = [local_path(args["network"], cache_dir=args["cache_dir"], say=say)]
+    settings = _settings(args, run_dir)
+    work = Work(make_strategy(args["num_gpus"]))
+    silence_xla()
+    with Tools(settings, work, say) as tools:
+        tools.check(metrics)
+        for path in paths:
+            evaluate_network(path, metrics, tools, run_dir=args["out"] or run_dir)
+
+
+def convert_weights(args: dict) -> None:
+    """Writes a feature network's weights in this package's own form."""
+    given = [which for which in weights.PUBLISHED if args[f"{which}_weights"]]
+    if len(given) != 1 or not args["out"]:
+        raise UserError(
+            "convert_weights: give --out=FILE.safetensors and one of "
+            + " and ".join(f"--{which}_weights=FILE" for which in weights.PUBLISHED)
+        )
+    weights.convert(given[0], args[f"{given[0]}_weights"], args["out"])
+    print(f"wrote {args['out']}")
+
+
+def _settings(args: dict, run_dir) -> Settings:
+    dataset, data_dir, mirror = args["dataset"], args["data_dir"], args["mirror"]
+    if run_dir is not None:
+        trained = load_config(run_dir).dataset
+        if dataset is None:
+            dataset, data_dir = trained.name, data_dir or trained.data_dir
+        mirror = trained.mirror_augment if mirror is None else mirror
+    return Settings(
+        seed=args["seed"],
+        minibatch=args["minibatch"],
+        precision=args["precision"],
+        mirror=bool(mirror),
+        svm=args["svm"],
+        inception_weights=args["inception_weights"],
+        vgg16_weights=args["vgg16_weights"],
+        classifiers=tuple(part for part in (args["classifiers"] or "").split(",") if part),
+        cache_dir=args["cache_dir"],
+        dataset=dataset,
+        data_dir=data_dir,
+    )

@@ -1,0 +1,58 @@
+"""Perceptual path length: how much images change for a small step in latent space.
+
+StyleGAN §4.1. A path's length is measured at one point t of it, from there to t + ε.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import tensorflow as tf
+
+MAX_SIDE = 256  # pixels of what is compared
+
+
+def normalize(v: tf.Tensor) -> tf.Tensor:
+    """Vectors [..., L] of length 1."""
+    return v / tf.norm(v, axis=-1, keepdims=True)
+
+
+def slerp(a: tf.Tensor, b: tf.Tensor, t: tf.Tensor) -> tf.Tensor:
+    """Spherical interpolation of a, b [N, L] at t [N, 1]: unit vectors [N, L]."""
+    a, b = normalize(a), normalize(b)
+    cosine = tf.reduce_sum(a * b, axis=-1, keepdims=True)
+    angle = t * tf.acos(cosine)
+    across = normalize(b - cosine * a)
+    return normalize(a * tf.cos(angle) + across * tf.sin(angle))
+
+
+def lerp(a: tf.Tensor, b: tf.Tensor, t: tf.Tensor) -> tf.Tensor:
+    """a, b [N, ...] interpolated at t [N, ...]."""
+    return a + (b - a) * t
+
+
+def crop(images: tf.Tensor) -> tf.Tensor:
+    """The part of images [N, R, R, C] where a face would be, at most 256×256.
+
+    Of every data set, as the paper's numbers have it: the middle half of the columns, and half
+    of the rows, from 3/8 on.
+    """
+    unit = images.shape[1] // 8
+    images = images[:, 3 * unit : 7 * unit, 2 * unit : 6 * unit]
+    return shrink(images, MAX_SIDE)
+
+
+def shrink(images: tf.Tensor, side: int) -> tf.Tensor:
+    """Means of equal squares of images [N, R, R, C], so that at most `side` pixels are left."""
+    factor = images.shape[1] // side
+    return images if factor <= 1 else tf.nn.avg_pool2d(images, factor, factor, "VALID")
+
+
+def filtered_mean(distances: np.ndarray) -> float:
+    """The mean [N] → number, without what lies beyond the 1st and the 99th percentile.
+
+    Both are values that occur: the lower neighbour of the first, the upper one of the second.
+    """
+    low = np.percentile(distances, 1, method="lower")
+    high = np.percentile(distances, 99, method="higher")
+    kept = distances[(low <= distances) & (distances <= high)]
+    return float(kept.mean(dtype=np.float64))

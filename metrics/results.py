@@ -1,0 +1,107 @@
+"""What is kept of a result: a record with its provenance, in a file, TensorBoard, and one line."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import hashlib
+import json
+from pathlib import Path
+
+from dnnlib.errors import explain_os_errors
+from training.report import format_time
+
+VERSION = 1  # of metrics/; goes up when a change of the code changes results
+
+
+def file_sha256(path) -> str:
+    """Of a file's content, in hexadecimal."""
+    digest = hashlib.sha256()
+    with explain_os_errors("read", path), open(path, "rb") as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def path_in(run_dir, metric_name: str) -> Path:
+    """The file of a metric's records, a JSON object a line."""
+    return Path(run_dir) / f"metric-{metric_name}.jsonl"
+
+
+def find(run_dir, metric_name: str, provenance: dict) -> dict | None:
+    """The record of the same evaluation, if the run has it."""
+    try:
+        lines = path_in(run_dir, metric_name).read_text(encoding="utf-8").splitlines()
+    except FileNotFoundError:
+        return None
+    for line in lines:
+        with contextlib.suppress(ValueError, TypeError, KeyError):  # a line that was cut short
+            record = json.loads(line)
+            if record["provenance"] == provenance and record["results"]:
+                return record
+    return None
+
+
+def append(run_dir, record: dict) -> None:
+    """Adds a record to its metric's file."""
+    path = path_in(run_dir, record["metric"])
+    with explain_os_errors("write", path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        text = json.dumps(record, allow_nan=False) + "\n"
+        with open(path, "a+b") as file:
+            # After a line that was cut short the next one starts on a new line.
+            if file.tell() and _last_byte(file) != b"\n":
+                text = "\n" + text
+            file.write(text.encode())
+
+
+def _last_byte(file) -> bytes:
+    file.seek(-1, 2)
+    return file.read(1)
+
+
+def to_tensorboard(run_dir, record: dict) -> None:
+    """Adds a record's numbers to the run's TensorBoard page, at the network's image count."""
+    import tensorflow as tf
+
+    writer = _writer(str(run_dir))
+    with writer.as_default(step=record["cur_nimg"]):
+        for name, value in record["results"].items():
+            tf.summary.scalar(f"Metrics/{name}", value)
+    writer.flush()
+
+
+@functools.lru_cache(maxsize=1)  # one file for all records of a process
+def _writer(run_dir: str):
+    import tensorflow as tf
+
+    return tf.summary.create_file_writer(run_dir, filename_suffix=".metrics")
+
+
+def line(record: dict) -> str:
+    """One line for people: the numbers, then where they come from."""
+    p = record["provenance"]
+    numbers = "  ".join(f"{name} {_shown(value)}" for name, value in record["results"].items())
+    parts = [f"{record['network_file']} (sha256 {p['network_sha256'][:12]})"]
+    if "num_reals" in p:
+        mirrored = "mirrored" if p["mirror"] else "not mirrored"
+        parts.append(
+            f"{p['dataset']} (content {p['dataset_content'][:12]}), {p['num_reals']:,} reals, "
+            + mirrored
+        )
+    parts.append(f"{p['num_fakes']:,} {p['fakes']}, no truncation, seed {p['seed']}")
+    if p["labels"] != "none":
+        parts.append(f"labels {p['labels']}")
+    parts += [f"{name} (sha256 {sha[:12]})" for name, sha in p["feature_networks"].items()][:3]
+    if len(p["feature_networks"]) > 3:
+        parts.append(f"{len(p['feature_networks'])} classifiers in all")
+    if p["precision"] != "float32":
+        parts.append(p["precision"])
+    parts.append(f"metrics version {p['version']}")
+    return f"{numbers}  [{'; '.join(parts)}]  {format_time(record['seconds'])}"
+
+
+def _shown(value: float) -> str:
+    """Four digits after the point, or fewer: five in all from 10 on."""
+    whole = len(str(int(abs(value))))
+    return f"{value:.{max(min(4, 5 - whole), 2)}f}"

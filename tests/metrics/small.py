@@ -1,0 +1,68 @@
+"""Small generators and feature networks, so that a whole evaluation takes a second."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import networks
+from metrics import evaluation, weights
+from metrics.evaluation import Settings, Tools
+from metrics.work import Work
+
+OPTIONS = dict(resolution=32, num_channels=3, fmap_base=64, fmap_max=8)
+STYLE = dict(latent_size=8, dlatent_size=8, mapping_fmaps=8, mapping_layers=2)
+
+
+def generator(func_name="G_style", seed=1, **options):
+    kinds = {"G_style": STYLE, "G_paper": {"latent_size": 8}}
+    return networks.build(func_name, seed=seed, **{**OPTIONS, **kinds[func_name], **options})
+
+
+def save(path, Gs, **info):
+    networks.save(path, Gs=Gs, info=info)
+    return path
+
+
+class Colours(tf.Module):
+    """In place of Inception: means of 16 squares and their squares, [N, 96]."""
+
+    def __init__(self, arrays):
+        super().__init__()
+        self.scale = tf.Variable(arrays["scale"])
+
+    def __call__(self, images):
+        x = tf.cast(images, tf.float32) / 255
+        x = x if x.shape[-1] == 3 else tf.repeat(x, 3, axis=-1)
+        x = tf.reshape(tf.nn.avg_pool2d(x, x.shape[1] // 4, x.shape[1] // 4, "VALID"), [-1, 48])
+        return tf.concat([x, x * x], axis=1) * self.scale
+
+
+class Squares(tf.Module):
+    """In place of LPIPS: the mean squared difference."""
+
+    def __init__(self, arrays):
+        super().__init__()
+
+    def __call__(self, images0, images1):
+        return tf.reduce_mean(tf.square(images0 - images1), axis=[1, 2, 3])
+
+
+@pytest.fixture
+def stand_ins(monkeypatch, tmp_path):
+    """Replaces the feature networks, counts how often their weights are loaded; cache in tmp."""
+    loaded = []
+
+    def load(which, path=None, cache_dir=None, say=None):
+        loaded.append(which)
+        arrays = {"scale": np.float32(1)}
+        return weights.FeatureWeights(arrays, f"{which}.stand-in", "5" * 64, "stand-in")
+
+    monkeypatch.setattr(weights, "load", load)
+    monkeypatch.setitem(evaluation._NETWORKS, "inception", Colours)
+    monkeypatch.setitem(evaluation._NETWORKS, "vgg16", Squares)
+    return loaded
+
+
+def tools(tmp_path, strategy=None, say=print, **settings):
+    settings = Settings(cache_dir=str(tmp_path / "cache"), **settings)
+    return Tools(settings, Work(strategy or tf.distribute.get_strategy(), progress=False), say)

@@ -1,0 +1,98 @@
+"""Metrics of every snapshot while a run trains, without a trace in what is trained."""
+
+import json
+import os
+import signal
+
+import pytest
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+import networks
+from dnnlib.errors import UserError
+from metrics import ls
+from metrics.snapshots import DuringTraining, choose
+from tests.training.small import assert_same_bits, final_state, small_config
+from training.loop import train
+
+pytestmark = pytest.mark.conformance
+FIRST, LAST = 32, 160  # images shown before the two snapshots of the small run
+
+
+@pytest.fixture(scope="module")
+def classifier(tmp_path_factory):
+    path = tmp_path_factory.mktemp("classifier") / "classifier-thick.safetensors"
+    D = networks.build(
+        "D_basic", seed=3, resolution=8, num_channels=1, fmap_base=32, fmap_max=8,
+        mbstd_group_size=0,
+    )  # fmt: skip
+    networks.save(path, D=D, info={"attribute": "thick"})
+    return path
+
+
+@pytest.fixture(scope="module")
+def unmeasured(tmp_path_factory):
+    run_dir = tmp_path_factory.mktemp("unmeasured")
+    assert train(small_config(), run_dir) == 0
+    return run_dir
+
+
+def measured_config(classifier):
+    return small_config('metrics.names=["ls-24"]', f'metrics.classifiers=["{classifier}"]')
+
+
+def records(run_dir):
+    lines = (run_dir / "metric-ls-24.jsonl").read_text().splitlines()
+    return [json.loads(line) for line in lines]
+
+
+def test_every_snapshot_is_measured_and_nothing_else_changes(
+    unmeasured, classifier, tmp_path, capsys
+):
+    config = measured_config(classifier)
+    assert train(config, tmp_path, make_evaluator=DuringTraining) == 0
+    assert_same_bits(final_state(tmp_path)[0], final_state(unmeasured)[0])
+    assert final_state(tmp_path)[1] == final_state(unmeasured)[1]
+    found = records(tmp_path)
+    assert [record["cur_nimg"] for record in found] == [FIRST, LAST]
+    assert all(record["provenance"]["labels"] == "drawn from the data set" for record in found)
+    assert capsys.readouterr().out.count("ls_z-24 ") == len(found)
+    events = EventAccumulator(str(tmp_path))
+    events.Reload()
+    tensors = events.Tensors("Metrics/ls_w-24")
+    assert [event.step for event in tensors] == [record["cur_nimg"] for record in found]
+
+
+def test_a_signal_while_measuring_stops_and_the_same_command_goes_on(
+    unmeasured, classifier, tmp_path, monkeypatch, capsys
+):
+    config = measured_config(classifier)
+    with monkeypatch.context() as patch:
+        patch.setattr(ls, "_scores", None)  # is not reached
+        patch.setattr(ls, "check", lambda *_: os.kill(os.getpid(), signal.SIGTERM))
+        assert train(config, tmp_path, make_evaluator=DuringTraining) == 128 + signal.SIGTERM
+    assert "Stopped evaluating network-snapshot-000000.safetensors" in capsys.readouterr().out
+    assert not (tmp_path / "metric-ls-24.jsonl").exists()
+    assert train(config, tmp_path, make_evaluator=DuringTraining) == 0
+    assert_same_bits(final_state(tmp_path)[0], final_state(unmeasured)[0])
+    assert [record["cur_nimg"] for record in records(tmp_path)] == [FIRST, LAST]
+
+
+def test_what_is_missing_shows_before_the_training(tmp_path):
+    config = small_config('metrics.names=["fid5k"]', "metrics.inception_weights=/no/such.pth")
+    with pytest.raises(UserError, match=r"/no/such\.pth"):
+        train(config, tmp_path, make_evaluator=DuringTraining)
+    assert not list(tmp_path.glob("*.safetensors"))
+
+
+def test_choosing_snapshots(tmp_path):
+    with pytest.raises(UserError, match=r"has no snapshots"):
+        choose(tmp_path, "newest")
+    for kimg in (4, 40, 76):
+        (tmp_path / f"network-snapshot-{kimg:06d}.safetensors").touch()
+    (tmp_path / "network-final.safetensors").touch()
+    assert [path.stem[-2:] for path in choose(tmp_path, "all")] == ["04", "40", "76"]
+    assert choose(tmp_path, "newest")[0].stem == "network-snapshot-000076"
+    assert choose(tmp_path, "40")[0].stem == "network-snapshot-000040"
+    assert choose(tmp_path, "network-final")[0].name == "network-final.safetensors"
+    with pytest.raises(UserError, match=r"--snapshots=41: no .*network-snapshot-000076, network-f"):
+        choose(tmp_path, "41")

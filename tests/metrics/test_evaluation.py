@@ -1,0 +1,249 @@
+"""Whole evaluations, with small stand-ins for the feature networks, against NumPy."""
+
+import json
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from dnnlib.errors import UserError
+from metrics import frechet, path_length, results
+from metrics.classifiers import Classifier
+from metrics.evaluation import Evaluation, evaluate
+from metrics.reals import Reals
+from metrics.registry import parse
+from metrics.work import Stopped, Work
+from networks import build
+from tests.metrics import small
+from tests.metrics.small import stand_ins  # noqa: F401
+from training.dataset import inspect
+from training.reals import images_to_uint8
+
+pytestmark = [pytest.mark.conformance, pytest.mark.usefixtures("stand_ins")]
+
+
+@pytest.fixture(scope="module")
+def network(tmp_path_factory):
+    path = tmp_path_factory.mktemp("network") / "network.safetensors"
+    return small.save(path, small.generator(), cur_nimg=5000)
+
+
+def run(path, name, tools):
+    evaluation = Evaluation(path, tools)
+    return evaluation.run(parse(name))
+
+
+def number(record):
+    return next(iter(record["results"].values()))
+
+
+def colours(images):
+    return small.Colours({"scale": np.float32(1)})(tf.constant(images)).numpy()
+
+
+def test_fid_is_that_of_numpy(tmp_path, network):
+    with small.tools(tmp_path, dataset="synthetic-32", mirror=True, minibatch=8) as tools:
+        record = run(network, "fid30", tools)
+        samples = Evaluation(network, tools).samples
+    numbers = tf.range(30)
+    fakes = samples.images(samples.codes(samples.latents(numbers), tf.zeros([30, 0])), numbers)
+    with Reals(inspect("synthetic-32")) as reals:
+        images = reals.dataset.read(range(30))[0]
+        turned = reals.flips(30)
+    assert 5 < turned.sum() < 25
+    images = np.where(turned[:, None, None, None], images[:, :, ::-1], images)
+    expected = frechet.distance(
+        frechet.statistics(colours(images)),
+        frechet.statistics(colours(images_to_uint8(fakes).numpy())),
+    )
+    np.testing.assert_allclose(number(record), expected, rtol=1e-5)
+    assert record["metric"] == "fid30"
+    assert record["cur_nimg"] == 5000
+    provenance = record["provenance"]
+    assert provenance["network_sha256"] == results.file_sha256(network)
+    assert provenance["num_reals"] == provenance["num_fakes"] == 30
+    assert provenance["mirror"] is True
+    assert provenance["feature_networks"] == {"inception.stand-in": "5" * 64}
+
+
+@pytest.mark.parametrize("name", ["fid20", "ppl_zfull-20", "ls-20"])
+def test_minibatches_make_no_difference(tmp_path, network, name):
+    found = []
+    for minibatch in (3, 16):
+        with small.tools(
+            tmp_path / str(minibatch), dataset="synthetic-32", minibatch=minibatch
+        ) as tools:
+            tools._classifiers = [classifier()]
+            found.append(number(run(network, name, tools)))
+    # Of paths the difference of two nearly equal images counts.
+    np.testing.assert_allclose(*found, rtol=2e-3 if "ppl" in name else 1e-5)
+
+
+def classifier(name="bright", resolution=32, channels=3, bias=0.0):
+    D = build(
+        "D_basic", seed=3, resolution=resolution, num_channels=channels, fmap_base=64, fmap_max=8,
+        mbstd_group_size=0,
+    )  # fmt: skip
+    D.named["4x4/Dense1/bias"].assign([bias])
+    return Classifier(name, f"classifier-{name}.safetensors", "c" * 64, D)
+
+
+def test_ppl_is_that_of_numpy(tmp_path, network):
+    with small.tools(tmp_path, minibatch=6) as tools:
+        record = run(network, "ppl_wend-20", tools)
+        samples = Evaluation(network, tools).samples
+    numbers, labels = tf.range(20), tf.zeros([20, 0])
+    w0, w1 = (samples.codes(samples.latents(numbers, purpose), labels) for purpose in (0, 1))
+    group = numbers // 16  # which share their noise
+    first, second = (samples.images(w, group).numpy() for w in (w0, w0 + (w1 - w0) * 1e-4))
+    lengths = np.mean(np.square((first - second)[:, 12:28, 8:24] * 127.5), axis=(1, 2, 3)) / 1e-8
+    np.testing.assert_allclose(number(record), path_length.filtered_mean(lengths), rtol=5e-3)
+    assert "dataset" not in record["provenance"]
+
+
+def test_ppl_needs_w_and_size(tmp_path):
+    progressive = small.save(tmp_path / "p.safetensors", small.generator("G_paper"))
+    tiny = small.save(tmp_path / "t.safetensors", small.generator(resolution=16))
+    with small.tools(tmp_path) as tools:
+        assert number(run(progressive, "ppl_zend-4", tools)) > 0
+        with pytest.raises(UserError, match=r"the network has no w; ppl_zfull and ppl_zend"):
+            run(progressive, "ppl_wend-4", tools)
+        with pytest.raises(UserError, match=r"images are 16x16.*32x32 is the least"):
+            run(tiny, "ppl_zend-4", tools)
+
+
+def test_labels_gray_and_progressive(tmp_path):
+    """Conditional and grayscale networks, with the data set's labels or without a data set."""
+    styled = small.generator(num_channels=1, label_size=10)
+    paper = small.generator("G_paper", num_channels=1, label_size=10)
+    for name, Gs in (("s", styled), ("p", paper)):
+        path = small.save(tmp_path / f"{name}.safetensors", Gs)
+        with small.tools(tmp_path, dataset="digits") as tools:
+            record = run(path, "fid24", tools)
+            assert record["provenance"]["labels"] == "drawn from the data set"
+            assert np.isfinite(number(record))
+        with small.tools(tmp_path) as tools:
+            tools._classifiers = [classifier(channels=3)]  # sees gray as three equal channels
+            record = run(path, "ls-20", tools)
+            assert record["provenance"]["labels"] == "uniform classes"
+            spaces = {"s": ["ls_z-20", "ls_w-20"], "p": ["ls_z-20"]}
+            assert list(record["results"]) == spaces[name]
+
+
+def test_real_statistics_are_kept_by_content(tmp_path, network, monkeypatch):
+    from metrics import fid
+
+    counted = []
+    compute = fid._compute
+    monkeypatch.setattr(fid, "_compute", lambda *args: counted.append(1) or compute(*args))
+    for settings, expected in (
+        ({}, 1),
+        ({"seed": 5, "minibatch": 3}, 1),  # no matter for the real images
+        ({"mirror": True}, 2),
+        ({"dataset": "synthetic-32-4"}, 3),  # other images
+        ({}, 3),
+    ):
+        with small.tools(tmp_path, **{"dataset": "synthetic-32", **settings}) as tools:
+            run(network, "fid10", tools)
+        assert len(counted) == expected, settings
+    kept = sorted((tmp_path / "cache" / "metrics").iterdir())
+    assert len(kept) == 3
+    for path in kept:
+        path.write_bytes(path.read_bytes()[:100])  # as after a copy that failed
+    with small.tools(tmp_path, dataset="synthetic-32") as tools:
+        run(network, "fid10", tools)
+    assert len(counted) == 4
+
+
+def test_content_is_not_the_name(tmp_path):
+    from training.builtin_data import digits_directory
+
+    source = digits_directory()
+    for name in ("one", "other"):
+        (tmp_path / name).mkdir()
+        for path in source.iterdir():
+            (tmp_path / name / path.name).write_bytes(path.read_bytes())
+    changed = tmp_path / "other" / "digits-rxx.labels"
+    content = bytearray(changed.read_bytes())
+    content[-40:] = bytes(40)
+    changed.write_bytes(content)
+    keys = {}
+    for name in ("one", "other", "digits"):
+        for labels in (0, "full"):
+            info = inspect(name, None if name == "digits" else tmp_path, max_label_size=labels)
+            with Reals(info) as reals:
+                keys[name, labels] = reals.content_key
+    assert keys["one", "full"] == keys["digits", "full"] != keys["other", "full"]
+    assert keys["one", 0] == keys["other", 0] == keys["digits", 0] != keys["one", "full"]
+
+
+def test_records_are_kept_and_not_computed_again(tmp_path, network):
+    said = []
+    for round_ in range(2):
+        with small.tools(tmp_path, say=said.append, dataset="synthetic-32") as tools:
+            metrics = [parse("fid10"), parse("ppl_zend-4")]
+            evaluate(network, metrics, tools, run_dir=tmp_path / "run")
+        files = sorted((tmp_path / "run").glob("*.jsonl"))
+        assert [path.name for path in files] == ["metric-fid10.jsonl", "metric-ppl_zend-4.jsonl"]
+        assert all(len(path.read_text().splitlines()) == 1 for path in files), round_
+    assert said[2:] == [f"{line}  (as recorded)" for line in said[:2]]
+    assert said[0].startswith("fid10 ")
+    assert "network.safetensors (sha256 " in said[0]
+    assert "synthetic-32 (content" in said[0]
+    assert "10 reals, not mirrored; 10 fakes, no truncation, seed 0" in said[0]
+    assert "metrics version 1" in said[0]
+    with small.tools(tmp_path, dataset="synthetic-32", seed=1) as tools:  # another evaluation
+        evaluate(network, [parse("fid10")], tools, run_dir=tmp_path / "run")
+    lines = (tmp_path / "run" / "metric-fid10.jsonl").read_text().splitlines()
+    assert [json.loads(line)["provenance"]["seed"] for line in lines] == [0, 1]
+    assert list((tmp_path / "run").glob("events.out.tfevents.*"))
+
+
+def test_ls_counts_bits(tmp_path, network):
+    with small.tools(tmp_path) as tools:
+        tools._classifiers = [classifier(), classifier("always", bias=1e6)]
+        record = run(network, "ls-60", tools)
+    bits = record["details"]["bits"]
+    for space in "zw":
+        assert bits[space]["always"] == 0  # a single class tells nothing
+        np.testing.assert_allclose(record["results"][f"ls_{space}-60"], 2 ** bits[space]["bright"])
+    assert record["provenance"]["feature_networks"] == {"bright": "c" * 64, "always": "c" * 64}
+    assert record["provenance"]["svm"] == "dual"
+
+
+def test_what_is_missing(tmp_path, network):
+    with small.tools(tmp_path) as tools:
+        with pytest.raises(UserError, match=r"fid5k needs a data set: --dataset=NAME"):
+            tools.check([parse("fid5k")])
+        with pytest.raises(UserError, match=r"ls needs classifiers of attributes: --classifiers"):
+            tools.check([parse("ls")])
+        tools._classifiers = [classifier(resolution=64)]
+        with pytest.raises(
+            UserError, match=r"a classifier of 64x64x3 images; the network's are 32"
+        ):
+            run(network, "ls-20", tools)
+    with (
+        small.tools(tmp_path, dataset="digits") as tools,
+        pytest.raises(UserError, match=r"images have 3 channels, those of the data set digits"),
+    ):
+        Evaluation(network, tools)
+
+
+def test_work_can_be_stopped():
+    answers = iter([False, False, True])
+    work = Work(tf.distribute.get_strategy(), progress=False, stop=lambda: next(answers))
+    with pytest.raises(Stopped):
+        list(work.map(lambda numbers: (numbers,), 100, 4))
+    assert next(answers, "asked three times") == "asked three times"
+
+
+@pytest.mark.parametrize(("count", "minibatch"), [(10, 4), (3, 8), (8, 4), (1, 1)])
+def test_work_comes_in_order_and_whole(count, minibatch):
+    work = Work(tf.distribute.get_strategy(), progress=False)
+    found = work.map(
+        lambda numbers, more: (numbers, numbers + more), count, minibatch,
+        fetch=lambda numbers: (np.int32(10 * numbers),),
+    )  # fmt: skip
+    numbers, sums = (np.concatenate(parts) for parts in zip(*found))
+    assert numbers.tolist() == list(range(count))
+    assert sums.tolist() == [11 * n for n in range(count)]

@@ -1,0 +1,71 @@
+"""Records of results: one line for people, one for programs, and finding them again."""
+
+import json
+
+import pytest
+
+from metrics import results
+
+PROVENANCE = {
+    "network_sha256": "ab" * 32, "num_fakes": 5000, "fakes": "fakes", "labels": "none",
+    "truncation": None, "seed": 3, "precision": "mixed_bfloat16", "version": 1,
+    "feature_networks": {"inception.pb": "cd" * 32}, "num_reals": 5000, "mirror": True,
+    "dataset": "cats", "dataset_content": "ef" * 20,
+}  # fmt: skip
+RECORD = {
+    "metric": "fid5k", "results": {"fid5k": 4.41591}, "network_file": "n.safetensors",
+    "cur_nimg": 7, "provenance": PROVENANCE, "details": {}, "seconds": 125.0, "time": "",
+}  # fmt: skip
+
+
+def test_line_has_all_of_the_provenance():
+    assert results.line(RECORD) == (
+        "fid5k 4.4159  [n.safetensors (sha256 abababababab); cats (content efefefefefef), 5,000 "
+        "reals, mirrored; 5,000 fakes, no truncation, seed 3; inception.pb (sha256 cdcdcdcdcdcd); "
+        "mixed_bfloat16; metrics version 1]  2m 05s"
+    )
+
+
+def test_line_of_many_classifiers():
+    many = {f"{index:02d}": "12" * 32 for index in range(40)}
+    provenance = {**PROVENANCE, "feature_networks": many, "labels": "uniform classes"}
+    record = {**RECORD, "results": {"ls_z": 165.0106, "ls_w": 3.7447}, "provenance": provenance}
+    shown = results.line(record)
+    assert shown.startswith("ls_z 165.01  ls_w 3.7447  [")
+    assert "labels uniform classes; 00 (sha256 121212121212); 01 (sha256" in shown
+    assert "03 (sha256" not in shown
+    assert "40 classifiers in all" in shown
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        (0.0, "0.0000"),
+        (0.25, "0.2500"),
+        (4.41594, "4.4159"),
+        (66.6, "66.600"),
+        (664.8854, "664.89"),
+    ],
+)
+def test_numbers_have_as_many_digits_as_the_papers(value, shown):
+    assert results.line({**RECORD, "results": {"x": value}}).startswith(f"x {shown}  [")
+
+
+def test_records_are_found_by_what_they_depend_on(tmp_path):
+    assert results.find(tmp_path, "fid5k", PROVENANCE) is None
+    results.append(tmp_path, RECORD)
+    path = results.path_in(tmp_path, "fid5k")
+    with open(path, "a") as file:
+        file.write('{"metric": "fid5k", "resu')  # killed while writing
+    other = {**RECORD, "provenance": {**PROVENANCE, "seed": 4}}
+    results.append(tmp_path, other)
+    assert results.find(tmp_path, "fid5k", PROVENANCE) == RECORD
+    assert results.find(tmp_path, "fid5k", other["provenance"]) == other
+    assert results.find(tmp_path, "fid5k", {**PROVENANCE, "mirror": False}) is None
+    lines = path.read_text().splitlines()
+    assert [json.loads(lines[index]) for index in (0, 2)] == [RECORD, other]
+
+
+def test_append_makes_the_directory(tmp_path):
+    results.append(tmp_path / "a" / "b", RECORD)
+    assert results.find(tmp_path / "a" / "b", "fid5k", PROVENANCE) == RECORD
