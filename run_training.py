@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Trains a StyleGAN. `python run_training.py --help` tells how."""
+"""Trains a StyleGAN, or classifiers. `python run_training.py --help` tells how."""
 
 from __future__ import annotations
 
@@ -12,12 +12,14 @@ from absl import flags
 
 from dnnlib import quiet
 from dnnlib.errors import UserError, exit_code
+from metrics import registry
 from training import presets
 
 _INTRO = """\
 usage: python run_training.py [--preset=NAME] [--set KEY=VALUE ...] [options]
 
-Trains a StyleGAN. Without options: the demo, a small network on handwritten digits.
+Trains a StyleGAN, or the classifiers of its separability metric. Without options: the demo, a
+small network on handwritten digits.
 """
 
 _EXAMPLES = """\
@@ -34,6 +36,10 @@ examples:
       the demo with labels, one row of pictures for each digit
   python run_training.py --preset=demo+table1-b
       the demo as configuration B of the paper's Table 1; --list_presets names all such rows
+  python run_training.py --preset=classifier --set attribute.loop=0,6,8,9 --set attribute.one=1
+      classifiers of two attributes, by label columns; alone --preset=classifier has six of digits
+  python run_training.py --preset=classifier-celebahq --data_dir=/data
+      the paper's classifiers, one for each label column; --dataset names other data
   python run_training.py --preset=cat-4gpu --data_dir=/data --run_dir=/runs/cats
       for jobs that may be stopped: the same command again continues where it was
   python run_training.py --resume=latest
@@ -59,7 +65,12 @@ _FLAGS = {
         ),
         ("dataset", _TEXT, "NAME", "a directory in --data_dir, or 'digits' or 'synthetic'"),
         ("data_dir", _TEXT, "DIR", "where data sets are (default: the current directory)"),
-        ("total_kimg", _NUMBER, "KIMG", "length of training, in thousands of images"),
+        (
+            "total_kimg",
+            _NUMBER,
+            "KIMG",
+            "length of training, in thousands of images; of classifiers: for each attribute",
+        ),
         ("seed", _WHOLE, "N", "seed of everything random (default: 1000)"),
         (
             "resume_from",
@@ -82,6 +93,15 @@ _FLAGS = {
             _TEXT,
             "RUN",
             "continue a run with its saved settings: 'latest', its number, or its directory",
+        ),
+    ],
+    "What to measure": [
+        (
+            "metrics",
+            _TEXT,
+            "LIST",
+            "of each snapshot, such as fid5k,ppl_wend-10k (run_metrics.py --help); --set metrics.… "
+            "names weights and classifiers",
         ),
     ],
     "How to compute": [
@@ -147,9 +167,15 @@ def _run(argv: list[str]) -> int:
         print(presets.listing())
         return 0
 
-    from training import runs  # after --help: it need not wait for them
+    from training import classifier_runs, runs as gan_runs  # after --help: it need not wait
 
-    run = runs.plan(_request(fv))
+    request = _request(fv)
+    classifiers = classifier_runs.wanted(request)
+    runs = classifier_runs if classifiers else gan_runs
+    run = runs.plan(request)
+    if not classifiers:
+        for name in run.config.metrics.names:
+            registry.parse(name)
     for note in run.notes:
         print(f"Changed for this run: {note}")
     if fv["dry_run"].value:
@@ -162,9 +188,18 @@ def _run(argv: list[str]) -> int:
     print(f"\n{'Continuing' if run.resume else 'Writing to'} {run.run_dir}", flush=True)
 
     quiet.import_tensorflow()
+    if classifiers:
+        from training import classifier
+
+        return classifier.train(run)
     from training import loop
 
-    return loop.train(run.config, run_dir=run.run_dir, resume_from=run.transfer_from)
+    evaluator = None
+    if run.config.metrics.names:
+        from metrics.snapshots import DuringTraining as evaluator
+    return loop.train(
+        run.config, run_dir=run.run_dir, resume_from=run.transfer_from, make_evaluator=evaluator
+    )
 
 
 def main(argv: list[str]) -> int:

@@ -108,6 +108,24 @@ def show_opening(kind: str, found: dict) -> None:
         )
 
 
+def evaluation() -> list[dict]:
+    """Metrics at 256x256, and their arithmetic at the paper's size, in fresh processes."""
+    command = [sys.executable, "-m", "benchmarks.metrics"]
+    results = []
+    for what in ("profile", "arithmetic"):
+        done = subprocess.run([*command, what], stdout=subprocess.PIPE, text=True, check=True)
+        results.append({"what": f"metrics {what}", **json.loads(done.stdout.splitlines()[-1])})
+    for metric in ("fid", "ppl_wfull", "ls"):
+        found = results[0][metric]
+        print(
+            f"{metric} at 256x256: {found['images_per_second']:.3g} images/s, "
+            f"{found['share_in_networks']:.1%} of the time in networks"
+        )
+    seconds = {name: value for name, value in results[1].items() if name != "what"}
+    print("Arithmetic: " + ", ".join(f"{name} {value:.1f} s" for name, value in seconds.items()))
+    return results
+
+
 def low_precision(steps: int = 50) -> None:
     """How far bfloat16's losses are from float32's, from the same weights."""
     found = run_case("losses", 32, "bfloat16", minibatch=16, repeats=steps)
@@ -161,6 +179,7 @@ def main():
         trained = [r for r in results if r["what"] == "iterate" and r["resolution"] == 32]
         if 1024 in args.resolutions:
             results += opening(args.repeats)
+        results += evaluation()
         if trained:
             input_pipeline(trained[0]["images_per_second"], 32)
     if args.json:

@@ -102,7 +102,8 @@ def test_help_has_our_flags_only_and_fits_a_terminal():
 def test_a_started_run_hands_over_to_the_loop(tmp_path, monkeypatch, capsys):
     calls, log_levels = [], []
 
-    def train(config, *, run_dir, resume_from):
+    def train(config, *, run_dir, resume_from, make_evaluator):
+        assert make_evaluator is None  # no metrics were asked for
         calls.append((config.seed, str(run_dir), resume_from, (run_dir / "config.json").exists()))
         log_levels.append(os.environ["TF_CPP_MIN_LOG_LEVEL"])
         return 143

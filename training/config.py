@@ -57,6 +57,17 @@ class OptimizerConfig:
 
 
 @dataclass(frozen=True)
+class MetricsConfig:
+    """What is measured of every network snapshot; paths may be addresses (metrics/)."""
+
+    names: tuple[str, ...] = ()  # 'fid50k', 'fid5k', 'ppl_wend', 'ls-20k' and so on
+    seed: int = 0  # of the images that are measured, apart from the run's
+    inception_weights: Optional[str] = None  # None: a file in the cache directory
+    vgg16_weights: Optional[str] = None
+    classifiers: tuple[str, ...] = ()  # for 'ls': files or directories
+
+
+@dataclass(frozen=True)
 class TrainingConfig:
     """Everything that decides what a run computes, and how often it writes."""
 
@@ -86,6 +97,7 @@ class TrainingConfig:
     network_snapshot_ticks: int = 10  # ticks between two network snapshots
     checkpoint_ticks: int = 1  # ticks between two checkpoints ...
     checkpoint_minutes: float = 10.0  # ... and at least this often, minutes
+    metrics: MetricsConfig = MetricsConfig()
     resume_from: Optional[str] = None  # snapshot whose weights training starts from
 
 
@@ -182,6 +194,7 @@ def _check_ranges(config: TrainingConfig) -> None:
     sized = re.fullmatch(r"1080p|4k|[1-9]\d{0,2}x[1-9]\d{0,2}", config.grid.size)
     check("grid.size", sized is not None, "'1080p', '4k' or columns x rows like '16x8'")
     check("seed", 0 <= config.seed < 2**31, "0 to 2147483647")
+    check("metrics.seed", 0 <= config.metrics.seed < 2**31, "0 to 2147483647")
     check("num_gpus", config.num_gpus >= 0, "0 (all) or more")
     labels = config.dataset.max_label_size
     full_or_number = labels == "full" or (isinstance(labels, int) and labels >= 0)

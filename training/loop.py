@@ -25,12 +25,16 @@ from training.steps import StageSteps, StepSettings, ema_beta
 from training.transfer import transfer
 
 
-def train(config: TrainingConfig, run_dir, *, resume_from=None, strategy=None) -> int:
+def train(
+    config: TrainingConfig, run_dir, *, resume_from=None, strategy=None, make_evaluator=None
+) -> int:
     """Trains in `run_dir` until config.total_kimg, from its newest checkpoint if it has one.
 
     resume_from: a snapshot whose weights a new run starts from. strategy: for tests; by
-    default the machine's devices decide. Returns the program's exit code: 0 when done,
-    128 + the signal's number when Ctrl-C or SIGTERM ended it early (after saving).
+    default the machine's devices decide. make_evaluator: (config, run_dir, replicas, say, stop)
+    → a context manager whose value is called with the path of every snapshot, after the
+    checkpoint that goes with it (metrics/snapshots.py). Returns the program's exit code: 0 when
+    done, 128 + the signal's number when Ctrl-C or SIGTERM ended it early (after saving).
     Raises UserError for what the user can mend.
     """
     run_dir = Path(run_dir)
@@ -44,9 +48,15 @@ def train(config: TrainingConfig, run_dir, *, resume_from=None, strategy=None) -
     with locked, opened as dataset, StopRequest() as stop:
         check_minibatches(config, dataset.info, replicas.total)
         run = _Run(config, run_dir, dataset, replicas, report)
+        evaluator = contextlib.nullcontext()
+        if make_evaluator is not None and replicas.is_chief:
+            evaluator = make_evaluator(
+                config, run_dir, replicas, report.say, lambda: stop.signal is not None
+            )
         try:
-            run.start(resume_from)
-            return run.loop(stop)
+            with evaluator as run.evaluate:
+                run.start(resume_from)
+                return run.loop(stop)
         finally:
             report.close()
 
@@ -85,6 +95,7 @@ class _Run:
         self.config, self.run_dir, self.dataset = config, run_dir, dataset
         self.replicas, self.report = replicas, report
         self.progress = Progress()
+        self.evaluate = None  # called with each snapshot's path
         self.steps = None  # StageSteps of the current stage
         self.settings = StepSettings(
             G_loss=config.G_loss,
@@ -117,6 +128,8 @@ class _Run:
         if saved is not None:
             self.progress = Progress.from_json(saved)
             report.say(f"Continuing at {self.progress.loop.cur_nimg / 1000:.1f} kimg")
+            if self._snapshot_path().exists():  # its evaluation may not have come to an end
+                self._evaluate()
             return
         if resume_from:
             for line in transfer(self.state, resume_from):
@@ -171,10 +184,14 @@ class _Run:
                 means = Means()
                 due = progress.loop.tick % config.checkpoint_ticks == 0
                 save = save or due or iteration.done
-            if save:
+            evaluating = self.evaluate and self._snapshot_due(iteration)
+            if save or evaluating:  # what is saved need not be trained again after a stop
                 progress.means, progress.seconds = means.totals(), clock.total()
                 self._save_checkpoint()
                 clock.checkpoint_saved()
+            if evaluating and not stopping:
+                self._evaluate()
+                stopping = self.replicas.any(stop.signal is not None)
             if iteration.tick_finished:
                 clock.start_tick(progress.loop.cur_nimg)
             if stopping and not iteration.done:
@@ -235,12 +252,24 @@ class _Run:
         if loop.tick % config.image_snapshot_ticks == 0 or iteration.done:
             pixels = self.pictures.save_fakes(self.run_dir, loop.cur_nimg, point.lod)
             self.report.picture("Fakes", pixels, loop.cur_nimg)
-        if loop.tick % config.network_snapshot_ticks == 0 or loop.tick == 1 or iteration.done:
-            self._save_networks(f"network-snapshot-{loop.cur_nimg // 1000:06d}")
+        if self._snapshot_due(iteration):
+            self._save_networks(self._snapshot_path())
 
-    def _save_networks(self, name):
+    def _snapshot_due(self, iteration) -> bool:
+        tick, every = iteration.state.tick, self.config.network_snapshot_ticks
+        return iteration.tick_finished and (tick % every == 0 or tick == 1 or iteration.done)
+
+    def _snapshot_path(self) -> Path:
+        kimg = self.progress.loop.cur_nimg // 1000
+        return self.run_dir / f"network-snapshot-{kimg:06d}.safetensors"
+
+    def _evaluate(self):
+        if self.evaluate:
+            self.evaluate(self._snapshot_path())
+
+    def _save_networks(self, path):
         networks.save(
-            self.run_dir / f"{name}.safetensors",
+            path,
             G=self.state.G, D=self.state.D, Gs=self.state.Gs,
             info={
                 "cur_nimg": self.progress.loop.cur_nimg,
@@ -255,7 +284,7 @@ class _Run:
 
     def _finish(self):
         if self.replicas.is_chief:
-            self._save_networks("network-final")
+            self._save_networks(self.run_dir / "network-final.safetensors")
         self.report.say(
             f"Done: {self.progress.loop.cur_nimg / 1000:.1f} kimg.\n"
             f"  pictures     {self.run_dir}/fakes*.png, next to reals.png\n"

@@ -40,6 +40,11 @@ _MAY_CHANGE = frozenset(
         "network_snapshot_ticks",
         "checkpoint_ticks",
         "checkpoint_minutes",
+        "metrics.names",
+        "metrics.seed",
+        "metrics.inception_weights",
+        "metrics.vgg16_weights",
+        "metrics.classifiers",
     }
 )
 
@@ -57,6 +62,7 @@ class Request:
     num_gpus: int | None = None
     precision: str | None = None
     xla: bool | None = None
+    metrics: str | None = None  # names with commas between
     result_dir: str | None = None  # None: DEFAULT_RESULT_DIR
     run_dir: str | None = None
     resume: str | None = None
@@ -178,8 +184,8 @@ def describe(run: Run) -> str:
         mapping += f", {G['mapping_layers']} mapping layers, w {G['dlatent_size']}"
     lines += [
         f"Generator  {run.config.G['func_name']}: {mapping}",
-        f"           feature maps {_feature_maps(G)}",
-        f"Discrim.   {run.config.D['func_name']}: feature maps {_feature_maps(D)}",
+        f"           feature maps {feature_maps(G)}",
+        f"Discrim.   {run.config.D['func_name']}: feature maps {feature_maps(D)}",
         f"Losses     {_loss(run.config, 'G_loss')}, {_loss(run.config, 'D_loss')}",
         "",
         *_schedule_table(run),
@@ -203,7 +209,7 @@ def describe_all(run: Run) -> str:
     return "\n".join(lines)
 
 
-def _feature_maps(options: dict) -> str:
+def feature_maps(options: dict) -> str:
     counts = []
     for log2 in range(2, options["resolution"].bit_length()):
         maps = int(options["fmap_base"] / 2.0 ** ((log2 - 1) * options["fmap_decay"]))
@@ -288,28 +294,43 @@ def _resolve(request: Request, base: TrainingConfig) -> TrainingConfig:
     data_flags = {"name": request.dataset, "data_dir": request.data_dir}
     config = dataclasses.replace(
         base,
-        dataset=dataclasses.replace(base.dataset, **_given(data_flags)),
-        **_given(flags),
+        dataset=dataclasses.replace(base.dataset, **given(data_flags)),
+        **given(flags),
     )
+    if request.metrics is not None:
+        names = tuple(name.strip() for name in request.metrics.split(",") if name.strip())
+        config = dataclasses.replace(
+            config, metrics=dataclasses.replace(config.metrics, names=names)
+        )
     config = config_lib.apply_overrides(config, request.overrides)
     # The run may continue from another working directory.
     data_dir = config.dataset.data_dir
     if data_dir is None and not dataset.is_built_in(config.dataset.name):
         data_dir = "."
-    absolute_data_dir = _absolute(data_dir)
+    absolute_data_dir, measured = absolute(data_dir), config.metrics
     return dataclasses.replace(
         config,
         dataset=dataclasses.replace(config.dataset, data_dir=absolute_data_dir),
-        resume_from=_absolute(config.resume_from),
+        metrics=dataclasses.replace(
+            measured,
+            inception_weights=_file_or_address(measured.inception_weights),
+            vgg16_weights=_file_or_address(measured.vgg16_weights),
+            classifiers=tuple(map(_file_or_address, measured.classifiers)),
+        ),
+        resume_from=absolute(config.resume_from),
     )
 
 
-def _given(flags: dict) -> dict:
+def given(flags: dict) -> dict:
     return {key: value for key, value in flags.items() if value is not None}
 
 
-def _absolute(path: str | None) -> str | None:
+def absolute(path: str | None) -> str | None:
     return None if path is None else os.path.abspath(os.path.expanduser(path))
+
+
+def _file_or_address(text: str | None) -> str | None:
+    return text if text is None or "://" in text else absolute(text)
 
 
 def _compare(
