@@ -1,0 +1,1 @@
+"""Where data sets come from: published formats, folders and arrays, for dataset_tool.py."""
