@@ -108,6 +108,19 @@ def show_opening(kind: str, found: dict) -> None:
         )
 
 
+def stored_or_derived() -> list[dict]:
+    """What the files of lower resolutions are good for, in a fresh process."""
+    command = [sys.executable, "-m", "benchmarks.reading"]
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
+    results = json.loads(done.stdout.splitlines()[-1])
+    for found in results:
+        print(
+            f"Reading a 1024x1024 set at {found['resolution']}: {found['stored']:,.0f} images/s; "
+            f"{found['derived']:,.0f} if derived from the full images"
+        )
+    return [{"what": "reading", **found} for found in results]
+
+
 def evaluation() -> list[dict]:
     """Metrics at 256x256, and their arithmetic at the paper's size, in fresh processes."""
     command = [sys.executable, "-m", "benchmarks.metrics"]
@@ -179,6 +192,7 @@ def main():
         trained = [r for r in results if r["what"] == "iterate" and r["resolution"] == 32]
         if 1024 in args.resolutions:
             results += opening(args.repeats)
+        results += stored_or_derived()
         results += evaluation()
         if trained:
             input_pipeline(trained[0]["images_per_second"], 32)
