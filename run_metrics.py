@@ -76,7 +76,8 @@ _COMMANDS = {
             ),
             flag(
                 "num_images", WHOLE, "N",
-                "samples, where a metric's name has no number; by default as in the paper",
+                "samples of metrics without a number in their name, and of fid50k; by default as "
+                "in the paper",
                 lower_bound=1, upper_bound=10_000_000,
             ),
             flag("dataset", TEXT, "NAME", "the real images (default: those the run trained on)"),

@@ -100,8 +100,8 @@ _FLAGS = {
             "metrics",
             _TEXT,
             "LIST",
-            "of each snapshot, such as fid5k,ppl_wend-10k (run_metrics.py --help); --set metrics.… "
-            "names weights and classifiers",
+            "of each snapshot, such as fid5k,ppl_wend-10k (run_metrics.py --help), or none; --set "
+            "metrics.… names weights and classifiers",
         ),
     ],
     "How to compute": [
@@ -173,9 +173,8 @@ def _run(argv: list[str]) -> int:
     classifiers = classifier_runs.wanted(request)
     runs = classifier_runs if classifiers else gan_runs
     run = runs.plan(request)
-    if not classifiers:
-        for name in run.config.metrics.names:
-            registry.parse(name)
+    if not classifiers and run.config.metrics.names:
+        registry.parse_list(",".join(run.config.metrics.names))
     for note in run.notes:
         print(f"Changed for this run: {note}")
     if fv["dry_run"].value:

@@ -19,7 +19,10 @@ def import_tensorflow():
     os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
     # TensorFlow 2.21 writes some lines before it reads the variable.
     with without_stderr():
-        return importlib.import_module("tensorflow")
+        tensorflow = importlib.import_module("tensorflow")
+    # Python's part has a logger of its own; it takes several stages or metrics for a mistake.
+    tensorflow.get_logger().setLevel("ERROR")
+    return tensorflow
 
 
 @contextlib.contextmanager

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
+import numpy as np
 import tensorflow as tf
 
 from dnnlib.download import local_path
@@ -69,8 +70,10 @@ class Classifier:
         return self.network.call(x)[:, 0]
 
 
-def load(paths: Sequence[str | os.PathLike]) -> list[Classifier]:
+def load(paths: Sequence[str | os.PathLike], cache_dir=None, say=None) -> list[Classifier]:
     """Loads classifiers from files, http(s) addresses, and directories of files, in this order.
+
+    cache_dir, say: for downloads, as in dnnlib/download.py.
 
     Of a directory it takes all `classifier-*.safetensors` and `*.pkl`, sorted by name. Raises
     UserError naming the file that cannot be had, is no classifier, or has the attribute of
@@ -78,7 +81,7 @@ def load(paths: Sequence[str | os.PathLike]) -> list[Classifier]:
     """
     found: dict[str, Classifier] = {}
     for source in _files(paths):
-        classifier = _load_one(source)
+        classifier = _load_one(source, local_path(source, cache_dir=cache_dir, say=say))
         other = found.setdefault(classifier.attribute, classifier)
         if other is not classifier:
             raise UserError(
@@ -103,8 +106,7 @@ def _files(paths: Sequence[str | os.PathLike]) -> list[str]:
     return files
 
 
-def _load_one(source: str) -> Classifier:
-    path = local_path(source)
+def _load_one(source: str, path: Path) -> Classifier:
     attribute = None
     try:
         if legacy.is_pickle(path):
@@ -113,6 +115,7 @@ def _load_one(source: str) -> Classifier:
             func_name, options, arrays, attribute = _read_snapshot(source, path)
         if not short_name(func_name).startswith("D_"):
             raise _unsuitable(source, f"it is a {func_name}, expected D_basic or D_paper")
+        options = {**options, "dtype": "float32"}  # however it was trained
         network = registry.build(func_name, seed=0, arrays=arrays.items(), **options)
     except (ValueError, KeyError, TypeError) as error:  # also an option named as build's own
         raise UserError(f"{source}: {error}") from error
@@ -154,6 +157,9 @@ def _check(source: str, network) -> None:
         raise _unsuitable(source, f"it takes labels (label_size={options['label_size']})")
     if outputs != 1:
         raise _unsuitable(source, f"it has {outputs} outputs, expected one logit")
+    for name, array in network.arrays().items():
+        if not np.isfinite(array).all():
+            raise _unsuitable(source, f"{name} has values that are infinite or not a number")
 
 
 def _unsuitable(source: str, why: str) -> UserError:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import sys
 from functools import partial
 
 from dnnlib import run_dirs
 from dnnlib.download import local_path
 from dnnlib.errors import UserError
-from metrics import registry, snapshots, weights
+from metrics import registry, results, snapshots, weights
 from metrics.evaluation import Settings, Tools, evaluate as evaluate_network
 from metrics.work import Work
+from training.cluster import read_cluster
 from training.devices import make_strategy, silence_xla
 from training.runs import load_config
 
@@ -26,13 +28,27 @@ def evaluate(args: dict) -> None:
         paths = snapshots.choose(run_dir, args["snapshots"])
     else:
         paths = [local_path(args["network"], cache_dir=args["cache_dir"], say=say)]
+    if read_cluster().num_workers > 1:
+        raise UserError("TF_CONFIG names several machines; metrics are for one: unset it")
+    out = args["out"] or run_dir
+    if out:
+        results.check_writable(out)
     settings = _settings(args, run_dir)
     work = Work(make_strategy(args["num_gpus"]))
     silence_xla()
+    failed = []
     with Tools(settings, work, say) as tools:
         tools.check(metrics)
         for path in paths:
-            evaluate_network(path, metrics, tools, run_dir=args["out"] or run_dir)
+            try:
+                evaluate_network(path, metrics, tools, run_dir=out)
+            except UserError as error:
+                if len(paths) == 1:
+                    raise
+                print(f"{path.name}: {error}", file=sys.stderr)  # and go on with the others
+                failed.append(path.name)
+    if failed:
+        raise UserError(f"{len(failed)} of {len(paths)} snapshots could not be evaluated")
 
 
 def convert_weights(args: dict) -> None:
@@ -43,16 +59,19 @@ def convert_weights(args: dict) -> None:
             "convert_weights: give --out=FILE.safetensors and one of "
             + " and ".join(f"--{which}_weights=FILE" for which in weights.PUBLISHED)
         )
-    weights.convert(given[0], args[f"{given[0]}_weights"], args["out"])
+    source, cache_dir = args[f"{given[0]}_weights"], args["cache_dir"]
+    weights.convert(given[0], source, args["out"], cache_dir=cache_dir, say=print)
     print(f"wrote {args['out']}")
 
 
 def _settings(args: dict, run_dir) -> Settings:
     dataset, data_dir, mirror = args["dataset"], args["data_dir"], args["mirror"]
+    replace_damaged = False
     if run_dir is not None:
         trained = load_config(run_dir).dataset
         if dataset is None:
             dataset, data_dir = trained.name, data_dir or trained.data_dir
+            replace_damaged = trained.replace_damaged
         mirror = trained.mirror_augment if mirror is None else mirror
     return Settings(
         seed=args["seed"],
@@ -66,4 +85,5 @@ def _settings(args: dict, run_dir) -> Settings:
         cache_dir=args["cache_dir"],
         dataset=dataset,
         data_dir=data_dir,
+        replace_damaged=replace_damaged,
     )

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import os
+import functools
 import time
 from collections.abc import Callable
 from pathlib import Path
+
+import numpy as np
+import tensorflow as tf
 
 from dnnlib.download import default_cache_dir
 from dnnlib.errors import UserError
@@ -49,6 +52,7 @@ class Settings:
     cache_dir: str | None = None
     dataset: str | None = None
     data_dir: str | None = None
+    replace_damaged: bool = False  # other images stand in for damaged ones
 
 
 class Tools(contextlib.ExitStack):
@@ -89,7 +93,9 @@ class Tools(contextlib.ExitStack):
                     "ls needs classifiers of attributes: --classifiers=DIR (docs/metrics.md)"
                 )
             with self.work.strategy.scope():
-                self._classifiers = classifiers.load(self.settings.classifiers)
+                self._classifiers = classifiers.load(
+                    self.settings.classifiers, self.cache_dir, self.say
+                )
         return self._classifiers
 
     def reals(self, Gs) -> Reals | None:
@@ -107,16 +113,16 @@ class Tools(contextlib.ExitStack):
                 f"data set {info.name} {info.channels}"
             )
         if self._reals is None or self._reals.info != info:
-            self._reals = self.enter_context(Reals(info))
+            self._reals = self.enter_context(Reals(info, settings.replace_damaged))
         return self._reals
 
     def check(self, metrics: list[Metric]) -> None:
         """Raises UserError when something that the metrics need is not there."""
-        if self.settings.dataset is not None:
-            inspect(self.settings.dataset, self.settings.data_dir)
         for metric in metrics:
-            if metric.kind == "fid" and self.settings.dataset is None:
-                raise UserError(f"{metric.name} needs a data set: --dataset=NAME (or --run_dir)")
+            if metric.kind == "fid":
+                if self.settings.dataset is None:
+                    raise UserError(f"{metric.name} needs a data set: --dataset=NAME")
+                inspect(self.settings.dataset, self.settings.data_dir)
             if metric.kind in FEATURES:
                 self.weights(FEATURES[metric.kind])
             else:
@@ -133,16 +139,20 @@ class Evaluation:
         info = {} if is_pickle(path) else snapshot.read_info(path)
         self.cur_nimg = info.get("cur_nimg", 0)
         with strategy.scope():
-            Gs = load_generator(path, dtype=PRECISIONS[settings.precision])
-        self.reals = tools.reals(Gs)
+            self.Gs = load_generator(path, dtype=PRECISIONS[settings.precision])
         alone = strategy.num_replicas_in_sync == 1
-        self.samples = Samples(Gs, settings.seed, frozen=alone)
-        self.labels = Labels(Gs.options["label_size"], settings.seed, self.reals)
-        self.minibatch = settings.minibatch or min(minibatch_size(Gs), _MAX_MINIBATCH)
-        self.mirror, self.svm = settings.mirror, settings.svm
+        self.samples = Samples(self.Gs, settings.seed, frozen=alone)
+        label_size = self.Gs.options["label_size"]
+        self.labels = Labels(label_size, settings.seed, self.reals if label_size else None)
+        self.minibatch = settings.minibatch or min(minibatch_size(self.Gs), _MAX_MINIBATCH)
+        self.mirror, self.svm, self.precision = settings.mirror, settings.svm, settings.precision
         self.cache_dir, self.weights, self.features = tools.cache_dir, tools.weights, tools.features
-        self.threads = os.cpu_count() or 1
         self.details: dict = {}
+
+    @functools.cached_property
+    def reals(self) -> Reals | None:
+        """The data set; opened only for what needs it."""
+        return self.tools.reals(self.Gs)
 
     @property
     def classifiers(self) -> list:
@@ -150,6 +160,14 @@ class Evaluation:
 
     def fetch_labels(self, numbers) -> tuple:
         return (self.labels(numbers),)
+
+    def check_finite(self, values, what: str) -> None:
+        """Raises UserError unless all values are finite: a number would come out all the same."""
+        if not np.isfinite(values).all():
+            raise UserError(
+                f"{self.path}: {what} are infinite or not a number; the network has diverged, or "
+                f"{self.precision} is not precise enough for it"
+            )
 
     def provenance(self, metric: Metric) -> dict:
         """What the result depends on, as values that JSON can hold."""
@@ -172,6 +190,8 @@ class Evaluation:
             found["svm"] = settings.svm
         if metric.kind == "fid":
             found.update(num_reals=metric.count, mirror=settings.mirror)
+            if settings.replace_damaged:
+                found["replace_damaged"] = True
         if metric.kind == "fid" or self.labels.describe() == "drawn from the data set":
             found["dataset"] = self.reals.info.name
             found["dataset_content"] = self.reals.content_key
@@ -181,7 +201,9 @@ class Evaluation:
         """The record of one metric (metrics/results.py)."""
         started = time.monotonic()
         self.details = {}
-        values = _FUNCTIONS[metric.kind](self, metric.count, **dict(metric.options))
+        with _full_float32():
+            values = _FUNCTIONS[metric.kind](self, metric.count, **dict(metric.options))
+        self.check_finite(list(values.values()), f"results of {metric.name}")
         return {
             "metric": metric.name,
             "results": {metric.key(part): value for part, value in values.items()},
@@ -192,6 +214,18 @@ class Evaluation:
             "seconds": round(time.monotonic() - started, 1),
             "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         }
+
+
+@contextlib.contextmanager
+def _full_float32():
+    """Keeps GPUs from computing float32 convolutions with the ten bits of TF32."""
+    switch = tf.config.experimental
+    before = switch.tensor_float_32_execution_enabled()
+    switch.enable_tensor_float_32_execution(False)
+    try:
+        yield
+    finally:
+        switch.enable_tensor_float_32_execution(before)
 
 
 def evaluate(path, metrics: list[Metric], tools: Tools, *, run_dir=None) -> list[dict]:
@@ -208,7 +242,7 @@ def evaluate(path, metrics: list[Metric], tools: Tools, *, run_dir=None) -> list
             record = evaluation.run(metric)
             tools.say(results.line(record))
             if run_dir:
-                results.append(run_dir, record)
                 results.to_tensorboard(run_dir, record)
+                results.append(run_dir, record)
         records.append(record)
     return records

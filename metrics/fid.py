@@ -6,8 +6,10 @@ import hashlib
 import json
 
 import numpy as np
+import tensorflow as tf
 
 from dnnlib import tensor_file
+from dnnlib.errors import UserError
 from metrics import frechet
 from metrics.frechet import Moments, Statistics
 from metrics.results import VERSION
@@ -30,13 +32,17 @@ def fake_statistics(evaluation, count: int) -> Statistics:
     samples, inception = evaluation.samples, evaluation.features("inception")
 
     def step(numbers, labels):
-        codes = samples.codes(samples.latents(numbers), labels)
-        return (inception(images_to_uint8(samples.images(codes, numbers))),)
+        images = samples.images(samples.codes(samples.latents(numbers), labels), numbers)
+        features = inception(images_to_uint8(images))
+        # As whole numbers they would look like images.
+        finite = tf.reduce_all(tf.math.is_finite(images), axis=[1, 2, 3])
+        return (tf.where(finite[:, None], features, np.nan),)
 
     moments = Moments()
     for (features,) in evaluation.work.map(
         step, count, evaluation.minibatch, fetch=evaluation.fetch_labels, what="generated images"
     ):
+        evaluation.check_finite(features, "images or their features")
         moments.add(features)
     return moments.statistics()
 
@@ -49,28 +55,42 @@ def real_statistics(evaluation, count: int) -> Statistics:
         "resolution": evaluation.reals.info.resolution,
         "count": count,
         "mirror": evaluation.mirror,
+        "replace_damaged": evaluation.reals.replace_damaged,
         "inception": evaluation.weights("inception").sha256,
         "version": VERSION,
     }
-    name = hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()[:20]
+    text = json.dumps(key, sort_keys=True)
+    name = hashlib.sha256(text.encode()).hexdigest()[:20]
     path = evaluation.cache_dir / "metrics" / f"reals-{name}.safetensors"
-    cached = _read(path)
+    cached = _read(path, text)
     if cached is not None:
         return cached
     found = _compute(evaluation, count)
     arrays = {"mean": found.mean, "covariance": found.covariance}
-    metadata = {"count": str(found.count), "key": json.dumps(key)}
-    tensor_file.save(path, arrays, FORMAT, metadata)
+    metadata = {"count": str(found.count), "key": text, "digest": _digest(arrays)}
+    try:
+        tensor_file.save(path, arrays, FORMAT, metadata)
+    except UserError as error:  # a full or read-only cache costs time and nothing else
+        evaluation.tools.say(f"The data set's statistics are not kept: {error}")
     return found
 
 
-def _read(path) -> Statistics | None:
-    """The statistics of a file; None when it is missing or damaged."""
+def _read(path, key: str) -> Statistics | None:
+    """The statistics of a file; None when it is missing, damaged, or of something else."""
     try:
         arrays, metadata = tensor_file.load(path, FORMAT)
-        return Statistics(arrays["mean"], arrays["covariance"], int(metadata["count"]))
+        if (metadata["key"], metadata["digest"]) == (key, _digest(arrays)):
+            return Statistics(arrays["mean"], arrays["covariance"], int(metadata["count"]))
     except (OSError, ValueError, KeyError):
-        return None
+        pass
+    return None
+
+
+def _digest(arrays: dict) -> str:
+    digest = hashlib.sha256()
+    for name in sorted(arrays):
+        digest.update(np.ascontiguousarray(arrays[name]).tobytes())
+    return digest.hexdigest()
 
 
 def _compute(evaluation, count: int) -> Statistics:

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import warnings
-from concurrent.futures import ThreadPoolExecutor
-
 import numpy as np
 import tensorflow as tf
-from sklearn.exceptions import ConvergenceWarning
 
 from dnnlib.errors import UserError
 from metrics import separability
+from metrics.fits import Fit, fit_all
 from metrics.path_length import shrink
 from metrics.work import Progress
 
@@ -24,7 +21,7 @@ def ls(evaluation, count: int) -> dict:
     UserError when a classifier does not fit the generator.
     """
     samples, classifiers = evaluation.samples, evaluation.classifiers
-    check(samples, classifiers)
+    check(classifiers, samples.resolution, samples.channels)
 
     def step(numbers, labels):
         z = samples.latents(numbers)
@@ -39,48 +36,43 @@ def ls(evaluation, count: int) -> dict:
         )
     )
     *spaces, logits = (np.concatenate(parts) for parts in zip(*found))
+    evaluation.check_finite(logits, "the classifiers' logits")
     return _scores(evaluation, dict(zip("zw", spaces)), logits, keep=count // 2)
 
 
-def check(samples, classifiers) -> None:
-    """Raises UserError unless all classifiers can see the generator's images."""
-    side = min(samples.resolution, MAX_SIDE)
+def check(classifiers, resolution: int, channels: int) -> None:
+    """Raises UserError unless all classifiers can see a generator's images."""
+    side = min(resolution, MAX_SIDE)
     for classifier in classifiers:
-        if classifier.resolution > side or (samples.channels, classifier.channels) == (3, 1):
+        if classifier.resolution > side or (channels, classifier.channels) == (3, 1):
             raise UserError(
                 f"{classifier.file}: a classifier of {classifier.resolution}x"
                 f"{classifier.resolution}x{classifier.channels} images; the network's are "
-                f"{samples.resolution}x{samples.resolution}x{samples.channels}"
+                f"{resolution}x{resolution}x{channels}"
             )
 
 
 def _scores(evaluation, spaces: dict, logits: np.ndarray, keep: int) -> dict:
-    """{space: score}; fits run side by side."""
+    """{space: score}."""
     names = [classifier.attribute for classifier in evaluation.classifiers]
-
-    def bits(attribute, space):
+    of, fits = {}, []
+    for attribute, name in enumerate(names):
         rows = separability.most_confident(logits[:, attribute], keep)
         classes = separability.targets(logits[rows, attribute])
-        if len(set(classes)) < 2:  # nothing to know
-            return 0.0, True
-        try:
-            predicted, finished = separability.fit(spaces[space][rows], classes, evaluation.svm)
-        except ValueError as error:
-            raise UserError(f"ls: attribute {names[attribute]} in {space}: {error}") from error
-        table = separability.joint_frequencies(predicted, classes)
-        return separability.conditional_entropy(table), finished
+        for space in spaces:
+            of[space, name] = 0.0  # of a single class there is nothing to know
+            if len(set(classes)) == 2:
+                fits.append((name, Fit(space, rows, classes)))
+    with Progress(len(fits), "SVMs", evaluation.work.progress) as progress:
 
-    jobs = [(attribute, space) for attribute in range(len(names)) for space in spaces]
-    progress = Progress(len(jobs), "attributes x spaces", evaluation.work.progress)
-    with ThreadPoolExecutor(evaluation.threads) as pool, progress, warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)  # the details count those
-        results = {}
-        for job, result in zip(jobs, pool.map(lambda job: bits(*job), jobs)):
-            results[job] = result
-            progress.update(1)
-    of = {
-        space: [results[attribute, space][0] for attribute in range(len(names))] for space in spaces
-    }
-    evaluation.details["bits"] = {space: dict(zip(names, of[space])) for space in spaces}
-    evaluation.details["SVMs stopped early"] = sum(not end for _, end in results.values())
-    return {space: separability.score(of[space]) for space in spaces}
+        def poll(done):
+            progress.update(done)
+            evaluation.work.check_stop()
+
+        results = fit_all(spaces, [fit for _, fit in fits], evaluation.svm, poll=poll)
+    for (name, fit), (table, _) in zip(fits, results):
+        of[fit.space, name] = separability.conditional_entropy(table)
+    bits = {space: {name: of[space, name] for name in names} for space in spaces}
+    evaluation.details["bits"] = bits
+    evaluation.details["SVMs stopped early"] = sum(not finished for _, finished in results)
+    return {space: separability.score(list(bits[space].values())) for space in spaces}

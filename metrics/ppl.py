@@ -18,16 +18,10 @@ def ppl(evaluation, count: int, *, space: str, sampling: str) -> dict:
 
     space: 'z', great circles through normalised latents; 'w', lines. sampling: 'full', at a random
     point of the path; 'end', at its beginning. Both ends of a step have the same noise.
-    Raises UserError for 'w' when the generator has none.
+    Raises UserError when the generator's paths cannot be measured.
     """
     samples = evaluation.samples
-    if space == "w" and not samples.styled:
-        raise UserError("ppl_w…: the network has no w; ppl_zfull and ppl_zend measure its z")
-    if samples.resolution < 32:
-        raise UserError(
-            f"ppl: the network's images are {samples.resolution}x{samples.resolution}, and the "
-            "part that is compared too small for VGG16; 32x32 is the least"
-        )
+    check(space, samples.styled, samples.resolution, evaluation.precision)
     distance = evaluation.features("vgg16")
 
     def step(numbers, labels):
@@ -39,7 +33,25 @@ def ppl(evaluation, count: int, *, space: str, sampling: str) -> dict:
     found = evaluation.work.map(
         step, count, paths, fetch=evaluation.fetch_labels, what=f"paths in {space}"
     )
-    return {"": path_length.filtered_mean(np.concatenate([lengths for (lengths,) in found]))}
+    lengths = np.concatenate([part for (part,) in found])
+    evaluation.check_finite(lengths, "path lengths")
+    return {"": path_length.filtered_mean(lengths)}
+
+
+def check(space: str, styled: bool, resolution: int, precision: str) -> None:
+    """Raises UserError unless paths of a generator can be measured."""
+    if space == "w" and not styled:
+        raise UserError("ppl_w…: the network has no w; ppl_zfull and ppl_zend measure its z")
+    if resolution < 32:
+        raise UserError(
+            f"ppl: the network's images are {resolution}x{resolution}, and the part that is "
+            "compared too small for VGG16; 32x32 is the least"
+        )
+    if precision != "float32":
+        raise UserError(
+            f"ppl: steps of {EPSILON:g} are lost in the rounding of {precision}; "
+            "--precision=float32"
+        )
 
 
 def path_codes(samples, numbers, labels, *, space, sampling):

@@ -14,12 +14,18 @@ from training.tfrecords import ImageFile
 
 
 class Reals(contextlib.ExitStack):
-    """An open data set; a context manager. info: what `training.dataset.inspect` found."""
+    """An open data set; a context manager.
 
-    def __init__(self, info: DatasetInfo):
+    info: what `training.dataset.inspect` found. replace_damaged: other images stand in for
+    damaged ones (training/dataset.py).
+    """
+
+    def __init__(self, info: DatasetInfo, replace_damaged: bool = False):
         super().__init__()
-        self.info = info
-        self.dataset = self.enter_context(datasets.open_dataset(info))
+        self.info, self.replace_damaged = info, replace_damaged
+        self.dataset = self.enter_context(
+            datasets.open_dataset(info, replace_damaged=replace_damaged)
+        )
 
     @functools.cached_property
     def content_key(self) -> str:

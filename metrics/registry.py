@@ -30,6 +30,7 @@ class Metric:
         return self.name.replace("ls", f"ls_{part}", 1)
 
 
+MOST = 10_000_000  # samples
 _STANDARD = {"fid": 50_000, "ppl": 100_000, "ls": 200_000}
 _FAMILIES = {
     "fid": ("fid", ()),
@@ -64,8 +65,8 @@ def parse(name: str, count: Optional[int] = None) -> Metric:
         given = None
     chosen = _first(given, count, _STANDARD[kind])
     least = {"fid": 2, "ppl": 3, "ls": 8}[kind]
-    if chosen < least:
-        raise UserError(f"metric {name}: {chosen} samples are too few; {least} are the least")
+    if not least <= chosen <= MOST:
+        raise UserError(f"metric {name}: {chosen:,} samples; expected {least} to {MOST:,}")
     return Metric(_named(match[1], chosen, chosen == _STANDARD[kind]), kind, chosen, options)
 
 

@@ -30,23 +30,32 @@ def path_in(run_dir, metric_name: str) -> Path:
 
 def find(run_dir, metric_name: str, provenance: dict) -> dict | None:
     """The record of the same evaluation, if the run has it."""
+    path = path_in(run_dir, metric_name)
     try:
-        lines = path_in(run_dir, metric_name).read_text(encoding="utf-8").splitlines()
+        with explain_os_errors("read", path):
+            lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
     except FileNotFoundError:
         return None
-    for line in lines:
-        with contextlib.suppress(ValueError, TypeError, KeyError):  # a line that was cut short
-            record = json.loads(line)
-            if record["provenance"] == provenance and record["results"]:
+    for text in lines:
+        with contextlib.suppress(ValueError, TypeError, KeyError):  # a damaged line
+            record = json.loads(text)
+            if record["provenance"] == provenance and line(record):
                 return record
     return None
+
+
+def check_writable(run_dir) -> None:
+    """Raises UserError unless records can be kept in a directory, which is made if need be."""
+    with explain_os_errors("write", run_dir):
+        Path(run_dir).mkdir(parents=True, exist_ok=True)
+        (Path(run_dir) / ".metrics").touch()
+        (Path(run_dir) / ".metrics").unlink()
 
 
 def append(run_dir, record: dict) -> None:
     """Adds a record to its metric's file."""
     path = path_in(run_dir, record["metric"])
     with explain_os_errors("write", path):
-        path.parent.mkdir(parents=True, exist_ok=True)
         text = json.dumps(record, allow_nan=False) + "\n"
         with open(path, "a+b") as file:
             # After a line that was cut short the next one starts on a new line.
@@ -83,18 +92,22 @@ def line(record: dict) -> str:
     p = record["provenance"]
     numbers = "  ".join(f"{name} {_shown(value)}" for name, value in record["results"].items())
     parts = [f"{record['network_file']} (sha256 {p['network_sha256'][:12]})"]
-    if "num_reals" in p:
-        mirrored = "mirrored" if p["mirror"] else "not mirrored"
-        parts.append(
-            f"{p['dataset']} (content {p['dataset_content'][:12]}), {p['num_reals']:,} reals, "
-            + mirrored
-        )
+    if "dataset" in p:
+        reals = ""
+        if "num_reals" in p:
+            mirrored = "mirrored" if p["mirror"] else "not mirrored"
+            reals = f", {p['num_reals']:,} reals, {mirrored}"
+        parts.append(f"{p['dataset']} (content {p['dataset_content'][:12]}){reals}")
     parts.append(f"{p['num_fakes']:,} {p['fakes']}, no truncation, seed {p['seed']}")
     if p["labels"] != "none":
         parts.append(f"labels {p['labels']}")
-    parts += [f"{name} (sha256 {sha[:12]})" for name, sha in p["feature_networks"].items()][:3]
-    if len(p["feature_networks"]) > 3:
-        parts.append(f"{len(p['feature_networks'])} classifiers in all")
+    used = p["feature_networks"]
+    if len(used) > 1:
+        together = hashlib.sha256("".join(used.values()).encode()).hexdigest()
+        used = {f"{len(used)} classifiers": together}
+    parts += [f"{name} (sha256 {sha[:12]})" for name, sha in used.items()]
+    if p.get("svm", "dual") != "dual":
+        parts.append(f"{p['svm']} SVMs")
     if p["precision"] != "float32":
         parts.append(p["precision"])
     parts.append(f"metrics version {p['version']}")

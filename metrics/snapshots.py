@@ -7,10 +7,12 @@ from pathlib import Path
 import tensorflow as tf
 
 from dnnlib.errors import UserError
+from metrics import ls, ppl
 from metrics.evaluation import Settings, Tools, evaluate
-from metrics.registry import parse
+from metrics.registry import parse_list
 from metrics.work import Stopped, Work
 from training.config import TrainingConfig
+from training.dataset import inspect
 from training.devices import Replicas
 
 
@@ -39,15 +41,15 @@ def choose(run_dir, which: str) -> list[Path]:
 class DuringTraining:
     """Evaluates each snapshot of a run as it is saved; config.metrics says how.
 
-    Makes everything that the metrics need, so that what is missing shows before the training
-    begins: raises UserError then. Nothing random of the training is touched.
+    Makes everything that the metrics need, so that what is missing or does not fit shows before
+    the training begins: raises UserError then. Nothing random of the training is touched.
     """
 
     def __init__(self, config: TrainingConfig, run_dir, replicas: Replicas, say, stop):
         chosen, data = config.metrics, config.dataset
         # Other machines wait: their devices are no part of the chief's evaluation.
         strategy = tf.distribute.get_strategy() if replicas.num_workers > 1 else replicas.strategy
-        self._metrics = [parse(name) for name in chosen.names]
+        self._metrics = parse_list(",".join(chosen.names))
         self._run_dir, self._say = run_dir, say
         settings = Settings(
             seed=chosen.seed,
@@ -57,16 +59,30 @@ class DuringTraining:
             classifiers=chosen.classifiers,
             dataset=data.name,
             data_dir=data.data_dir,
+            replace_damaged=data.replace_damaged,
         )
         self._tools = Tools(settings, Work(strategy, progress=False, stop=stop), say)
         self._tools.check(self._metrics)
+        info = inspect(data.name, data.data_dir, resolution=data.resolution)
+        for metric in self._metrics:
+            if metric.kind == "ppl":
+                styled = config.G["func_name"].endswith("G_style")
+                ppl.check(dict(metric.options)["space"], styled, info.resolution, "float32")
+            if metric.kind == "ls":
+                ls.check(self._tools.classifiers, info.resolution, info.channels)
 
     def __call__(self, path) -> None:
-        """Evaluates a snapshot; what its run has recorded of it already is not computed again."""
+        """Evaluates a snapshot; what its run has recorded of it already is not computed again.
+
+        What goes wrong is said, and no reason to end the training.
+        """
         try:
             evaluate(path, self._metrics, self._tools, run_dir=self._run_dir)
         except Stopped:
             self._say(f"Stopped evaluating {Path(path).name}; it goes on when the run does.")
+        except (UserError, OSError, MemoryError, tf.errors.ResourceExhaustedError) as error:
+            reason = " ".join(str(error).split())[:500]
+            self._say(f"{Path(path).name} is not evaluated: {reason}")
 
     def __enter__(self):
         return self

@@ -112,13 +112,17 @@ def load(
     return FeatureWeights(arrays, path.name, sha256, kind)
 
 
-def convert(which: str, source: Union[str, os.PathLike], out: Union[str, os.PathLike]) -> None:
+def convert(
+    which: str, source: Union[str, os.PathLike], out: Union[str, os.PathLike], **options
+) -> None:
     """Writes the weights in `source` (as `path` of `load`) to the `.safetensors` file `out`.
+
+    options: those of `load`.
 
     It records the source's name and sha256. Raises UserError as `load` does, or when writing
     fails.
     """
-    weights = load(which, source)
+    weights = load(which, source, **options)
     arrays = {name: weights.arrays[name] for name in weight_files.shapes(which)}
     metadata = {"network": which, "source": weights.file, "source_sha256": weights.sha256}
     tensor_file.save(out, arrays, weight_files.FORMAT, metadata)

@@ -34,6 +34,8 @@ class Work:
     ):  # fmt: skip
         self.strategy, self.progress, self.stop = strategy, progress, stop
         self.replicas = Replicas(strategy)
+        if self.replicas.num_workers > 1:  # their results would not be here
+            raise ValueError("Work divides over the devices of one process")
         self.seconds = 0.0  # that networks have taken: time spent waiting for steps
 
     def map(
@@ -67,8 +69,7 @@ class Work:
         with Progress(count, what, self.progress) as progress:
             # One step ahead: while results are dealt with here, the device has work.
             for arrays in prefetch(range(0, count, minibatch * total), get):
-                if self.stop():
-                    raise Stopped
+                self.check_stop()
                 started = time.perf_counter()
                 following = run(arrays)
                 finished = None if waiting is None else self._arrays(waiting)
@@ -84,6 +85,11 @@ class Work:
                 self.seconds += time.perf_counter() - started
                 progress.update(count - done)
                 yield tuple(array[: count - done] for array in finished)
+
+    def check_stop(self) -> None:
+        """Raises Stopped when the work was asked to stop."""
+        if self.stop():
+            raise Stopped
 
     def _arrays(self, results):
         local = self.strategy.experimental_local_results

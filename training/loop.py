@@ -184,7 +184,8 @@ class _Run:
                 means = Means()
                 due = progress.loop.tick % config.checkpoint_ticks == 0
                 save = save or due or iteration.done
-            evaluating = self.evaluate and self._snapshot_due(iteration)
+            # The same on every machine, although the chief alone evaluates.
+            evaluating = bool(config.metrics.names) and self._snapshot_due(iteration)
             if save or evaluating:  # what is saved need not be trained again after a stop
                 progress.means, progress.seconds = means.totals(), clock.total()
                 self._save_checkpoint()
@@ -194,7 +195,7 @@ class _Run:
                 stopping = self.replicas.any(stop.signal is not None)
             if iteration.tick_finished:
                 clock.start_tick(progress.loop.cur_nimg)
-            if stopping and not iteration.done:
+            if stopping and (evaluating or not iteration.done):
                 batches.close()
                 report.say(f"Stopped at {progress.loop.cur_nimg / 1000:.1f} kimg; saved.")
                 return 128 + (stop.signal or signal.SIGTERM)

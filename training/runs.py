@@ -299,6 +299,7 @@ def _resolve(request: Request, base: TrainingConfig) -> TrainingConfig:
     )
     if request.metrics is not None:
         names = tuple(name.strip() for name in request.metrics.split(",") if name.strip())
+        names = () if names == ("none",) else names
         config = dataclasses.replace(
             config, metrics=dataclasses.replace(config.metrics, names=names)
         )

@@ -9,7 +9,8 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 import networks
 from dnnlib.errors import UserError
-from metrics import ls
+from metrics import ls, weights
+from metrics.evaluation import Evaluation
 from metrics.snapshots import DuringTraining, choose
 from tests.training.small import assert_same_bits, final_state, small_config
 from training.loop import train
@@ -68,7 +69,12 @@ def test_a_signal_while_measuring_stops_and_the_same_command_goes_on(
     config = measured_config(classifier)
     with monkeypatch.context() as patch:
         patch.setattr(ls, "_scores", None)  # is not reached
-        patch.setattr(ls, "check", lambda *_: os.kill(os.getpid(), signal.SIGTERM))
+        fetch = Evaluation.fetch_labels
+        patch.setattr(
+            Evaluation,
+            "fetch_labels",
+            lambda *args: os.kill(os.getpid(), signal.SIGTERM) or fetch(*args),
+        )
         assert train(config, tmp_path, make_evaluator=DuringTraining) == 128 + signal.SIGTERM
     assert "Stopped evaluating network-snapshot-000000.safetensors" in capsys.readouterr().out
     assert not (tmp_path / "metric-ls-24.jsonl").exists()
@@ -82,6 +88,33 @@ def test_what_is_missing_shows_before_the_training(tmp_path):
     with pytest.raises(UserError, match=r"/no/such\.pth"):
         train(config, tmp_path, make_evaluator=DuringTraining)
     assert not list(tmp_path.glob("*.safetensors"))
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        (['metrics.names=["ppl_wend-8"]'], r"images are 8x8, .*32x32 is the least"),
+        (
+            ['G={"func_name": "G_paper"}', 'metrics.names=["ppl_wend-8"]'],
+            r"the network has no w",
+        ),
+    ],
+)
+def test_what_does_not_fit_shows_before_the_training(tmp_path, monkeypatch, overrides, message):
+    monkeypatch.setattr(weights, "load", lambda *_: None)
+    with pytest.raises(UserError, match=message):
+        train(small_config(*overrides), tmp_path, make_evaluator=DuringTraining)
+
+
+def test_a_failure_does_not_end_the_training(unmeasured, classifier, tmp_path, monkeypatch, capsys):
+    def fail(*_, **__):
+        raise UserError("the disk is full")
+
+    monkeypatch.setattr(ls, "_scores", fail)
+    assert train(measured_config(classifier), tmp_path, make_evaluator=DuringTraining) == 0
+    said = capsys.readouterr().out
+    assert said.count("network-snapshot-000000.safetensors is not evaluated: the disk is full") == 2
+    assert_same_bits(final_state(tmp_path)[0], final_state(unmeasured)[0])
 
 
 def test_choosing_snapshots(tmp_path):

@@ -12,6 +12,7 @@ from metrics.classifiers import Classifier
 from metrics.evaluation import Evaluation, evaluate
 from metrics.reals import Reals
 from metrics.registry import parse
+from metrics.samples import Samples
 from metrics.work import Stopped, Work
 from networks import build
 from tests.metrics import small
@@ -79,13 +80,19 @@ def test_minibatches_make_no_difference(tmp_path, network, name):
     np.testing.assert_allclose(*found, rtol=2e-3 if "ppl" in name else 1e-5)
 
 
-def classifier(name="bright", resolution=32, channels=3, bias=0.0):
+def classifier(name="bright", resolution=32, channels=3, bias=None):
+    """A random one; of the small generator's images about half have the attribute."""
     D = build(
         "D_basic", seed=3, resolution=resolution, num_channels=channels, fmap_base=64, fmap_max=8,
         mbstd_group_size=0,
     )  # fmt: skip
-    D.named["4x4/Dense1/bias"].assign([bias])
-    return Classifier(name, f"classifier-{name}.safetensors", "c" * 64, D)
+    made = Classifier(name, f"classifier-{name}.safetensors", "c" * 64, D)
+    if bias is None and resolution == 32:
+        samples, numbers = Samples(small.generator(), seed=99), tf.range(32)
+        codes = samples.codes(samples.latents(numbers), tf.zeros([32, 0]))
+        bias = -np.median(made(samples.images(codes, numbers)))
+    D.named["4x4/Dense1/bias"].assign([bias or 0.0])
+    return made
 
 
 def test_ppl_is_that_of_numpy(tmp_path, network):
@@ -148,8 +155,9 @@ def test_real_statistics_are_kept_by_content(tmp_path, network, monkeypatch):
         assert len(counted) == expected, settings
     kept = sorted((tmp_path / "cache" / "metrics").iterdir())
     assert len(kept) == 3
-    for path in kept:
-        path.write_bytes(path.read_bytes()[:100])  # as after a copy that failed
+    for index, path in enumerate(kept):  # as after a copy that failed, and a failing disk
+        content = path.read_bytes()
+        path.write_bytes(content[:100] if index else content[:-1] + bytes([content[-1] ^ 1]))
     with small.tools(tmp_path, dataset="synthetic-32") as tools:
         run(network, "fid10", tools)
     assert len(counted) == 4
@@ -202,11 +210,12 @@ def test_records_are_kept_and_not_computed_again(tmp_path, network):
 def test_ls_counts_bits(tmp_path, network):
     with small.tools(tmp_path) as tools:
         tools._classifiers = [classifier(), classifier("always", bias=1e6)]
-        record = run(network, "ls-60", tools)
+        record = run(network, "ls-600", tools)
     bits = record["details"]["bits"]
+    assert 0 < bits["w"]["bright"] < 1
     for space in "zw":
         assert bits[space]["always"] == 0  # a single class tells nothing
-        np.testing.assert_allclose(record["results"][f"ls_{space}-60"], 2 ** bits[space]["bright"])
+        np.testing.assert_allclose(record["results"][f"ls_{space}-600"], 2 ** bits[space]["bright"])
     assert record["provenance"]["feature_networks"] == {"bright": "c" * 64, "always": "c" * 64}
     assert record["provenance"]["svm"] == "dual"
 
@@ -222,11 +231,35 @@ def test_what_is_missing(tmp_path, network):
             UserError, match=r"a classifier of 64x64x3 images; the network's are 32"
         ):
             run(network, "ls-20", tools)
-    with (
-        small.tools(tmp_path, dataset="digits") as tools,
-        pytest.raises(UserError, match=r"images have 3 channels, those of the data set digits"),
+    for settings, metric, message in (
+        ({"dataset": "digits"}, "fid10", r"images have 3 channels, those of the data set digits"),
+        ({"precision": "mixed_bfloat16"}, "ppl_zend-4", r"lost in the rounding of mixed_bfloat16"),
     ):
-        Evaluation(network, tools)
+        with small.tools(tmp_path, **settings) as tools, pytest.raises(UserError, match=message):
+            run(network, metric, tools)
+
+
+def test_what_needs_no_data_set_does_not_look_for_it(tmp_path, network):
+    with small.tools(tmp_path, dataset="nowhere") as tools:
+        tools.check([parse("ppl_zend-4")])
+        assert number(run(network, "ppl_zend-4", tools)) > 0
+
+
+def test_reduced_precision(tmp_path, network):
+    settings = {"dataset": "synthetic-32", "precision": "mixed_bfloat16"}
+    with small.tools(tmp_path, **settings) as tools:
+        assert run(network, "fid10", tools)["provenance"]["precision"] == "mixed_bfloat16"
+
+
+@pytest.mark.parametrize("name", ["fid20", "ppl_zend-8", "ls-20"])
+def test_a_diverged_network_has_no_number(tmp_path, name):
+    Gs = small.generator()
+    Gs.named["G_synthesis/ToRGB_lod0/bias"].assign([0.0, np.nan, 0.0])
+    path = small.save(tmp_path / "diverged.safetensors", Gs)
+    with small.tools(tmp_path, dataset="synthetic-32") as tools:
+        tools._classifiers = [classifier()]
+        with pytest.raises(UserError, match=r"diverged\.safetensors: .* infinite or not a number"):
+            run(path, name, tools)
 
 
 def test_work_can_be_stopped():

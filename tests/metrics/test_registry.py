@@ -45,8 +45,9 @@ def test_lists():
     [
         ("fid5m", r"unknown metric 'fid5m' \(did you mean 'fid50k'\?\); known: fid50k, ppl_zfull"),
         ("ppl", r"unknown metric 'ppl'"),
-        ("fid1", r"metric fid1: 1 samples are too few; 2 are the least"),
-        ("ls-4", r"metric ls-4: 4 samples are too few; 8 are the least"),
+        ("fid1", r"metric fid1: 1 samples; expected 2 to 10,000,000"),
+        ("ls-4", r"metric ls-4: 4 samples; expected 8 to"),
+        ("fid999999999k", r"expected 2 to 10,000,000"),
     ],
 )
 def test_mistakes(text, message):

@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from dnnlib.errors import UserError
 from metrics import results
 
 PROVENANCE = {
@@ -32,9 +33,11 @@ def test_line_of_many_classifiers():
     record = {**RECORD, "results": {"ls_z": 165.0106, "ls_w": 3.7447}, "provenance": provenance}
     shown = results.line(record)
     assert shown.startswith("ls_z 165.01  ls_w 3.7447  [")
-    assert "labels uniform classes; 00 (sha256 121212121212); 01 (sha256" in shown
-    assert "03 (sha256" not in shown
-    assert "40 classifiers in all" in shown
+    assert "labels uniform classes; 40 classifiers (sha256 " in shown
+    provenance["feature_networks"] = {**many, "39": "34" * 32}
+    assert results.line(record) != shown  # one hash of all of them
+    provenance["svm"] = "primal"
+    assert "; primal SVMs; " in results.line(record)
 
 
 @pytest.mark.parametrize(
@@ -57,15 +60,20 @@ def test_records_are_found_by_what_they_depend_on(tmp_path):
     path = results.path_in(tmp_path, "fid5k")
     with open(path, "a") as file:
         file.write('{"metric": "fid5k", "resu')  # killed while writing
+    with open(path, "ab") as file:
+        file.write(b"\xff")
     other = {**RECORD, "provenance": {**PROVENANCE, "seed": 4}}
     results.append(tmp_path, other)
     assert results.find(tmp_path, "fid5k", PROVENANCE) == RECORD
     assert results.find(tmp_path, "fid5k", other["provenance"]) == other
     assert results.find(tmp_path, "fid5k", {**PROVENANCE, "mirror": False}) is None
-    lines = path.read_text().splitlines()
+    lines = path.read_text(errors="replace").splitlines()
     assert [json.loads(lines[index]) for index in (0, 2)] == [RECORD, other]
 
 
-def test_append_makes_the_directory(tmp_path):
-    results.append(tmp_path / "a" / "b", RECORD)
-    assert results.find(tmp_path / "a" / "b", "fid5k", PROVENANCE) == RECORD
+def test_places_that_take_no_records(tmp_path):
+    results.check_writable(tmp_path / "a" / "b")
+    assert list((tmp_path / "a" / "b").iterdir()) == []
+    (tmp_path / "file").touch()
+    with pytest.raises(UserError, match=r"cannot write .*file: a file of that name is in the way"):
+        results.check_writable(tmp_path / "file")

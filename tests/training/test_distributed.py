@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+import networks
 from tests.training.small import assert_same_bits
 from training import checkpoint
 
@@ -38,12 +39,18 @@ def test_two_workers_end_with_identical_weights(tmp_path):
     workers = [f"127.0.0.1:{port}" for port in free_ports(2)]
     run_dir = tmp_path / "run"
     run_dir.mkdir()
+    classifier = tmp_path / "classifier-any.safetensors"
+    D = networks.build(
+        "D_basic", seed=0, resolution=8, fmap_base=32, fmap_max=8, mbstd_group_size=0
+    )
+    networks.save(classifier, D=D)
     processes, outputs = [], []
     for index in range(2):
         task = {"cluster": {"worker": workers}, "task": {"type": "worker", "index": index}}
         outputs.append(tmp_path / f"weights{index}.npz")
         log = open(tmp_path / f"log{index}.txt", "w")  # noqa: SIM115 (closed by the process's end)
         command = [sys.executable, "-m", "tests.training.worker_check", run_dir, outputs[-1]]
+        command.append(classifier)
         env = {**os.environ, "TF_CONFIG": json.dumps(task)}
         processes.append(subprocess.Popen(command, cwd=ROOT, env=env, stdout=log, stderr=log))
         log.close()
@@ -60,4 +67,5 @@ def test_two_workers_end_with_identical_weights(tmp_path):
     # One of them wrote the run's files.
     assert len(checkpoint.paths(run_dir)) == checkpoint.KEEP
     assert (run_dir / "network-final.safetensors").exists()
-    assert len(list(run_dir.glob("events.out.tfevents.*"))) == 1
+    assert len(list(run_dir.glob("events.out.tfevents.*.v2"))) == 1
+    assert len((run_dir / "metric-ls-16.jsonl").read_text().splitlines()) == 2
