@@ -49,11 +49,14 @@ class Machine:
     """One run over the opcodes. `offset` is where the current one begins, for errors.
 
     words: the module that says what globals, calls, NEWOBJ and BUILD mean; opcodes: {opcode: its
-    method and the method's arguments}. Subclasses that read other dialects replace these.
+    method and the method's arguments}. Subclasses that read other dialects replace these, and the
+    limit.
     """
 
     words: ModuleType = objects
     opcodes: ClassVar[dict[int, tuple]]
+    max_opcodes = MAX_OPCODES
+    files = "networks"  # what is read, for messages
 
     def __init__(
         self, data: Union[bytes, memoryview], start: int = 0, stop: Optional[int] = None
@@ -67,7 +70,7 @@ class Machine:
 
     def run(self) -> object:
         """The object of one pickle; `position` is then where that ends."""
-        for _ in range(MAX_OPCODES):
+        for _ in range(self.max_opcodes):
             self.offset = self.position
             code = self._number("<B")
             if code == _STOP:
@@ -75,10 +78,10 @@ class Machine:
             if code not in self.opcodes:
                 known = pickletools.code2op.get(chr(code))
                 name = known.name if known else f"0x{code:02x}"
-                self._refuse(f"opcode {name}, which networks do not need")
+                self._refuse(f"opcode {name}, which {self.files} do not need")
             method, *arguments = self.opcodes[code]
             method(self, *arguments)
-        self._refuse(f"more than {MAX_OPCODES:,} opcodes")
+        self._refuse(f"more than {self.max_opcodes:,} opcodes")
 
     def _result(self) -> object:
         if self.marked or len(self.stack) != 1:
@@ -204,7 +207,7 @@ class Machine:
 
     def put(self, format: str) -> None:
         index = self._number(format)
-        if index > MAX_OPCODES:
+        if index > self.max_opcodes:
             self._refuse(f"memo index {index}, too large")
         self.memo[index] = self._top()
 

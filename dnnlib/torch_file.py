@@ -81,6 +81,7 @@ class _Unpickler(Machine):
     """One run over the opcodes of one pickle; storages: those that it mentions, by key."""
 
     words = objects
+    files = "state dicts"
 
     def __init__(self, view: memoryview, start: int, stop: Optional[int] = None) -> None:
         super().__init__(view, start, stop)

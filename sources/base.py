@@ -17,11 +17,15 @@ class BadImage(UserError):
     """
 
 
+class TooSmall(BadImage):
+    """An image that the format's own rule passes over: always left out, and counted."""
+
+
 class Source:
     """Images by number, [0, len), all of one shape: for worker processes, so it can be pickled
     and opens its files at first use in each process.
 
-    name: prefix of the data set's files; resolution, channels: of all images (a source that has
+    name: what messages call it; resolution, channels: of all images (a source that has
     to look at images for that does so when it is made, at a few of them); labels: float32
     [len, K] in the order of the numbers, or None; shuffled: whether the set is written in the
     reference's shuffled order (data.md), or as it comes. Making one raises UserError, one line
