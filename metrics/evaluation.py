@@ -20,7 +20,6 @@ from metrics.fid import fid
 from metrics.inception import Inception
 from metrics.ls import ls
 from metrics.ppl import ppl
-from metrics.reals import Reals
 from metrics.registry import Metric
 from metrics.samples import Labels, Samples
 from metrics.vgg16 import Lpips
@@ -28,7 +27,7 @@ from metrics.work import Work
 from networks import snapshot
 from networks.legacy import is_pickle
 from training.config import PRECISIONS
-from training.dataset import inspect
+from training.dataset import Dataset, inspect, open_dataset
 
 _FUNCTIONS = {"fid": fid, "ppl": ppl, "ls": ls}
 _MAX_MINIBATCH = 16
@@ -62,7 +61,7 @@ class Tools(contextlib.ExitStack):
     def __init__(self, settings: Settings, work: Work, say: Callable[[str], object] = print):
         super().__init__()
         self.settings, self.work, self.say = settings, work, say
-        self._reals: Reals | None = None
+        self._reals: Dataset | None = None
         self._weights: dict = {}
         self._features: dict = {}
         self._classifiers: list | None = None
@@ -98,7 +97,7 @@ class Tools(contextlib.ExitStack):
                 )
         return self._classifiers
 
-    def reals(self, Gs) -> Reals | None:
+    def reals(self, Gs) -> Dataset | None:
         """The data set at the resolution and with the labels of a generator, if there is one."""
         settings = self.settings
         if settings.dataset is None:
@@ -113,7 +112,9 @@ class Tools(contextlib.ExitStack):
                 f"data set {info.name} {info.channels}"
             )
         if self._reals is None or self._reals.info != info:
-            self._reals = self.enter_context(Reals(info, settings.replace_damaged))
+            self._reals = self.enter_context(
+                open_dataset(info, replace_damaged=settings.replace_damaged)
+            )
         return self._reals
 
     def check(self, metrics: list[Metric]) -> None:
@@ -150,7 +151,7 @@ class Evaluation:
         self.details: dict = {}
 
     @functools.cached_property
-    def reals(self) -> Reals | None:
+    def reals(self) -> Dataset | None:
         """The data set; opened only for what needs it."""
         return self.tools.reals(self.Gs)
 

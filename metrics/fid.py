@@ -55,7 +55,7 @@ def real_statistics(evaluation, count: int) -> Statistics:
         "resolution": evaluation.reals.info.resolution,
         "count": count,
         "mirror": evaluation.mirror,
-        "replace_damaged": evaluation.reals.replace_damaged,
+        "replace_damaged": evaluation.tools.settings.replace_damaged,
         "inception": evaluation.weights("inception").sha256,
         "version": VERSION,
     }
@@ -95,10 +95,10 @@ def _digest(arrays: dict) -> str:
 
 def _compute(evaluation, count: int) -> Statistics:
     inception, reals = evaluation.features("inception"), evaluation.reals
-    flipped = reals.flips(count) if evaluation.mirror else np.zeros([count], bool)
+    flipped = flips(count) if evaluation.mirror else np.zeros([count], bool)
 
     def fetch(numbers):
-        images = reals.dataset.read(numbers % reals.info.num_images)[0]
+        images = reals.read(numbers % reals.info.num_images)[0]
         turn = flipped[numbers]
         images[turn] = images[turn, :, ::-1]
         return (images,)
@@ -110,3 +110,9 @@ def _compute(evaluation, count: int) -> Statistics:
     ):  # fmt: skip
         moments.add(features)
     return moments.statistics()
+
+
+def flips(count: int) -> np.ndarray:
+    """Which of the first `count` images are flipped, of mirrored data: each with probability 1/2,
+    bool [count]. The same for every seed, so that statistics can be kept."""
+    return np.random.RandomState(2019).randint(2, size=count).astype(bool)

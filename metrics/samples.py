@@ -96,13 +96,13 @@ class Labels:
     """The labels of generated images, by number: rows of a data set drawn uniformly, or, without
     one, a class drawn uniformly."""
 
-    def __init__(self, label_size: int, seed: int, reals=None):
+    def __init__(self, label_size: int, seed: int, dataset=None):
         self.size, self.seed = label_size, seed
-        self._dataset = reals.dataset if label_size and reals is not None else None
-        if self._dataset is not None and reals.info.label_size != label_size:
+        self._dataset = dataset if label_size else None
+        if self._dataset is not None and dataset.info.label_size != label_size:
             raise UserError(
-                f"the network takes {label_size} labels, the data set {reals.info.name} has "
-                f"{reals.info.label_size}"
+                f"the network takes {label_size} labels, the data set {dataset.info.name} has "
+                f"{dataset.info.label_size}"
             )
 
     def describe(self) -> str:

@@ -11,7 +11,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from functools import lru_cache
+from functools import cached_property, lru_cache
 
 import numpy as np
 
@@ -100,6 +100,20 @@ class Dataset:
             position += len(part)
             count -= len(part)
         return np.concatenate(parts)
+
+    @cached_property
+    def content_key(self) -> str:
+        """What the images and labels in use are, whatever their name and place: 40 hexadecimal
+        digits. Of the files' own checksums, which are compared whenever an image is read."""
+        info, digest = self.info, hashlib.sha256()
+        if info.path is None:
+            digest.update(f"{info.name} {info.num_images} {info.resolution}".encode())
+        else:
+            with ImageFile(info.files[max(info.files)]) as file:
+                for checksum in file.checksums():
+                    digest.update(checksum)
+        digest.update(np.ascontiguousarray(self.labels).tobytes())
+        return digest.hexdigest()[:40]
 
     def random_labels(self, seed_words: tuple[int, ...], count: int) -> np.ndarray:
         """Rows of `labels` drawn uniformly: float32 [count, label_size]; a pure function."""

@@ -7,17 +7,16 @@ import pytest
 import tensorflow as tf
 
 from dnnlib.errors import UserError
-from metrics import frechet, path_length, results
+from metrics import fid, frechet, path_length, results
 from metrics.classifiers import Classifier
 from metrics.evaluation import Evaluation, evaluate
-from metrics.reals import Reals
 from metrics.registry import parse
 from metrics.samples import Samples
 from metrics.work import Stopped, Work
 from networks import build
 from tests.metrics import small
 from tests.metrics.small import stand_ins  # noqa: F401
-from training.dataset import inspect
+from training.dataset import inspect, open_dataset
 from training.reals import images_to_uint8
 
 pytestmark = [pytest.mark.conformance, pytest.mark.usefixtures("stand_ins")]
@@ -48,9 +47,9 @@ def test_fid_is_that_of_numpy(tmp_path, network):
         samples = Evaluation(network, tools).samples
     numbers = tf.range(30)
     fakes = samples.images(samples.codes(samples.latents(numbers), tf.zeros([30, 0])), numbers)
-    with Reals(inspect("synthetic-32")) as reals:
-        images = reals.dataset.read(range(30))[0]
-        turned = reals.flips(30)
+    with open_dataset(inspect("synthetic-32")) as reals:
+        images = reals.read(range(30))[0]
+        turned = fid.flips(30)
     assert 5 < turned.sum() < 25
     images = np.where(turned[:, None, None, None], images[:, :, ::-1], images)
     expected = frechet.distance(
@@ -138,8 +137,6 @@ def test_labels_gray_and_progressive(tmp_path):
 
 
 def test_real_statistics_are_kept_by_content(tmp_path, network, monkeypatch):
-    from metrics import fid
-
     counted = []
     compute = fid._compute
     monkeypatch.setattr(fid, "_compute", lambda *args: counted.append(1) or compute(*args))
@@ -179,7 +176,7 @@ def test_content_is_not_the_name(tmp_path):
     for name in ("one", "other", "digits"):
         for labels in (0, "full"):
             info = inspect(name, None if name == "digits" else tmp_path, max_label_size=labels)
-            with Reals(info) as reals:
+            with open_dataset(info) as reals:
                 keys[name, labels] = reals.content_key
     assert keys["one", "full"] == keys["digits", "full"] != keys["other", "full"]
     assert keys["one", 0] == keys["other", 0] == keys["digits", 0] != keys["one", "full"]

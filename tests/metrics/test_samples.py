@@ -89,10 +89,7 @@ def test_labels():
         def random_labels(self, words, count):
             return np.full([count, 3], words[1])
 
-    class Reals:
-        info, dataset = Data.info, Data()
-
-    drawn = Labels(3, 5, Reals())
+    drawn = Labels(3, 5, Data())
     np.testing.assert_array_equal(drawn(np.array([2, 9])), [[2] * 3, [9] * 3])
     assert drawn.describe() == "drawn from the data set"
 
@@ -102,9 +99,9 @@ def test_labels():
     assert (np.abs(labels.sum(axis=0) - 100) < 40).all()
     np.testing.assert_array_equal(uniform(np.array([17])), labels[17:18])
 
-    assert Labels(0, 5, Reals())(np.arange(3)).shape == (3, 0)
+    assert Labels(0, 5, Data())(np.arange(3)).shape == (3, 0)
     with pytest.raises(UserError, match=r"network takes 4 labels, the data set digits has 3"):
-        Labels(4, 5, Reals())
+        Labels(4, 5, Data())
 
 
 def test_images_that_are_none():
