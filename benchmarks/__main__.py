@@ -139,6 +139,32 @@ def evaluation() -> list[dict]:
     return results
 
 
+def conversion() -> list[dict]:
+    """Making data sets: more workers, where the time goes, and memory, in fresh processes."""
+    command = [sys.executable, "-m", "benchmarks.conversion"]
+    results = []
+    for what in ("photos", "small"):
+        done = subprocess.run([*command, what], stdout=subprocess.PIPE, text=True, check=True)
+        results.append({"what": f"conversion {what}", **json.loads(done.stdout.splitlines()[-1])})
+    photos, small = results
+    for resolution in (256, 1024):
+        found = photos[str(resolution)]
+        busy = sum(found[part] for part in ("read", "encode", "write"))
+        shares = ", ".join(
+            f"{part} {found[part] / busy:.0%}" for part in ("read", "encode", "write")
+        )
+        print(
+            f"Photos to {resolution}x{resolution}: {found['images_per_second']:.3g} images/s with "
+            f"{photos['workers']} workers, {found['speedup']:.2f} times one worker's rate "
+            f"({found['speedup_cpu']:.2f} by processor time); {shares}"
+        )
+    print(
+        f"{small['images']:,} images of 32x32: {small['images_per_second']:,.0f} images/s, peak "
+        f"{small['peak_gb']:.2f} GB, {small['peak_gb_with_workers']:.2f} GB with workers"
+    )
+    return results
+
+
 def low_precision(steps: int = 50) -> None:
     """How far bfloat16's losses are from float32's, from the same weights."""
     found = run_case("losses", 32, "bfloat16", minibatch=16, repeats=steps)
@@ -194,6 +220,7 @@ def main():
             results += opening(args.repeats)
         results += stored_or_derived()
         results += evaluation()
+        results += conversion()
         if trained:
             input_pipeline(trained[0]["images_per_second"], 32)
     if args.json:

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import os
-import secrets
-import shutil
+from collections.abc import Sequence
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 
-from dnnlib.atomic import atomic_path
-from dnnlib.errors import UserError, explain_os_errors
-from training.tfrecords import TFRecordWriter, encode_image
+from dnnlib.errors import UserError
+from training.staging import check_unused, staged_directory
+from training.tfrecords import encode_image, frame_record
 
 
 def choose_shuffled_order(count: int) -> np.ndarray:
@@ -26,22 +26,50 @@ def choose_shuffled_order(count: int) -> np.ndarray:
 
 
 def box_halve(image: np.ndarray) -> np.ndarray:
-    """Means of 2×2 pixels: float32 [C, H, W] → [C, H/2, W/2]."""
-    rows = image[:, 0::2] + image[:, 1::2]
-    return (rows[:, :, 0::2] + rows[:, :, 1::2]) * np.float32(0.25)
+    """Means of 2×2 pixels: uint8 or float32 [C, H, W] → float32 [C, H/2, W/2]."""
+    rows = np.add(image[:, 0::2], image[:, 1::2], dtype=np.float32)
+    means = rows[:, :, 0::2] + rows[:, :, 1::2]
+    means *= np.float32(0.25)
+    return means
 
 
-def directory_in_use(path: Path) -> bool:
-    """Whether `path` is anything but absent or an empty directory."""
-    return path.exists() and not (path.is_dir() and not any(path.iterdir()))
+def check_shape(shape: Sequence[int]) -> None:
+    """Raises UserError unless [channels, height, width] are those of a data set's images."""
+    if len(shape) != 3 or shape[0] not in (1, 3):
+        raise UserError(f"images must have 1 or 3 channels, height and width, not {list(shape)}")
+    size = shape[1]
+    if size != shape[2] or size < 4 or size & (size - 1):
+        raise UserError(
+            f"images must be square with a power of two from 4 on, not {shape[2]}×{size}"
+        )
+
+
+def encode_resolutions(image: np.ndarray) -> list[bytes]:
+    """An image in all resolutions: uint8 [C, R, R] → records of R, R/2 … 4, with checksums.
+
+    The bytes are those that the files hold, so a file is its records one after the other.
+    """
+    records = [frame_record(encode_image(image))]
+    # Only what is written is rounded; the next resolution comes from the exact means.
+    exact = image
+    while exact.shape[1] > 4:
+        exact = box_halve(exact)
+        records.append(frame_record(encode_image(np.rint(exact).astype(np.uint8))))
+    return records
+
+
+def stored_bytes(shape: Sequence[int]) -> int:
+    """What an image [channels, R, R] takes on disk in all resolutions."""
+    return sum(map(len, encode_resolutions(np.zeros(shape, np.uint8))))
 
 
 class MultiResolutionWriter:
     """Writes a data set directory that appears only when it is complete.
 
-    A context manager. Call `add_image` for every image, in the order they shall be stored, and
-    optionally `add_labels` once. Left normally, the finished set moves to `directory`; left by an
-    exception, Ctrl-C included, nothing remains.
+    A context manager. Call `add_image` for every image, in the order they shall be stored, or
+    `add_records` with what other processes encoded, and optionally `add_labels` once. Left
+    normally, the finished set moves to `directory`; left by an exception, Ctrl-C included,
+    nothing remains.
 
     Args:
         directory: must not exist yet, or be empty.
@@ -52,35 +80,41 @@ class MultiResolutionWriter:
     """
 
     def __init__(self, directory: str | os.PathLike, name: str):
+        check_unused(directory)
         self.directory = Path(directory)
         self.name = name
         self.count = 0
         self.shape: tuple[int, ...] | None = None  # C, H, W of all images
+        self.temporary: Path | None = None  # where the set is until it is complete
         self._labels: np.ndarray | None = None
-        self._writers: list[TFRecordWriter] = []  # full size first, 4×4 last
-        if directory_in_use(self.directory):
-            raise UserError(f"{self.directory}: exists already and is not an empty directory")
-        temporary = f".tmp-{secrets.token_hex(4)}-{self.directory.name}"
-        self._temporary = self.directory.absolute().parent / temporary
+        self._files: list[BinaryIO] = []  # full size first, 4×4 last
         self._stack = contextlib.ExitStack()
 
     def add_image(self, image: np.ndarray) -> None:
         """Appends a uint8 [C, H, W] image, in all resolutions down to 4×4."""
         if self.shape is None:
-            self._start(image)
-        if image.shape != self.shape or image.dtype != np.uint8:
+            check_shape(image.shape)
+        elif image.shape != self.shape:
             raise UserError(
-                f"image {self.count} of {self.directory} is {image.dtype} {list(image.shape)}, "
-                f"the ones before are uint8 {list(self.shape)} (channels, height, width)"
+                f"image {self.count} of {self.directory} is {list(image.shape)}, "
+                f"the ones before are {list(self.shape)} (channels, height, width)"
             )
-        # Only what is written is rounded; the next resolution comes from the exact means.
-        exact = image.astype(np.float32)
-        for level, writer in enumerate(self._writers):
-            if level:
-                exact = box_halve(exact)
-                image = np.rint(exact).clip(0, 255).astype(np.uint8)
-            writer.write(encode_image(image))
-        self.count += 1
+        if image.dtype != np.uint8:
+            raise UserError(
+                f"image {self.count} of {self.directory} must be uint8, it is {image.dtype}"
+            )
+        self.add_records(image.shape, encode_resolutions(image), 1)
+
+    def add_records(self, shape: tuple[int, ...], records: Sequence[bytes], count: int) -> None:
+        """Appends `count` images [C, H, W]: for each resolution, from the full one on, what
+        `encode_resolutions` made of them, joined."""
+        if self.shape is None:
+            self._start(shape)
+        assert shape == self.shape, f"{shape} after {self.shape}"
+        assert len(records) == len(self._files), f"{len(records)} resolutions"
+        for file, data in zip(self._files, records):
+            file.write(data)
+        self.count += count
 
     def add_labels(self, labels: np.ndarray) -> None:
         """Sets the labels, [count, label_size] of any numeric type, in the order of the images."""
@@ -90,38 +124,24 @@ class MultiResolutionWriter:
         self._labels = labels
 
     def __enter__(self):
-        with explain_os_errors("create", self._temporary):
-            self._temporary.mkdir(parents=True)
+        self.temporary = self._stack.enter_context(staged_directory(self.directory))
+        self._stack.push(self._finish)
         return self
 
-    def __exit__(self, kind, error, traceback):
-        try:
-            with explain_os_errors("write", self.directory):
-                # Closes the files. They must see the exception so as not to wait for the disk.
-                self._stack.__exit__(kind, error, traceback)
-                if kind is None:
-                    self._finish()
-        finally:
-            shutil.rmtree(self._temporary, ignore_errors=True)
+    def __exit__(self, *exc_info):
+        return self._stack.__exit__(*exc_info)
 
-    def _start(self, image: np.ndarray) -> None:
-        shape = image.shape
-        if image.dtype != np.uint8 or len(shape) != 3 or shape[0] not in (1, 3):
-            raise UserError(
-                "images must be uint8 [1 or 3 channels, height, width], "
-                f"not {image.dtype} {list(shape)}"
-            )
-        size = shape[1]
-        if size != shape[2] or size < 4 or size & (size - 1):
-            raise UserError(
-                f"images must be square with a power of two from 4 on, not {shape[2]}×{size}"
-            )
+    def _start(self, shape: tuple[int, ...]) -> None:
         self.shape = shape
-        for log2 in range(size.bit_length() - 1, 1, -1):
-            path = self._temporary / f"{self.name}-r{log2:02d}.tfrecords"
-            self._writers.append(self._stack.enter_context(TFRecordWriter(path)))
+        for log2 in range(shape[1].bit_length() - 1, 1, -1):
+            path = self.temporary / f"{self.name}-r{log2:02d}.tfrecords"
+            file = open(path, "wb")  # noqa: SIM115
+            self._files.append(self._stack.enter_context(file))
 
-    def _finish(self) -> None:
+    def _finish(self, kind, error, traceback) -> None:
+        """Completes the temporary directory, whose records are closed already."""
+        if kind is not None:
+            return
         if not self.count:
             raise UserError(f"{self.directory}: there are no images to write")
         if self._labels is not None:
@@ -129,9 +149,8 @@ class MultiResolutionWriter:
                 raise UserError(
                     f"{self.directory}: {len(self._labels)} labels for {self.count} images"
                 )
-            path = self._temporary / f"{self.name}-rxx.labels"
-            with atomic_path(path) as temporary, open(temporary, "wb") as file:
+            with open(self.temporary / f"{self.name}-rxx.labels", "wb") as file:
                 np.save(file, self._labels, allow_pickle=False)
-        if self.directory.exists():
-            self.directory.rmdir()  # empty; Windows does not rename onto it
-        self._temporary.rename(self.directory)
+        for path in self.temporary.iterdir():
+            with open(path, "rb+") as file:
+                os.fsync(file.fileno())

@@ -288,6 +288,13 @@ class ImageFile(RecordFile):
         return np.frombuffer(record, np.uint8, stop - start, start).reshape(shape)
 
 
+def frame_record(record: bytes) -> bytes:
+    """A record as it is in a file: length, its checksum, the record, its checksum."""
+    length = struct.pack("<Q", len(record))
+    checksums = [_FOOTER.pack(masked_crc(data)) for data in (length, record)]
+    return b"".join((length, checksums[0], record, checksums[1]))
+
+
 class TFRecordWriter:
     """Writes a TFRecord file that appears under its name only when complete.
 
@@ -303,10 +310,7 @@ class TFRecordWriter:
 
     def write(self, record: bytes) -> None:
         """Appends a record."""
-        length = struct.pack("<Q", len(record))
-        self._file.write(length + _FOOTER.pack(masked_crc(length)))
-        self._file.write(record)
-        self._file.write(_FOOTER.pack(masked_crc(record)))
+        self._file.write(frame_record(record))
 
     def __enter__(self):
         return self

@@ -84,7 +84,7 @@ GOOD = np.zeros([3, 8, 8], np.uint8)
         ([], None, "no images"),
         ([GOOD, GOOD[:1]], None, "image 1 of .*the ones before"),
         ([GOOD, GOOD[:, :4, :4]], None, "image 1 of .*the ones before"),
-        ([GOOD, GOOD.astype(np.float32)], None, "image 1 of .*the ones before"),
+        ([GOOD, GOOD.astype(np.float32)], None, "image 1 of .* must be uint8"),
         ([GOOD.astype(np.uint16)], None, "must be uint8"),
         ([np.zeros([4, 8, 8], np.uint8)], None, "1 or 3 channels"),
         ([np.zeros([8, 8], np.uint8)], None, "1 or 3 channels"),
@@ -118,6 +118,36 @@ def test_full_disk_is_explained_and_leaves_nothing(tmp_path, monkeypatch):
     with pytest.raises(UserError, match="no space left"):
         write(tmp_path / "set", [GOOD])
     assert not list(tmp_path.iterdir())
+
+
+def test_what_a_killed_process_left_is_removed_and_nothing_else(tmp_path):
+    for name in (".tmp-01234567-set", ".tmp-89abcdef-set", ".tmp-01234567-other", ".tmp-x-set"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "half").touch()
+    (tmp_path / ".tmp-89abcdef-set/.lock").touch()
+    write(tmp_path / "set", [GOOD])
+    left = {path.name for path in tmp_path.iterdir()}
+    assert left == {"set", ".tmp-01234567-other", ".tmp-x-set"}
+
+
+def test_two_cannot_write_the_same_set_at_once(tmp_path):
+    with MultiResolutionWriter(tmp_path / "set", "x") as writer:
+        writer.add_image(GOOD)
+        with pytest.raises(UserError, match=r"another process is writing it"):
+            write(tmp_path / "set", [GOOD])
+        write(tmp_path / "another", [GOOD])
+    assert {path.name for path in tmp_path.iterdir()} == {"set", "another"}
+
+
+def test_a_directory_that_came_into_use_meanwhile_stays(tmp_path):
+    def images():
+        yield GOOD
+        (tmp_path / "set").mkdir()
+        (tmp_path / "set/file").touch()
+
+    with pytest.raises(UserError, match=r"exists already"):
+        write(tmp_path / "set", images())
+    assert [path.name for path in tmp_path.rglob("*")] == ["set", "file"]
 
 
 def test_does_not_touch_a_directory_in_use(tmp_path):

@@ -1,0 +1,236 @@
+#!/usr/bin/env python3
+"""Makes data sets and looks into them. `python dataset_tool.py --help` tells how."""
+
+from __future__ import annotations
+
+import sys
+
+from dnnlib.command_line import (
+    CHOICE,
+    HELP,
+    NUMBER,
+    SWITCH,
+    TEXT,
+    WHOLE,
+    Command,
+    command_list,
+    flag,
+    flag_list,
+    parse,
+)
+from dnnlib.errors import UserError, exit_code
+
+_INTRO = """\
+usage: python dataset_tool.py COMMAND [options]
+
+Makes the data sets that run_training.py and run_metrics.py read, directories of TFRecords in
+every resolution from 4×4 up, and looks into finished ones.
+"""
+
+_EXAMPLES = """\
+examples:
+  python dataset_tool.py create_from_images --source=photos --out=/data/photos \\
+      --resolution=256 --crop=center --skip_bad
+  python dataset_tool.py create_from_images --source=/data/images1024x1024 --out=/data/ffhq \\
+      --labels=none
+  python dataset_tool.py create_lsun --source=/data/bedroom_train_lmdb --out=/data/bedrooms \\
+      --resolution=256
+  python dataset_tool.py create_digits --out=/data/digits
+  python dataset_tool.py verify --dataset=/data/ffhq
+  python dataset_tool.py display --dataset=/data/ffhq --grid=8x4 --out=ffhq.png
+
+docs/datasets.md tells where the published sets are, how large they become, and their licences.
+Exit codes: 0 done, 1 the sets differ or the set is damaged, 2 a mistake in the command or an
+image that cannot be used, 130 stopped by Ctrl-C.
+"""
+
+# ---------------------------------------------------------------- flags
+
+
+def _source(text: str):
+    return flag("source", TEXT, "PATH", text)
+
+
+def _most(text: str):
+    return flag("max_images", WHOLE, "N", text, lower_bound=1)
+
+
+def _shuffle(default: bool):
+    text = "write in the original's shuffled order; --noshuffle: as they come"
+    return flag("shuffle", SWITCH, "", text, default)
+
+
+_WORKERS = flag("workers", WHOLE, "N", "processes (default: one for each core)",
+                lower_bound=1, upper_bound=1024)  # fmt: skip
+_CREATE = [
+    flag("out", TEXT, "DIR", "the data set, a directory that does not exist yet or is empty"),
+    flag("name", TEXT, "NAME", "beginning of its files' names (default: the directory's)"),
+    flag(
+        "skip_bad", SWITCH, "",
+        "leave images out that cannot be used, count them, and list them in skipped.txt", False,
+    ),
+    _WORKERS,
+    flag(
+        "memory_gb", NUMBER, "GB", "what one worker may allocate; an image that needs more is bad",
+        2.0, lower_bound=0.1, upper_bound=10_000.0,
+    ),
+]  # fmt: skip
+_DATASET = flag("dataset", TEXT, "DIR", "a directory of TFRecords, or digits")
+_SIZE = {"lower_bound": 4, "upper_bound": 1 << 14}
+_COMMANDS = {
+    "create_from_images": Command(
+        "a folder, with all its subfolders, or a zip of pictures",
+        [
+            _source("the folder or zip"),
+            flag("resolution", WHOLE, "N", "a power of two (default: that of the first image, "
+                 "which all must have)", **_SIZE),
+            flag("resize", CHOICE, "NAME", "lanczos, box, bicubic, or none: refuse other sizes "
+                 "(default: exact means by a power of two, else lanczos, and nothing enlarged)",
+                 enum_values=["lanczos", "box", "bicubic", "none"]),
+            flag("crop", CHOICE, "NAME", "of images that are not square: none (refuse them), "
+                 "center (the square in the middle), wide (4:3 from the middle, and bars), "
+                 "letterbox (all of it, and bars)", "none",
+                 enum_values=["none", "center", "wide", "letterbox"]),
+            flag("channels", CHOICE, "N", "auto, 1 (gray) or 3 (RGB)", "auto",
+                 enum_values=["auto", "1", "3"]),
+            flag("background", TEXT, "COLOUR", "black, white or #rrggbb, behind transparent "
+                 "pixels (default: refuse such images) and of the bars"),
+            flag("labels", CHOICE, "NAME", "auto (dataset.json, else one class for each subfolder) "
+                 "or none", "auto", enum_values=["auto", "none"]),
+            _shuffle(True),
+            _most("only the first so many"),
+        ],
+    ),
+    "create_mnist": Command(
+        "MNIST's training set, padded to 32×32",
+        [_source("the directory of its two files for training, train-…-ubyte or .gz")],
+    ),
+    "create_mnistrgb": Command(
+        "three random digits of MNIST as red, green and blue",
+        [
+            _source("the directory of train-images-idx3-ubyte or .gz"),
+            flag("num_images", WHOLE, "N", "how many to make", 1_000_000, lower_bound=1,
+                 upper_bound=1 << 31),
+            flag("seed", WHOLE, "N", "of the random choice", 123, lower_bound=0,
+                 upper_bound=2**32 - 1),
+        ],
+    ),
+    "create_cifar10": Command(
+        "CIFAR-10's training set", [_source("the directory with its batches, of either version")]
+    ),
+    "create_cifar100": Command(
+        "CIFAR-100's training set", [_source("the directory of its files, of either version")]
+    ),
+    "create_svhn": Command("SVHN's training set", [_source("the directory of train_32x32.mat")]),
+    "create_lsun": Command(
+        "an LSUN category, the middle square of each image",
+        [
+            _source("the directory of data.mdb"),
+            flag("resolution", WHOLE, "N", "a power of two", 256, **_SIZE),
+            _most("only the first so many"),
+        ],
+    ),
+    "create_lsun_wide": Command(
+        "an LSUN category, letterboxed",
+        [
+            _source("the directory of data.mdb"),
+            flag("width", WHOLE, "N", "of the picture and the square; a power of two", 512,
+                 **_SIZE),
+            flag("height", WHOLE, "N", "of the picture", 384, lower_bound=1, upper_bound=1 << 14),
+            _most("only look at the first so many"),
+        ],
+    ),
+    "create_celeba": Command(
+        "CelebA, aligned and cropped, as 128×128",
+        [
+            _source("the directory of img_align_celeba or img_align_celeba_png"),
+            flag("cx", WHOLE, "X", "centre of the crop", 89, lower_bound=64, upper_bound=114),
+            flag("cy", WHOLE, "Y", "centre of the crop", 121, lower_bound=64, upper_bound=154),
+        ],
+    ),
+    "create_from_hdf5": Command(
+        "a file of the Progressive GAN era", [_source("the .h5 file"), _shuffle(False)]
+    ),
+    "create_from_npz": Command(
+        "NumPy arrays", [_source("the .npz or .npy file"), _shuffle(True)]
+    ),
+    "create_digits": Command("scikit-learn's handwritten digits, without any download", []),
+    "info": Command("resolutions, images, channels, classes, bytes", [_DATASET]),
+    "display": Command(
+        "a contact sheet",
+        [
+            _DATASET,
+            flag("out", TEXT, "FILE", "the picture", "dataset.png"),
+            flag("grid", TEXT, "SIZE", "1080p, 4k or COLUMNSxROWS", "1080p"),
+            flag("layout", CHOICE, "NAME", "first (as they come), random, row_per_class, "
+                 "col_per_class or class4x4", "first",
+                 enum_values=["first", "random", "row_per_class", "col_per_class", "class4x4"]),
+            flag("seed", WHOLE, "N", "of the other layouts", 0, lower_bound=0,
+                 upper_bound=2**31 - 1),
+        ],
+    ),
+    "extract": Command(
+        "the images as PNG files, with dataset.json for labels",
+        [
+            _DATASET,
+            flag("out", TEXT, "DIR", "where to; does not exist yet, or is empty"),
+            _most("only the first so many"),
+            _WORKERS,
+        ],
+    ),
+    "compare": Command(
+        "whether two sets have equal images and labels",
+        [_DATASET, flag("other", TEXT, "DIR", "the other one"), _WORKERS],
+    ),
+    "verify": Command(
+        "read every record and check it: checksums, sizes, lower resolutions, labels",
+        [_DATASET, _WORKERS],
+    ),
+}  # fmt: skip
+
+# ---------------------------------------------------------------- the command line
+
+
+def _flags_of(name: str) -> list:
+    common = _CREATE if name.startswith("create_") else []
+    return [*_COMMANDS[name].flags, *common, HELP]
+
+
+def _help(name: str | None = None) -> str:
+    if name is None:
+        lines = [_INTRO, "commands:", *command_list(_COMMANDS), ""]
+        lines += ["python dataset_tool.py COMMAND --help lists a command's options.", ""]
+        return "\n".join([*lines, _EXAMPLES])
+    lines = [f"usage: python dataset_tool.py {name} [options]\n"]
+    lines += [f"{name}: {_COMMANDS[name].summary}\n", *flag_list(_flags_of(name))]
+    return "\n".join(lines) + "\n"
+
+
+def _run(argv: list[str]) -> int:
+    if len(argv) < 2 or argv[1] in ("--help", "-h", "-help", "help"):
+        print(_help(), end="")
+        return 0 if len(argv) > 1 else 2
+    if argv[1] not in _COMMANDS:
+        raise UserError(
+            f"{argv[1]!r} is no command; first comes one of {', '.join(_COMMANDS)} (--help)"
+        )
+    name = argv[1]
+    args = parse(argv[1:], _flags_of(name), f"dataset_tool.py {name}")
+    if args["help"]:
+        print(_help(name), end="")
+        return 0
+    for needed in ("source", "dataset", "other", "out"):
+        if args.get(needed, True) in (None, ""):
+            raise UserError(f"{name}: --{needed} is needed (--help tells more)")
+    from sources import commands  # after --help and mistakes: they need not wait for it
+
+    return getattr(commands, name)(args)
+
+
+def main(argv: list[str]) -> int:
+    """Runs the command line; returns the exit code."""
+    return exit_code(_run, argv)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv))

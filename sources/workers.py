@@ -1,0 +1,189 @@
+"""One function over many tasks in worker processes: in order, in bounded memory."""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import multiprocessing
+import multiprocessing.connection
+import os
+import signal
+import sys
+import traceback
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Any, Optional
+
+from dnnlib.errors import UserError
+
+# A new interpreter for each worker: nothing of the parent's memory, threads and locks is copied.
+_CONTEXT = multiprocessing.get_context("spawn")
+_QUEUED = 2  # tasks of a worker: the one it works on, and the next, so that it need not wait
+_AHEAD = 4  # finished or queued results for each worker, where the first in order is slow
+
+try:
+    import resource
+except ImportError:  # Windows
+    resource = None
+
+
+def core_count() -> int:
+    """Processor cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def ordered_map(
+    function: Callable[[Any], Any],
+    tasks: Iterable[Any],
+    *,
+    workers: int,
+    memory_gb: Optional[float] = None,
+    describe: Callable[[Any], str] = str,
+) -> Iterator[Any]:
+    """Yields `function(task)` for every task, in the order of the tasks.
+
+    Args:
+        function: picklable; each worker has a copy, which may keep state between tasks.
+        tasks: taken only a few ahead of what has been yielded; small when pickled.
+        memory_gb: what a worker may allocate beyond what it has at its start; past that it meets
+            MemoryError (no limit on systems without setrlimit, as Windows).
+        describe: names a task in the message about a worker that died.
+
+    A UserError or OSError of a task is raised at its place in the order. A worker that dies, by a
+    crash in a decoder or for want of memory, is a UserError at once. Workers end with the iterator,
+    and when this process is killed.
+    """
+    tasks = enumerate(tasks)
+    finished: dict[int, tuple[str, Any]] = {}
+    given = due = 0
+    with contextlib.ExitStack() as stack:
+        with _no_interrupts():
+            pool = [_Worker(function, memory_gb, stack) for _ in range(workers)]
+        while True:
+            worker = min(pool, key=lambda worker: len(worker.pending))
+            if len(worker.pending) < _QUEUED and given - due < _AHEAD * workers:
+                item = next(tasks, None)
+                if item is not None:
+                    worker.give(*item)
+                    given += 1
+                    continue
+            if due == given:
+                return
+            if due in finished:
+                yield _value(*finished.pop(due))
+                due += 1
+                continue
+            busy = {worker.connection: worker for worker in pool if worker.pending}
+            for connection in multiprocessing.connection.wait(busy):
+                number, *result = busy[connection].take(describe)
+                finished[number] = tuple(result)
+
+
+def _value(kind: str, value: Any) -> Any:
+    if kind == "mistake":
+        raise UserError(value)
+    if kind == "system":
+        raise value
+    if kind == "bug":
+        raise RuntimeError(f"in a worker process:\n{value}")
+    return value
+
+
+class _Worker:
+    """One process, and what it has been given but not answered."""
+
+    def __init__(self, function: Callable, memory_gb: Optional[float], stack):
+        self.pending: deque[tuple[int, Any]] = deque()
+        self.connection, theirs = _CONTEXT.Pipe()
+        stack.callback(self.connection.close)
+        self._process = _CONTEXT.Process(
+            target=_work, args=(theirs, function, memory_gb), daemon=True
+        )
+        self._process.start()
+        theirs.close()
+        stack.callback(self._process.join)
+        stack.callback(self._process.terminate)
+
+    def give(self, number: int, task: Any) -> None:
+        self.pending.append((number, task))
+        with contextlib.suppress(OSError):  # take() meets the dead worker
+            self.connection.send(task)
+
+    def take(self, describe: Callable[[Any], str]) -> tuple[int, str, Any]:
+        """→ number of the task, kind of the result, result."""
+        number, task = self.pending[0]
+        try:
+            kind, value = self.connection.recv()
+        except (EOFError, OSError):
+            self._process.join()
+            code = self._process.exitcode
+            why = f"signal {-code}" if code < 0 else f"exit code {code}"
+            raise UserError(
+                f"a worker process died ({why}: a crash, or the system was out of memory) at "
+                f"{describe(task)}"
+            ) from None
+        self.pending.popleft()
+        return number, kind, value
+
+
+def _work(connection, function: Callable, memory_gb: Optional[float]) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which ends us
+    _keep_memory()
+    if memory_gb is not None:
+        _limit_memory(memory_gb)
+    with contextlib.suppress(EOFError, ConnectionError):  # the parent is gone
+        while True:
+            task = connection.recv()
+            try:
+                result = "value", function(task)
+            except (UserError, MemoryError) as error:
+                result = "mistake", str(error) or "out of memory"
+            except OSError as error:  # plain, since not every kind of it can be pickled
+                result = "system", OSError(error.errno, error.strerror or str(error))
+            except Exception:
+                result = "bug", traceback.format_exc()
+            connection.send(result)
+
+
+def _keep_memory() -> None:
+    """Lets malloc use the memory of one image for the next.
+
+    By default it gives large blocks back, and clearing fresh ones takes a third of a worker's
+    time at 1024×1024.
+    """
+    if sys.platform.startswith("linux"):
+        trim_threshold, mmap_threshold = -1, -3  # M_… of glibc's malloc.h
+        with contextlib.suppress(OSError, AttributeError):  # another C library
+            libc = ctypes.CDLL(None)
+            libc.mallopt(trim_threshold, 1 << 30)
+            if not libc.mallopt(mmap_threshold, 1 << 30):
+                libc.mallopt(mmap_threshold, 1 << 25)  # the most that older versions take
+
+
+def _limit_memory(gigabytes: float) -> None:
+    """Of allocated memory only: mapped files, as of databases, may be larger than memory."""
+    if resource is None or not sys.platform.startswith("linux"):
+        return
+    with contextlib.suppress(OSError, ValueError):
+        pages = int(Path("/proc/self/statm").read_text().split()[5])
+        limit = pages * resource.getpagesize() + int(gigabytes * 1e9)
+        hard = resource.getrlimit(resource.RLIMIT_DATA)[1]
+        if hard != resource.RLIM_INFINITY:
+            limit = min(limit, hard)
+        resource.setrlimit(resource.RLIMIT_DATA, (limit, hard))
+
+
+@contextlib.contextmanager
+def _no_interrupts() -> Iterator[None]:
+    """Puts Ctrl-C off, for the processes that are started here for good."""
+    if not hasattr(signal, "pthread_sigmask"):  # Windows
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)

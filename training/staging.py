@@ -1,0 +1,102 @@
+"""Directories that appear under their name whole, or not at all."""
+
+from __future__ import annotations
+
+import contextlib
+import glob
+import os
+import secrets
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Optional, TextIO
+
+from dnnlib.atomic import TEMP_PREFIX
+from dnnlib.errors import UserError, explain_os_errors
+
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None
+
+_LOCK = ".lock"
+
+
+def check_unused(directory: str | os.PathLike) -> None:
+    """Raises UserError where `directory` is anything but absent or an empty directory."""
+    path = Path(directory)
+    with explain_os_errors("look into", path):
+        if path.exists() and not (path.is_dir() and not any(path.iterdir())):
+            raise UserError(f"{path}: exists already and is not an empty directory")
+
+
+@contextlib.contextmanager
+def staged_directory(directory: str | os.PathLike) -> Iterator[Path]:
+    """Yields a temporary directory that becomes `directory` when the block succeeds.
+
+    The temporary one is a sibling. When the block raises, Ctrl-C included, it is removed; what a
+    killed process left is removed by the next that makes the same `directory` (except on systems
+    without file locks, as Windows). The block closes and syncs what it writes.
+
+    Raises UserError if `directory` is in use (see `check_unused`) or is being made by another
+    process, and for a full disk, missing permission and the like.
+    """
+    check_unused(directory)
+    directory = Path(directory).absolute()
+    with explain_os_errors("create", directory):
+        directory.parent.mkdir(parents=True, exist_ok=True)
+        _remove_stale(directory)
+        temporary, lock = _make_locked(directory)
+    try:
+        with explain_os_errors("write", directory):
+            yield temporary
+            _publish(temporary, directory)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+        lock.close()
+
+
+def _publish(temporary: Path, directory: Path) -> None:
+    check_unused(directory)
+    if directory.exists():
+        directory.rmdir()  # empty; Windows does not rename onto it
+    # The lock goes last: without it the set would look like one that a dead process left.
+    temporary.rename(directory)
+    (directory / _LOCK).unlink(missing_ok=True)
+
+
+def _remove_stale(directory: Path) -> None:
+    pattern = f"{TEMP_PREFIX}????????-{glob.escape(directory.name)}"
+    for path in directory.parent.glob(pattern):
+        with contextlib.suppress(FileNotFoundError), open(path / _LOCK, "a") as file:
+            locked = _lock(file)
+            if locked is False:
+                raise UserError(f"{directory}: another process is writing it")
+            if locked:
+                shutil.rmtree(path, ignore_errors=True)
+
+
+def _make_locked(directory: Path) -> tuple[Path, TextIO]:
+    """A new temporary directory, and its lock file, which belongs to this process."""
+    while True:
+        path = directory.with_name(f"{TEMP_PREFIX}{secrets.token_hex(4)}-{directory.name}")
+        path.mkdir()
+        # Until it is locked, another process may take the directory for a dead one's.
+        with contextlib.suppress(FileNotFoundError):
+            file = open(path / _LOCK, "a")  # noqa: SIM115
+            if _lock(file) is not False and (path / _LOCK).exists():
+                return path, file
+            file.close()
+
+
+def _lock(file: TextIO) -> Optional[bool]:
+    """Whether the lock is now ours; None where there are no locks."""
+    if fcntl is None:
+        return None
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:  # a file system without locks
+        return None
+    return True
