@@ -36,6 +36,8 @@ def info(dataset: str) -> list[str]:
     found = inspect(dataset)
     with open_dataset(found) as opened:
         labels, key = opened.labels, opened.content_key
+    with open_dataset(inspect(dataset, max_label_size=0)) as opened:
+        images_key = opened.content_key
     sizes = {path: os.path.getsize(path) for path in found.files.values()}
     if found.labels_path:
         sizes[found.labels_path] = os.path.getsize(found.labels_path)
@@ -49,6 +51,8 @@ def info(dataset: str) -> list[str]:
         f"{'bytes':<12}{sum(sizes.values()):,}",
         f"{'content':<12}{key}",
     ]
+    if labels.shape[1]:
+        lines += [f"{'':<12}{images_key} without the labels"]
     return lines + [f"  {size:>18,}  {Path(path).name}" for path, size in sorted(sizes.items())]
 
 
