@@ -7,13 +7,12 @@ As in legacy_pickle.py nothing in a file is run or imported: opcodes become iner
 from __future__ import annotations
 
 import math
-from typing import ClassVar, Optional, Union
+from typing import ClassVar, Union
 
 import numpy as np
 
 from dnnlib import legacy_objects as objects
-from dnnlib.errors import UserError
-from dnnlib.legacy_objects import MAX_TEXT, LegacyPickleError, Span, refuse, show
+from dnnlib.legacy_objects import MAX_TEXT, LegacyPickleError, Span, UnreadableError, refuse, show
 from dnnlib.legacy_opcodes import Machine
 
 __all__ = ["ArrayPickleError", "read"]
@@ -24,17 +23,10 @@ _MAX_OPCODES = 600_000
 Value = Union[None, bool, int, float, str, list[int], list[str], np.ndarray]
 
 
-class ArrayPickleError(UserError):
-    """A file that is damaged, hostile or holds something else; says what and where, not which file.
+class ArrayPickleError(UnreadableError):
+    """No dictionary of arrays, numbers and text."""
 
-    reason: one line; offset: position in the file, None where it concerns the whole file.
-    """
-
-    def __init__(self, reason: str, offset: Optional[int] = None) -> None:
-        where = "" if offset is None else f" (byte {offset})"
-        super().__init__(f"not a readable pickle of arrays: {reason}{where}")
-        self.reason = reason
-        self.offset = offset
+    wanted = "pickle of arrays"
 
 
 def read(data: Union[bytes, memoryview]) -> dict[str, Value]:

@@ -174,7 +174,7 @@ def _check(file: Path, path: Path, sha256: str | None) -> str:
     """Compares `file`, which is or becomes `path`, with hashes given and recorded; records its."""
     record = Path(f"{path}.sha256")
     with explain_os_errors("read", file):
-        came = _digest(file)
+        came = file_sha256(file)
         recorded = record.read_text(errors="replace").split()[:1] if record.is_file() else []
         with open(file, "rb") as opened:
             if web_pages.is_html(opened.read(256)):
@@ -195,7 +195,8 @@ def _check(file: Path, path: Path, sha256: str | None) -> str:
     return came
 
 
-def _digest(path: Path) -> str:
+def file_sha256(path: str | os.PathLike) -> str:
+    """The hash of a file's content, in hexadecimal. Raises OSError when it cannot be read."""
     digest = hashlib.sha256()
     with open(path, "rb") as file:
         while block := file.read(1 << 20):

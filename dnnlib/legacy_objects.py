@@ -19,17 +19,25 @@ ITEM_SIZES = {"f2": 2, "f4": 4, "f8": 8, "b1": 1}
 ITEM_SIZES.update({f"{kind}{size}": size for kind in "iu" for size in (1, 2, 4, 8)})
 
 
-class LegacyPickleError(UserError):
-    """A file that is damaged, hostile or no legacy network; says what and where, not which file.
+class UnreadableError(UserError):
+    """A file that is damaged, hostile or something else; says what and where, not which file.
 
     reason: one line; offset: position in the file, None where it concerns the whole file.
     """
 
+    wanted = ""  # what the file should have been
+
     def __init__(self, reason: str, offset: Optional[int] = None) -> None:
         where = "" if offset is None else f" (byte {offset})"
-        super().__init__(f"not a readable legacy network: {reason}{where}")
+        super().__init__(f"not a readable {self.wanted}: {reason}{where}")
         self.reason = reason
         self.offset = offset
+
+
+class LegacyPickleError(UnreadableError):
+    """No legacy network."""
+
+    wanted = "legacy network"
 
 
 def refuse(reason: str, offset: Optional[int] = None) -> NoReturn:

@@ -18,8 +18,7 @@ from typing import ClassVar, Optional, Union
 import numpy as np
 
 from dnnlib import torch_objects as objects
-from dnnlib.errors import UserError
-from dnnlib.legacy_objects import LegacyPickleError, refuse, show, text
+from dnnlib.legacy_objects import LegacyPickleError, UnreadableError, refuse, show, text
 from dnnlib.legacy_opcodes import Machine
 
 __all__ = ["TorchFileError", "is_torch", "read"]
@@ -35,17 +34,10 @@ _ZIP_ERRORS = (zipfile.BadZipFile, struct.error, ValueError, NotImplementedError
 Extent = tuple[int, int]  # first position in the file, and the one after the last
 
 
-class TorchFileError(UserError):
-    """A file that is damaged, hostile or no state dict; says what and where, not which file.
+class TorchFileError(UnreadableError):
+    """No state dict."""
 
-    reason: one line; offset: position in the file, None where it concerns the whole file.
-    """
-
-    def __init__(self, reason: str, offset: Optional[int] = None) -> None:
-        where = "" if offset is None else f" (byte {offset})"
-        super().__init__(f"not a readable PyTorch state dict: {reason}{where}")
-        self.reason = reason
-        self.offset = offset
+    wanted = "PyTorch state dict"
 
 
 def is_torch(path) -> bool:

@@ -16,7 +16,7 @@ import numpy as np
 import tensorflow as tf
 
 import networks
-from dnnlib import atomic
+from dnnlib import atomic, download
 from dnnlib.errors import UserError, explain_os_errors
 from generation import describe
 from generation.sampler import load_generator, truncation_of
@@ -53,7 +53,7 @@ def to_snapshot(source, out) -> str:
     origin = describe.origin(source)
     info = {
         "converted from": Path(source).name,
-        "sha256 of it": describe.sha256(source),
+        "sha256 of it": download.file_sha256(source),
         **origin["provenance"],  # of a converted snapshot: the first file's name and hash
     }
     if origin["licence"] != describe.NO_LICENCE:

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
 import math
 from pathlib import Path
 
 import networks
 from dnnlib import download
-from dnnlib.errors import explain_os_errors
 from networks import layer_table, legacy, options, snapshot
 
 NO_LICENCE = "none recorded; the networks that NVIDIA published are under CC BY-NC 4.0"
@@ -28,7 +26,7 @@ def describe(path, *, everything: bool = False) -> dict:
     return {
         "file": str(path),
         "size": path.stat().st_size,
-        "sha256": sha256(path),
+        "sha256": download.file_sha256(path),
         **origin(path),
         "networks": {role: _network(net, everything) for role, net in loaded if net is not None},
     }
@@ -44,15 +42,6 @@ def origin(path) -> dict:
         kind, provenance = "snapshot", snapshot.read_info(path)
         licence = provenance.pop("licence", None)
     return {"format": kind, "licence": licence or NO_LICENCE, "provenance": provenance}
-
-
-def sha256(path) -> str:
-    """The hash of a file, in hexadecimal."""
-    digest = hashlib.sha256()
-    with explain_os_errors("read", path), open(path, "rb") as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()
 
 
 def _network(network, everything):

@@ -6,7 +6,6 @@ of `run_training.py --preset=classifier`, or a legacy pickle such as the 40 of C
 
 from __future__ import annotations
 
-import hashlib
 import os
 import re
 from collections.abc import Sequence
@@ -18,7 +17,7 @@ from urllib.parse import unquote, urlsplit
 import numpy as np
 import tensorflow as tf
 
-from dnnlib.download import local_path
+from dnnlib.download import file_sha256, local_path
 from dnnlib.errors import UserError, explain_os_errors
 from networks import legacy, ops, registry, snapshot
 from networks.options import short_name
@@ -121,7 +120,7 @@ def _load_one(source: str, path: Path) -> Classifier:
         raise UserError(f"{source}: {error}") from error
     _check(source, network)
     with explain_os_errors("read", path):
-        sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
+        sha256 = file_sha256(path)
     return Classifier(attribute or _attribute(source), source, sha256, network)
 
 

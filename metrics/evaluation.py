@@ -12,8 +12,8 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
-from dnnlib.download import default_cache_dir
-from dnnlib.errors import UserError
+from dnnlib.download import default_cache_dir, file_sha256
+from dnnlib.errors import UserError, explain_os_errors
 from generation.sampler import load_generator, minibatch_size
 from metrics import classifiers, results, weights
 from metrics.fid import fid
@@ -136,7 +136,9 @@ class Evaluation:
     def __init__(self, path, tools: Tools):
         settings, strategy = tools.settings, tools.work.strategy
         self.tools, self.work = tools, tools.work
-        self.path, self.sha256 = Path(path), results.file_sha256(path)
+        self.path = Path(path)
+        with explain_os_errors("read", path):
+            self.sha256 = file_sha256(path)
         info = {} if is_pickle(path) else snapshot.read_info(path)
         self.cur_nimg = info.get("cur_nimg", 0)
         with strategy.scope():

@@ -14,15 +14,6 @@ from training.report import format_time
 VERSION = 1  # of metrics/; goes up when a change of the code changes results
 
 
-def file_sha256(path) -> str:
-    """Of a file's content, in hexadecimal."""
-    digest = hashlib.sha256()
-    with explain_os_errors("read", path), open(path, "rb") as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()
-
-
 def path_in(run_dir, metric_name: str) -> Path:
     """The file of a metric's records, a JSON object a line."""
     return Path(run_dir) / f"metric-{metric_name}.jsonl"

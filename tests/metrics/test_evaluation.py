@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from dnnlib.download import file_sha256
 from dnnlib.errors import UserError
-from metrics import fid, frechet, path_length, results
+from metrics import fid, frechet, path_length
 from metrics.classifiers import Classifier
 from metrics.evaluation import Evaluation, evaluate
 from metrics.registry import parse
@@ -60,7 +61,7 @@ def test_fid_is_that_of_numpy(tmp_path, network):
     assert record["metric"] == "fid30"
     assert record["cur_nimg"] == 5000
     provenance = record["provenance"]
-    assert provenance["network_sha256"] == results.file_sha256(network)
+    assert provenance["network_sha256"] == file_sha256(network)
     assert provenance["num_reals"] == provenance["num_fakes"] == 30
     assert provenance["mirror"] is True
     assert provenance["feature_networks"] == {"inception.stand-in": "5" * 64}
