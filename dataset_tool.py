@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import signal
 import sys
 
 from dnnlib.command_line import (
@@ -41,7 +43,7 @@ examples:
 
 docs/datasets.md tells where the published sets are, how large they become, and their licences.
 Exit codes: 0 done, 1 the sets differ or the set is damaged, 2 a mistake in the command or an
-image that cannot be used, 130 stopped by Ctrl-C.
+image that cannot be used, 130 stopped by Ctrl-C, 143 by SIGTERM.
 """
 
 # ---------------------------------------------------------------- flags
@@ -55,11 +57,9 @@ def _most(text: str):
     return flag("max_images", WHOLE, "N", text, lower_bound=1)
 
 
-def _shuffle(default: bool):
-    text = "write in the original's shuffled order; --noshuffle: as they come"
-    return flag("shuffle", SWITCH, "", text, default)
-
-
+_SHUFFLE = flag("shuffle", SWITCH, "",
+                "write in the original's shuffled order; --noshuffle: as they come",
+                True)  # fmt: skip
 _WORKERS = flag("workers", WHOLE, "N", "processes (default: one for each core)",
                 lower_bound=1, upper_bound=1024)  # fmt: skip
 _CREATE = [
@@ -71,8 +71,9 @@ _CREATE = [
     ),
     _WORKERS,
     flag(
-        "memory_gb", NUMBER, "GB", "what one worker may allocate; an image that needs more is bad",
-        2.0, lower_bound=0.1, upper_bound=10_000.0,
+        "memory_gb", NUMBER, "GB",
+        "what each process may allocate; an image that needs more is bad", 2.0,
+        lower_bound=0.1, upper_bound=10_000.0,
     ),
 ]  # fmt: skip
 _DATASET = flag("dataset", TEXT, "DIR", "a directory of TFRecords, or digits")
@@ -97,7 +98,7 @@ _COMMANDS = {
                  "pixels (default: refuse such images) and of the bars"),
             flag("labels", CHOICE, "NAME", "auto (dataset.json, else one class for each subfolder) "
                  "or none", "auto", enum_values=["auto", "none"]),
-            _shuffle(True),
+            _SHUFFLE,
             _most("only the first so many"),
         ],
     ),
@@ -149,10 +150,10 @@ _COMMANDS = {
         ],
     ),
     "create_from_hdf5": Command(
-        "a file of the Progressive GAN era", [_source("the .h5 file"), _shuffle(False)]
+        "a file of the Progressive GAN era", [_source("the .h5 file"), _SHUFFLE]
     ),
     "create_from_npz": Command(
-        "NumPy arrays", [_source("the .npz or .npy file"), _shuffle(True)]
+        "NumPy arrays", [_source("the .npz or .npy file"), _SHUFFLE]
     ),
     "create_digits": Command("scikit-learn's handwritten digits, without any download", []),
     "info": Command("resolutions, images, channels, classes, bytes", [_DATASET]),
@@ -224,12 +225,43 @@ def _run(argv: list[str]) -> int:
             raise UserError(f"{name}: --{needed} is needed (--help tells more)")
     from sources import commands  # after --help and mistakes: they need not wait for it
 
-    return getattr(commands, name)(args)
+    with _memory_of(name, args):
+        return getattr(commands, name)(args)
+
+
+@contextlib.contextmanager
+def _memory_of(name: str, args: dict):
+    """Limits what making a set may allocate in this process, which looks at strangers' files."""
+    if "memory_gb" not in args:
+        yield
+        return
+    from sources.workers import limited_memory
+
+    try:
+        with limited_memory(args["memory_gb"]):
+            yield
+    except MemoryError:
+        raise UserError(
+            f"{name}: needs more memory than --memory_gb={args['memory_gb']:g}; give more, or look "
+            "for a damaged file"
+        ) from None
+
+
+def _stop(number: int, frame) -> None:
+    signal.signal(number, signal.SIG_IGN)  # once is enough: what is being written is removed
+    raise SystemExit(128 + number)
 
 
 def main(argv: list[str]) -> int:
     """Runs the command line; returns the exit code."""
-    return exit_code(_run, argv)
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):  # file names may have what a terminal cannot show
+            stream.reconfigure(errors="backslashreplace")
+    before = signal.signal(signal.SIGTERM, _stop)
+    try:
+        return exit_code(_run, argv)
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 if __name__ == "__main__":

@@ -40,7 +40,7 @@ def atomic_path(path: str | os.PathLike) -> Iterator[Path]:
             with contextlib.suppress(OSError):
                 temp.unlink()
             raise
-        _sync_directory(path.parent)
+        sync_directory(path.parent)
 
 
 def write_bytes(path: str | os.PathLike, data: bytes) -> None:
@@ -78,9 +78,11 @@ def _sync(path: Path) -> None:
         os.fsync(file.fileno())
 
 
-def _sync_directory(path: Path) -> None:
-    # The rename itself must reach the disk too. Some systems (Windows) and some file systems
-    # cannot sync a directory; the file is whole there all the same.
+def sync_directory(path: Path) -> None:
+    """Brings what was made, renamed and removed in a directory to the disk, where that works.
+
+    Some systems (Windows) and some file systems cannot; the files are whole there all the same.
+    """
     with contextlib.suppress(OSError):
         descriptor = os.open(path, os.O_RDONLY)
         try:

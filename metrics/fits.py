@@ -6,6 +6,7 @@ each other's results.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import multiprocessing
 import os
@@ -19,6 +20,7 @@ import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
 from dnnlib.errors import UserError
+from dnnlib.spawning import without_current_directory
 from metrics import separability
 
 _BYTES = 24  # that a fit takes for each number of its latents
@@ -66,9 +68,12 @@ def fit_all(
 
 def _in_processes(directory, fits, svm, poll, workers):
     others = set(multiprocessing.active_children())
-    # Spawned: a fork of a process that runs TensorFlow may hang.
-    with ProcessPoolExecutor(workers, multiprocessing.get_context("spawn")) as pool:
-        futures = [pool.submit(_fit_stored, directory, fit, svm) for fit in fits]
+    with contextlib.ExitStack() as stack:
+        with without_current_directory():  # submitting starts the processes
+            # Spawned: a fork of a process that runs TensorFlow may hang.
+            context = multiprocessing.get_context("spawn")
+            pool = stack.enter_context(ProcessPoolExecutor(workers, context))
+            futures = [pool.submit(_fit_stored, directory, fit, svm) for fit in fits]
         try:
             waiting = set(futures)
             while waiting:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import math
 import os
 import re
+import stat
 import struct
 import warnings
 import zipfile
 import zlib
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Optional
 
@@ -17,6 +20,7 @@ import numpy as np
 
 from dnnlib.errors import UserError
 from sources.base import BadImage, Source
+from sources.fitting import is_power_of_two
 from training.builtin_data import DIGITS_RESOLUTION, enlarge_digit
 
 # Class numbers become columns; more than these are likely something else, as identities or years.
@@ -24,8 +28,8 @@ _MAX_CLASSES = 10_000
 # One array that a compressed file may hold, for want of a way to map it.
 _MAX_UNPACKED = 1 << 34
 _PIECE = 1 << 20
-# What deflate can shrink at most.
-DEFLATE_RATIO = 1032
+_MAX_HEADER = 1 << 14  # of a .npy file
+DEFLATE_RATIO = 1032  # what deflate can shrink at most
 
 
 class OpenedSource(Source):
@@ -44,21 +48,23 @@ class OpenedSource(Source):
             self._opened = self._open()
         return self._opened
 
+    def open(self) -> None:
+        _ = self.opened
+
     def __getstate__(self) -> dict:
         return {**vars(self), "_opened": None}
-
-
-# ---------------------------------------------------------------------------------------------
-# What several formats need.
 
 
 def map_file(path: str | os.PathLike) -> np.ndarray:
     """A file's bytes, uint8 [size], read-only and mapped: they take no memory of the process.
 
-    Raises UserError for a file that cannot be read or is empty.
+    Raises UserError for a file that cannot be read or is empty, and for pipes and devices.
     """
     try:
-        if not os.path.getsize(path):
+        status = os.stat(path)
+        if not stat.S_ISREG(status.st_mode):  # opening a pipe would wait for ever
+            raise UserError(f"{path}: is not a regular file")
+        if not status.st_size:
             raise UserError(f"{path}: the file is empty")
         return np.memmap(path, np.uint8, mode="r")
     except OSError as error:
@@ -81,7 +87,7 @@ def read_stream(file, size: int, data: Optional[bytearray] = None) -> bytearray:
 
 def is_resolution(size: int) -> bool:
     """Whether a data set can have this resolution: a power of two from 4 on."""
-    return size >= 4 and not size & (size - 1)
+    return size >= 4 and is_power_of_two(size)
 
 
 def one_hot(numbers: np.ndarray, classes: int, what: str) -> np.ndarray:
@@ -108,24 +114,13 @@ def load_npy(path: str | os.PathLike, start: int = 0, size: Optional[int] = None
     Raises UserError for anything but a plain array of numbers of exactly the size that it claims.
     """
     data = map_file(path)[start:][:size]
-    shape, fortran, dtype, begin = _npy_header(data[: 1 << 14].tobytes(), len(data), path)
-    return data[begin:].view(dtype).reshape(shape, order="F" if fortran else "C")
+    form, order, begin = _npy_header(data[:_MAX_HEADER].tobytes(), len(data), path)
+    return data[begin:].view(form.dtype).reshape(form.shape, order=order)
 
 
-class _Bytes:
-    """The beginning of a .npy file, for NumPy's readers of headers."""
-
-    def __init__(self, data: bytes):
-        self.data, self.position = data, 0
-
-    def read(self, size: int) -> bytes:
-        self.position += size
-        return self.data[self.position - size : self.position]
-
-
-def _npy_header(head: bytes, size: int, path) -> tuple[tuple[int, ...], bool, np.dtype, int]:
-    """→ shape, whether in Fortran order, dtype, where the values begin, in `size` bytes."""
-    file, reader = _Bytes(head), np.lib.format
+def _npy_header(head: bytes, size: int, path) -> tuple[np.ndarray, str, int]:
+    """→ an array of that shape and dtype that takes no memory, order, start of the values."""
+    file, reader = io.BytesIO(head), np.lib.format
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # about headers written by Python 2
@@ -133,17 +128,18 @@ def _npy_header(head: bytes, size: int, path) -> tuple[tuple[int, ...], bool, np
                 shape, fortran, dtype = reader.read_array_header_1_0(file)
             else:
                 shape, fortran, dtype = reader.read_array_header_2_0(file)
+        form = np.broadcast_to(np.empty((), dtype), shape)
     except Exception as error:  # Python's parser, over damaged text, raises a dozen kinds
         raise UserError(f"{path}: not an array in NumPy's format, or damaged") from error
     if dtype.kind not in "biuf":
         raise UserError(f"{path}: is an array of {dtype}, expected one of numbers")
-    expected = math.prod(shape) * dtype.itemsize
-    if min(shape, default=0) < 0 or expected != size - file.position:
+    expected, found = math.prod(shape) * dtype.itemsize, size - file.tell()
+    if expected != found:
         raise UserError(
             f"{path}: {dtype} {list(shape)} takes {expected:,} bytes, "
-            f"the file has {size - file.position:,}; it is truncated or damaged"
+            f"the file has {found:,}; it is truncated or damaged"
         )
-    return shape, fortran, dtype, file.position
+    return form, "F" if fortran else "C", file.tell()
 
 
 # zipfile's way to refuse; it may also warn, and warnings may be errors.
@@ -151,13 +147,18 @@ _ZIP_ERRORS = (zipfile.BadZipFile, zlib.error, struct.error, ValueError, NotImpl
 _ZIP_ERRORS += (RuntimeError, EOFError, OSError, Warning)
 
 
-def load_npz(path: str | os.PathLike, name: str, check: bool = False) -> Optional[np.ndarray]:
+def load_npz(
+    path: str | os.PathLike, name: str, accept: Callable[[np.ndarray], Any], check: bool = False
+) -> Optional[np.ndarray]:
     """The array `name` of an .npz file, None if it has none; mapped where it is not compressed.
 
+    accept: is called before a compressed array is unpacked, with one of the same shape and dtype
+    but any values; raises UserError if it is not wanted.
     check: compare checksums also where that takes reading what would just be mapped.
     Raises UserError as load_npy.
     """
     what = f"{path}, array {name!r}"
+    map_file(path)  # refuses what zipfile would wait for
     try:
         with zipfile.ZipFile(path) as file:
             if f"{name}.npy" not in file.namelist():
@@ -175,15 +176,16 @@ def load_npz(path: str | os.PathLike, name: str, check: bool = False) -> Optiona
                         f"{what}: {info.file_size:,} bytes when unpacked; write it with np.savez "
                         "instead of np.savez_compressed"
                     )
-                data = read_stream(member, info.file_size)
-    except FileNotFoundError as error:
-        raise UserError(f"{path}: there is no such file") from error
+                data = read_stream(member, min(_MAX_HEADER, info.file_size))
+                form, order, begin = _npy_header(bytes(data), info.file_size, what)
+                accept(form)
+                if len(read_stream(member, info.file_size, data)) < info.file_size:
+                    raise EOFError(f"{name!r} is shorter than it claims")
     except _ZIP_ERRORS as error:
         reason = " ".join(str(error).split())
         raise UserError(f"{path}: not a readable .npz file: {reason}") from error
-    shape, fortran, dtype, begin = _npy_header(bytes(data[: 1 << 14]), len(data), what)
-    values = np.frombuffer(data, np.uint8)[begin:].view(dtype)
-    return values.reshape(shape, order="F" if fortran else "C")
+    values = np.frombuffer(data, np.uint8)[begin:].view(form.dtype)
+    return values.reshape(form.shape, order=order)
 
 
 def _entry_start(path, info: zipfile.ZipInfo) -> int:
@@ -200,7 +202,7 @@ class Npz(OpenedSource):
     labels in `<stem>-labels.npy` beside it where there is such a file.
 
     images: uint8 [N, H, W, C], [N, C, H, W] or [N, H, W]; square, a power of two, C 1 or 3.
-    labels: integers [N], the class of each, or numbers [N, K].
+    labels: integers [N] or [N, 1], the class of each, or numbers [N, K].
     Nothing is loaded but compressed arrays; those are, whole, in each process.
     """
 
@@ -212,9 +214,10 @@ class Npz(OpenedSource):
         if self.path.suffix == ".npy":
             self.labels = _neighbouring_labels(self.path, len(images))
         else:
-            labels = load_npz(self.path, "labels", check=True)
+            form = (len(images), f"{self.path}, array 'labels'")
+            labels = load_npz(self.path, "labels", lambda new: _check_form(new, *form), check=True)
             if labels is not None:
-                self.labels = _check_labels(labels, len(images), f"{self.path}, array 'labels'")
+                self.labels = _check_labels(labels, *form)
 
     def __len__(self) -> int:
         return len(self.opened)
@@ -226,13 +229,14 @@ class Npz(OpenedSource):
         """The images as [N, C, H, W]."""
         if self.path.suffix == ".npy":
             return _channels_first(load_npy(self.path), str(self.path))
-        images = load_npz(self.path, "images", check)
+        what = f"{self.path}, array 'images'"
+        images = load_npz(self.path, "images", lambda new: _channels_first(new, what), check)
         if images is None:
             raise UserError(
                 f"{self.path}: has no array named 'images'; "
                 "write the file with np.savez(path, images=…, labels=…)"
             )
-        return _channels_first(images, f"{self.path}, array 'images'")
+        return _channels_first(images, what)
 
 
 def _channels_first(images: np.ndarray, what: str) -> np.ndarray:
@@ -263,21 +267,30 @@ def _neighbouring_labels(path: Path, count: int) -> Optional[np.ndarray]:
     return _check_labels(load_npy(beside), count, str(beside))
 
 
+def _check_form(labels: np.ndarray, count: int, what: str) -> None:
+    """Raises UserError unless shape and dtype fit `count` images."""
+    if labels.ndim == 2:
+        fits = 1 <= labels.shape[1] <= _MAX_CLASSES
+    else:
+        fits = labels.ndim == 1 and labels.dtype.kind in "iu"
+    if not fits or len(labels) != count:
+        raise UserError(
+            f"{what}: is {labels.dtype} {list(labels.shape)}, expected integers [N] or numbers "
+            f"[N, K], N = {count}, one row for each image, and K from 1 to {_MAX_CLASSES}"
+        )
+
+
 def _check_labels(labels: np.ndarray, count: int, what: str) -> np.ndarray:
     """Labels as in a file → float32 [count, K]."""
-    if labels.ndim not in (1, 2) or len(labels) != count:
-        raise UserError(
-            f"{what}: is {labels.dtype} {list(labels.shape)}, expected [N] or [N, K] with "
-            f"N = {count}, one row for each image"
-        )
+    _check_form(labels, count, what)
+    if labels.shape[1:] == (1,) and labels.dtype.kind in "iu":
+        labels = labels[:, 0]
     if labels.ndim == 2:
         with np.errstate(over="ignore"):
             labels = np.array(labels, np.float32)
         if not np.isfinite(labels).all():
             raise UserError(f"{what}: has values that are not finite numbers")
         return labels
-    if labels.dtype.kind not in "iu":
-        raise UserError(f"{what}: is {labels.dtype} [{count}], expected integers, or [N, K]")
     highest = int(labels.max(initial=0))
     if highest >= _MAX_CLASSES:
         raise UserError(
@@ -296,12 +309,10 @@ _MAX_CHUNK = 1 << 28
 
 class Hdf5(OpenedSource):
     """The largest of the data sets `data<R>x<R>`, uint8 [N, C, R, R], of the Progressive GAN's
-    HDF5 files; not shuffled. Labels: `<stem>-labels.npy` beside the file, where there is one.
+    HDF5 files. Labels: `<stem>-labels.npy` beside the file, where there is one.
 
     Nothing outside of the file is followed: no external links, storage or virtual data sets.
     """
-
-    shuffled = False
 
     def __init__(self, path: str | os.PathLike):
         self.path = Path(path)
@@ -326,8 +337,7 @@ class Hdf5(OpenedSource):
         """The data set, an h5py.Dataset."""
         import h5py  # here, since it takes a moment and only this source needs it
 
-        if not self.path.is_file():
-            raise UserError(f"{self.path}: there is no such file")
+        map_file(self.path)  # refuses what is no file
         with contextlib.ExitStack() as stack:
             try:
                 file = stack.enter_context(h5py.File(self.path, "r"))

@@ -42,6 +42,10 @@ class Source:
         """How many images there are, the bad ones included."""
         raise NotImplementedError
 
+    def open(self) -> None:
+        """Opens the source's files in this process; called once in each worker before the first
+        read. Raises UserError."""
+
     def read(self, number: int) -> np.ndarray:
         """uint8 [channels, resolution, resolution]. Raises BadImage, or UserError for damage
         that concerns more than this image."""

@@ -9,6 +9,7 @@ import numpy as np
 
 from dnnlib.errors import UserError
 from sources.base import BadImage, Source
+from sources.containers import Folder
 from sources.decoding import decode
 
 _SIZE = (178, 218)  # width, height
@@ -53,11 +54,7 @@ class Celeba(Source):
 
     def read(self, number: int) -> np.ndarray:
         where = self.describe(number)
-        try:
-            data = Path(where).read_bytes()
-        except OSError as error:
-            raise BadImage(f"{where}: cannot read: {error.strerror}") from error
-        image = decode(data, where)
+        image = decode(Folder(Path()).read(where), where)
         if image.size != _SIZE or image.mode != "RGB":
             raise BadImage(
                 f"{where}: is {image.mode} {image.width}×{image.height}, expected RGB "

@@ -6,6 +6,7 @@ from typing import Any
 
 from sources.base import Source
 from sources.convert import convert
+from sources.labels import list_classes
 
 Args = dict[str, Any]
 
@@ -13,7 +14,7 @@ Args = dict[str, Any]
 def _convert(args: Args, source: Source) -> int:
     names = getattr(source, "label_names", ())
     if names:
-        print("Labels:", ", ".join(f"{number} {name}" for number, name in enumerate(names)))
+        print("Labels:", list_classes(names))
     report = convert(
         source,
         args["out"],

@@ -10,7 +10,7 @@ from pathlib import Path
 from dnnlib.errors import UserError
 from sources.base import BadImage
 
-MAX_FILE_BYTES = 256 << 20  # of one picture: far beyond any real one, little for a computer
+MAX_FILE_BYTES = 256 << 20  # of one file: far beyond any real picture, little for a computer
 
 
 def printable(name: str) -> str:
@@ -23,7 +23,11 @@ def is_hidden(name: str) -> bool:
 
 
 class Folder:
-    """All files below a directory. Links are followed; a directory is visited once at most."""
+    """All files below a directory.
+
+    Links are followed, except into a directory that they are in: one that is linked twice counts
+    twice, so what is found depends on nothing but the names.
+    """
 
     def __init__(self, path: Path):
         self.path = path
@@ -31,21 +35,20 @@ class Folder:
     def names(self) -> list[str]:
         """Sorted relative paths with '/' between the parts, hidden ones left out."""
         found: list[str] = []
-        visited: set[tuple[int, int]] = set()  # device and inode, against loops of links
-        pending = [""]
+        pending: list[tuple[str, frozenset]] = [("", frozenset())]  # and the directories above
         while pending:
-            prefix = pending.pop()
+            prefix, above = pending.pop()
             try:
                 status = os.stat(self.path / prefix)
-                if (status.st_dev, status.st_ino) in visited:
+                itself = status.st_dev, status.st_ino
+                if itself in above:  # a loop of links
                     continue
-                visited.add((status.st_dev, status.st_ino))
                 with os.scandir(self.path / prefix) as entries:
                     for entry in entries:
                         if is_hidden(entry.name):
                             continue
                         if _is_directory(entry):
-                            pending.append(f"{prefix}{entry.name}/")
+                            pending.append((f"{prefix}{entry.name}/", above | {itself}))
                         else:
                             found.append(prefix + entry.name)
             except OSError as error:
@@ -134,5 +137,5 @@ def _read_limited(file, size: int, name: str) -> bytes:
     """`size`: what the file, or the zip's directory, which may lie, says it has."""
     if size > MAX_FILE_BYTES:
         limit = MAX_FILE_BYTES >> 20
-        raise BadImage(f"{printable(name)}: is larger than {limit} MiB, too much for a picture")
+        raise BadImage(f"{printable(name)}: is larger than {limit} MiB, the limit")
     return file.read(size)  # no more, whatever comes: Python allocates what it is asked for

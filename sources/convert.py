@@ -5,6 +5,7 @@ from __future__ import annotations
 import array
 import collections
 import contextlib
+import copy
 import dataclasses
 import io
 import os
@@ -80,7 +81,8 @@ def convert(
     """Writes the images of `source`, in its order, as the data set `directory`.
 
     Args:
-        directory: must not exist yet, or be empty; appears when the set is complete.
+        directory: must not exist yet, or be empty; appears when the set is complete. Links to
+            it are followed.
         name: prefix of the files; that of the directory by default.
         workers: processes that read and encode; one for each core by default.
         skip_bad: leave bad images out, with their labels, and name them in the report and in
@@ -91,11 +93,10 @@ def convert(
     Raises BadImage for the first bad image in the order of writing, UserError for a `directory`
     in use, too little space, a worker that died, or no good image; nothing remains then.
     """
-    directory = Path(directory).absolute()
-    name = name or directory.name
+    name = name or Path(os.path.abspath(directory)).name
+    directory = check_unused(directory)
     if not re.fullmatch(r"[^/\\\0]+", name):
         raise UserError(f"name {name!r}: expected the beginning of file names, without / and \\")
-    check_unused(directory)
     shape = (source.channels, source.resolution, source.resolution)
     check_shape(shape)
     labels = _check_labels(source)
@@ -144,6 +145,8 @@ def _check_labels(source: Source) -> Optional[np.ndarray]:
             f"{source.name}: labels are {list(labels.shape)}, expected one row for each of "
             f"{len(source):,} images"
         )
+    if labels is not None and not labels.shape[1]:
+        raise UserError(f"{source.name}: labels are {list(labels.shape)}, expected some columns")
     return labels
 
 
@@ -195,16 +198,25 @@ class _Encode:
     shape: tuple[int, int, int]
     skip_bad: bool
     memory_gb: float
+    opened: bool = False
+
+    def __getstate__(self) -> dict:
+        source = copy.copy(self.source)
+        source.labels = None  # possibly large, and of no use to workers
+        return {**vars(self), "source": source}
 
     def __call__(self, numbers: list[int]) -> _Chunk:
+        if not self.opened:
+            self._open()
         chunk, read, encoded = _Chunk(), 0.0, 0.0
         records = []
         for number in numbers:
             start = time.perf_counter()
             try:
-                image = self._read(number)
-                middle = time.perf_counter()
-                records.append(encode_resolutions(image))
+                with self._memory(number):
+                    image = self._read(number)
+                    middle = time.perf_counter()
+                    records.append(encode_resolutions(image))
             except BadImage as error:
                 if not (self.skip_bad or isinstance(error, TooSmall)):
                     chunk.error = str(error)
@@ -220,14 +232,30 @@ class _Encode:
         chunk.seconds = {"read": read, "encode": encoded}
         return chunk
 
+    def _open(self) -> None:
+        try:
+            self.source.open()
+        except MemoryError:
+            raise UserError(
+                f"{self.source.name}: does not fit into --memory_gb={self.memory_gb:g}; an .npz "
+                "that is not compressed (np.savez) needs no memory"
+            ) from None
+        self.opened = True
+
+    @contextlib.contextmanager
+    def _memory(self, number: int) -> Iterator[None]:
+        try:
+            yield
+        except MemoryError:
+            raise BadImage(
+                f"{self.source.describe(number)}: needs more memory than {self.memory_gb:g} GB "
+                "(--memory_gb gives more)"
+            ) from None
+
     def _read(self, number: int) -> np.ndarray:
         where = self.source.describe(number)
         try:
             image = self.source.read(number)
-        except MemoryError:
-            raise BadImage(
-                f"{where}: needs more memory than {self.memory_gb:g} GB (--memory_gb gives more)"
-            ) from None
         except OSError as error:
             raise UserError(f"{where}: cannot read: {error.strerror or error}") from error
         if image.dtype != np.uint8 or image.shape != self.shape:

@@ -68,12 +68,18 @@ def _decode(data: bytes, what: str) -> Image.Image:
     # Many phones store photos as MPO: a JPEG, followed by a smaller copy or a depth map.
     if image.format != "MPO" and getattr(image, "is_animated", False):
         raise BadImage(f"{what}: is animated or has several pages")
+    if image.format == "PNG" and data[12:16] != b"IHDR":
+        raise BadImage(f"{what}: is damaged: a PNG begins with its header")
     # Pillow reduces some pictures of 16 bits per channel to 8, by dropping the lower ones.
     if image.mode.startswith(("I", "F")) or _bits_per_channel(image, data) > 8:
         raise BadImage(f"{what}: has more than 8 bits per channel; convert it to 8 bits first")
     if image.mode not in _TARGET_MODES:
         raise BadImage(f"{what}: is {image.mode}, neither gray nor RGB; convert it to RGB first")
     image.load()
+    if image.format == "PNG" and image.mode in ("1", "L") and "transparency" in image.info:
+        # Pillow scales the pixels of 1, 2 and 4 bits to 0…255, but not the transparent gray.
+        highest = (1 << _bits_per_channel(image, data)) - 1
+        image.info["transparency"] = (image.info["transparency"] & highest) * (255 // highest)
     orientation = _orientation(image)
     mode = _TARGET_MODES[image.mode]
     if image.has_transparency_data:
@@ -87,7 +93,7 @@ def _decode(data: bytes, what: str) -> Image.Image:
 
 def _bits_per_channel(image: Image.Image, data: bytes) -> int:
     if image.format == "PNG":
-        return data[24]  # in the header, which always comes first
+        return data[24]  # in the header
     if image.format == "TIFF":
         return max(image.tag_v2.get(_TIFF_BITS_PER_SAMPLE, (1,)))
     return 8

@@ -111,6 +111,8 @@ class Images(Source):
             self.labels = labels_from_json(self._container.read(_LABEL_FILE), names, what)
         elif labels == "auto":
             self.labels, self.label_names = labels_from_folders(names)
+            if self.labels is None:
+                self._refuse_lower_labels(files)
         order = choose_shuffled_order(len(names)) if self.shuffled else np.arange(len(names))
         order = order[:max_images]
         kept = np.sort(order)
@@ -118,6 +120,15 @@ class Images(Source):
         self._names = [names[number] for number in kept]
         if self.labels is not None:
             self.labels = self.labels[kept]
+
+    def _refuse_lower_labels(self, files: list[str]) -> None:
+        """Where nothing else makes labels, a file of them that is not read is no accident."""
+        for name in files:
+            if name.endswith(f"/{_LABEL_FILE}"):
+                raise UserError(
+                    f"{self.path}/{printable(name)}: is not at the top, where labels are read; "
+                    "make the folder that holds it the source (or its zip), or use --labels=none"
+                )
 
     def _look(self, resolution: int | None, channels: str | int) -> None:
         """Sets resolution and channels, after looking at as few images as that takes."""

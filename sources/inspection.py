@@ -6,6 +6,7 @@ import dataclasses
 import functools
 import json
 import os
+import shlex
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Optional
@@ -29,6 +30,7 @@ from training.tfrecords import ImageFile
 FIRST = "first"  # a layout of `display`: the images as they come
 _CHUNK_BYTES = 1 << 22
 _CLASSES_SHOWN = 20
+_SHEET_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")
 
 
 def info(dataset: str) -> list[str]:
@@ -77,8 +79,12 @@ def display(dataset: str, out: str | os.PathLike, grid: str, layout: str, seed: 
     """Writes a contact sheet; returns what to tell.
 
     grid: '1080p', '4k' or COLUMNSxROWS; layout: 'first', or one of training.grids.LAYOUTS, which
-    draw from the shuffle of `seed`. Raises UserError for layouts the set has no images for.
+    draw from the shuffle of `seed`. Raises UserError for layouts the set has no images for, and
+    unless `out` ends in .png, .jpg, .jpeg or .webp.
     """
+    if Path(out).suffix.lower() not in _SHEET_SUFFIXES:
+        known = ", ".join(_SHEET_SUFFIXES)
+        raise UserError(f"--out={out}: expected a file name that ends in one of {known}")
     found = inspect(dataset)
     with open_dataset(found) as images:
         if layout == FIRST:
@@ -88,7 +94,10 @@ def display(dataset: str, out: str | os.PathLike, grid: str, layout: str, seed: 
             shape = columns, -(-len(pixels) // columns)
         else:
             shape, pixels, _ = setup_snapshot_grid(images, grid, layout, seed)
-    save_image_grid(pixels, out, shape)
+    try:
+        save_image_grid(pixels, out, shape)
+    except ValueError as error:  # of Pillow: WebP has no pictures beyond 16383 pixels
+        raise UserError(f"--out={out}: cannot be written: {error}; .png has no limit") from error
     return f"Wrote {len(pixels)} image(s) of {found.name} in {shape[0]} columns: {out}"
 
 
@@ -108,11 +117,13 @@ def extract(
     max_images: Optional[int] = None,
     say: Callable[[str], None] = print,
 ) -> str:
-    """Writes the images of the highest resolution as 000000.png …, in the order of the file.
+    """Writes the images of the highest resolution as 000000.png …, in the order of the file: with
+    more digits beyond a million.
 
     Labels go to `dataset.json`, as create_from_images reads it: numbers of classes, where every
     class occurs, else vectors. `out` must not exist yet, or be empty; it appears when complete.
-    Returns what to tell. Raises UserError for a damaged record, naming it.
+    Returns what to tell, with the command that makes the set again. Raises UserError for a
+    damaged record, naming it.
     """
     found = stored(dataset)
     count = min(found.num_images, max_images or found.num_images)
@@ -120,7 +131,7 @@ def extract(
     with staged_directory(out) as directory:
         size = max(1, _CHUNK_BYTES // (found.channels * found.resolution**2))
         results = ordered_map(
-            _Extract(path, directory),
+            _Extract(path, directory, count),
             (range(start, min(start + size, count)) for start in range(0, count, size)),
             workers=workers or core_count(),
             describe=functools.partial(describe_records, path),
@@ -130,18 +141,24 @@ def extract(
         if found.labels_path:
             labels = np.array(open_labels(found.labels_path)[:count], np.float32)
             (directory / "dataset.json").write_text(_labels_json(labels), encoding="utf-8")
-    return f"Wrote {count:,} image(s) of {found.name} to {out}"
+    source = shlex.quote(f"--source={out}")
+    return (
+        f"Wrote {count:,} image(s) of {found.name} to {out}\n"
+        "This makes the same set again, as DIR: python dataset_tool.py create_from_images "
+        f"{source} --out=DIR --channels={found.channels} --noshuffle"
+    )
 
 
 @dataclasses.dataclass
 class _Extract:
     path: str
     directory: Path
+    count: int
 
     def __call__(self, numbers: range) -> int:
         for number in numbers:
             image = self._file.image(number).transpose(1, 2, 0)
-            to_pil(image).save(self.directory / _png_name(number))
+            to_pil(image).save(self.directory / _png_name(number, self.count))
         return len(numbers)
 
     @functools.cached_property
@@ -149,8 +166,9 @@ class _Extract:
         return ImageFile(self.path)
 
 
-def _png_name(number: int) -> str:
-    return f"{number:06d}.png"
+def _png_name(number: int, count: int) -> str:
+    """Of as many digits as the last of `count` names needs: sorted names are in order."""
+    return f"{number:0{max(6, len(str(count - 1)))}d}.png"
 
 
 def describe_records(path: str, numbers: range) -> str:
@@ -163,6 +181,6 @@ def _labels_json(labels: np.ndarray) -> str:
     values: Any = labels.tolist()
     if is_one_hot(labels) and labels.any(axis=0).all():
         values = labels.argmax(axis=1).tolist()
-    pairs = ([_png_name(number), value] for number, value in enumerate(values))
+    pairs = ([_png_name(number, len(values)), value] for number, value in enumerate(values))
     lines = ",\n".join(map(json.dumps, pairs))
     return f'{{"labels": [\n{lines}\n]}}\n'

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 
 import numpy as np
 
 from dnnlib.errors import UserError
+from sources.containers import printable
 
 _MAX_CLASSES = 1 << 16  # more is a mistake, such as an image's number in place of its class
+_PLAUSIBLE_CLASSES = 1000  # for fewer images; else one for each image
+_MAX_BYTES = 1 << 20  # of a file of labels, and as much more for each image:
+_MAX_BYTES_PER_IMAGE = 1 << 14  # a vector of 700 numbers of full length, or 3000 zeros
+_CLASSES_SHOWN = 20
 _MAX_FLOAT = float(np.finfo(np.float32).max)
 
 
@@ -16,9 +22,14 @@ def labels_from_json(data: bytes, names: list[str], what: str) -> np.ndarray | N
     """{"labels": [["path", 3 | [0.5, …]], …]} → float32 [len(names), K] in the order of `names`.
 
     Class numbers become one-hot rows, K being the largest plus one. None for {"labels": null} or
-    no "labels". Raises UserError, naming the file by `what`, for anything else, and unless every
-    name has exactly one label and every label an image.
+    no "labels". Raises UserError, naming the file by `what`, for anything else, for more classes
+    or bytes than that many images can need, and unless every name has exactly one label and every
+    label an image.
     """
+    # Python makes objects of many times the size, and in a zip a bomb is small.
+    limit = _MAX_BYTES + _MAX_BYTES_PER_IMAGE * len(names)
+    if len(data) > limit:
+        raise UserError(f"{what}: {len(data):,} bytes for {len(names):,} images, limit {limit:,}")
     try:
         document = json.loads(data)
     except (ValueError, RecursionError) as error:
@@ -56,12 +67,24 @@ def labels_from_folders(names: list[str]) -> tuple[np.ndarray | None, list[str]]
     return _one_hot([numbers[folder] for folder in folders], len(classes)), classes
 
 
+def list_classes(names: Sequence[str]) -> str:
+    """What to tell of the classes: the numbers and names of the first, and how many there are."""
+    shown = ", ".join(f"{i} {printable(name)}" for i, name in enumerate(names[:_CLASSES_SHOWN]))
+    return shown + (f", … ({len(names):,} classes)" if len(names) > _CLASSES_SHOWN else "")
+
+
 def _label_array(labels: list, names: list[str], what: str) -> np.ndarray:
     if all(type(label) is int for label in labels):  # bool is an int to isinstance
         for name, label in zip(names, labels):
             if not 0 <= label < _MAX_CLASSES:
                 raise UserError(f"{what}: class {label} of {name!r} is not in 0…{_MAX_CLASSES - 1}")
-        return _one_hot(labels, max(labels) + 1)
+        highest = max(labels)
+        if highest >= max(_PLAUSIBLE_CLASSES, len(names)):
+            raise UserError(
+                f"{what}: class {highest} of {names[labels.index(highest)]!r}, for {len(names)} "
+                "images: a number of another kind? Classes are numbered from 0; or --labels=none"
+            )
+        return _one_hot(labels, highest + 1)
     width = next((len(label) for label in labels if isinstance(label, list)), 0)
     for name, label in zip(names, labels):
         if not isinstance(label, list) or not label or not all(map(_is_number, label)):

@@ -166,7 +166,11 @@ class Lmdb:
 
 
 class _Pictures(OpenedSource):
-    """RGB images in the order of an LMDB; max_images: the first so many of them."""
+    """RGB images in the order of an LMDB.
+
+    max_images: only the first so many are looked at; of them, those that are bad or too small are
+    left out, without others in their place.
+    """
 
     channels = 3
     shuffled = False
@@ -207,7 +211,8 @@ class Lsun(_Pictures):
     """The pictures of an LSUN category, `lmdb_dir`, in the database's order: the square in the
     middle, brought to `resolution` with Lanczos' filter.
 
-    max_images: only the first so many. Raises UserError for a missing, damaged or empty database.
+    max_images: only the first so many are looked at, the bad ones included. Raises UserError for
+    a missing, damaged or empty database.
     """
 
     name = "lsun"
@@ -233,7 +238,8 @@ class LsunWide(_Pictures):
     """The same with the middle rows in the proportions of `width`×`height`, brought to that size
     and set between black bars in a square.
 
-    Images narrower than `width`, or with fewer than `height` such rows, are TooSmall.
+    Images narrower than `width`, or with fewer than `height` such rows, are TooSmall; they count
+    for max_images like all others.
     """
 
     name = "lsun_wide"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -25,9 +25,16 @@ _COMPLEX = 0x08
 _MAX_PREFIX = 1 << 10  # of a matrix, before its numbers: flags, shape and name
 _MAX_DIMS = 8
 _PIECE = 1 << 16
+_MAX_COUNT = 1 << 20  # SVHN's largest part, "extra", has 531,131 images
+
+# Is called with name, dtype and shape of an array before it is unpacked; raises UserError if it is
+# not wanted.
+_Accept = Callable[[str, np.dtype, tuple[int, ...]], None]
 
 
-def read_mat(path: str | os.PathLike, names: tuple[str, ...]) -> dict[str, np.ndarray]:
+def read_mat(
+    path: str | os.PathLike, names: tuple[str, ...], accept: _Accept = lambda *_: None
+) -> dict[str, np.ndarray]:
     """The numeric arrays of these names in a MATLAB 5 file (version 7 included), read-only.
 
     SciPy's reader allocates what a file claims, and reads nested objects recursively; this one
@@ -42,7 +49,7 @@ def read_mat(path: str | os.PathLike, names: tuple[str, ...]) -> dict[str, np.nd
     found: dict[str, np.ndarray] = {}
     try:
         for kind, body in _elements(data):
-            name, values = _named(kind, body, names)
+            name, values = _named(kind, body, names, accept)
             if name:
                 found[name] = values
             if len(found) == len(names):
@@ -71,12 +78,13 @@ def _elements(data: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:
         position += size
 
 
-def _named(kind: int, body: np.ndarray, names) -> tuple[str, np.ndarray]:
+def _named(kind: int, body: np.ndarray, names, accept: _Accept) -> tuple[str, np.ndarray]:
     """Name and values of an element; no name if it is none of `names`."""
     if kind == _MATRIX:
         name, dtype, shape, start = _prefix(body[:_MAX_PREFIX].tobytes(), len(body))
         if name not in names:
             return "", body
+        accept(name, dtype, shape)
         size = math.prod(shape) * dtype.itemsize
         return name, body[start : start + size].view(dtype).reshape(shape, order="F")
     if kind != _COMPRESSED:
@@ -89,6 +97,7 @@ def _named(kind: int, body: np.ndarray, names) -> tuple[str, np.ndarray]:
     name, dtype, shape, start = _prefix(bytes(data[8:]), size)
     if name not in names:
         return "", body
+    accept(name, dtype, shape)
     read_stream(unpacked, 8 + size, data)
     if len(data) != 8 + size or unpacked.read(1) or not unpacked.complete:
         raise _Damaged("a compressed element of another size, or without its checksum")
@@ -138,7 +147,8 @@ def _prefix(head: bytes, size: int) -> tuple[str, np.dtype, tuple[int, ...], int
     if kind not in _NUMBERS:
         raise _Damaged(f"an array with numbers of type {kind}")
     dtype = np.dtype(_NUMBERS[kind])
-    if stored != math.prod(shape) * dtype.itemsize or stored > size - position:
+    # Nothing but up to seven bytes of padding may follow.
+    if stored != math.prod(shape) * dtype.itemsize or not 0 <= size - position - stored < 8:
         raise _Damaged(f"an array {shape} of {dtype} with {stored:,} of {size - position:,} bytes")
     return name.decode("ascii", "replace"), dtype, tuple(shape), position
 
@@ -176,8 +186,8 @@ class Svhn(OpenedSource):
         self._path = Path(directory, "train_32x32.mat")
         if not self._path.is_file():
             raise UserError(f"{directory}: there is no {self._path.name}, SVHN's training images")
-        arrays = read_mat(self._path, ("X", "y"))
-        self._opened = images = self._images(arrays["X"])
+        arrays = read_mat(self._path, ("X", "y"), self._accept)
+        self._opened = images = arrays["X"].transpose(3, 2, 0, 1)
         numbers = arrays["y"]
         if numbers.shape != (len(images), 1) or not np.isin(numbers, np.arange(1, 11)).all():
             raise UserError(
@@ -194,13 +204,17 @@ class Svhn(OpenedSource):
         return np.ascontiguousarray(self.opened[number])
 
     def _open(self) -> np.ndarray:
-        return self._images(read_mat(self._path, ("X",))["X"])
+        return read_mat(self._path, ("X",), self._accept)["X"].transpose(3, 2, 0, 1)
 
-    def _images(self, found: np.ndarray) -> np.ndarray:
-        """The array of the file → a view [N, 3, 32, 32]."""
-        if found.dtype != np.uint8 or found.ndim != 4 or found.shape[:3] != (32, 32, 3):
+    def _accept(self, name: str, dtype: np.dtype, shape: tuple[int, ...]) -> None:
+        if name == "X":
+            wanted, count = "uint8 [32, 32, 3, N]", shape[-1]
+            fits = dtype == np.uint8 and shape == (32, 32, 3, count)
+        else:
+            wanted, count = "[N, 1]", shape[0]
+            fits = shape == (count, 1)
+        if not fits or not 0 < count <= _MAX_COUNT:
             raise UserError(
-                f"{self._path}: 'X' is {found.dtype} {list(found.shape)}, expected uint8 "
-                "[32, 32, 3, N]"
+                f"{self._path}: {name!r} is {dtype} {list(shape)}, expected {wanted} with N from 1 "
+                f"to {_MAX_COUNT:,}"
             )
-        return found.transpose(3, 2, 0, 1)

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, Optional
 
 from dnnlib.errors import UserError
+from dnnlib.spawning import without_current_directory
 
 # A new interpreter for each worker: nothing of the parent's memory, threads and locks is copied.
 _CONTEXT = multiprocessing.get_context("spawn")
@@ -97,12 +98,14 @@ class _Worker:
 
     def __init__(self, function: Callable, memory_gb: Optional[float], stack):
         self.pending: deque[tuple[int, Any]] = deque()
+        self._hint = "" if memory_gb is None else " (--memory_gb gives more)"
         self.connection, theirs = _CONTEXT.Pipe()
         stack.callback(self.connection.close)
         self._process = _CONTEXT.Process(
             target=_work, args=(theirs, function, memory_gb), daemon=True
         )
-        self._process.start()
+        with without_current_directory():
+            self._process.start()
         theirs.close()
         stack.callback(self._process.join)
         stack.callback(self._process.terminate)
@@ -126,11 +129,15 @@ class _Worker:
                 f"{describe(task)}"
             ) from None
         self.pending.popleft()
+        if kind == "memory":
+            text = f"{describe(task)}: a worker process is out of memory{self._hint}"
+            return number, "mistake", text
         return number, kind, value
 
 
 def _work(connection, function: Callable, memory_gb: Optional[float]) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which ends us
+    _end_with_parent()
     _keep_memory()
     if memory_gb is not None:
         _limit_memory(memory_gb)
@@ -138,14 +145,33 @@ def _work(connection, function: Callable, memory_gb: Optional[float]) -> None:
         while True:
             task = connection.recv()
             try:
-                result = "value", function(task)
-            except (UserError, MemoryError) as error:
-                result = "mistake", str(error) or "out of memory"
-            except OSError as error:  # plain, since not every kind of it can be pickled
-                result = "system", OSError(error.errno, error.strerror or str(error))
-            except Exception:
-                result = "bug", traceback.format_exc()
-            connection.send(result)
+                connection.send(_result(function, task))
+            except MemoryError:  # when it was pickled; nothing is sent by then
+                connection.send(("memory", None))
+
+
+def _result(function: Callable, task: Any) -> tuple[str, Any]:
+    try:
+        return "value", function(task)
+    except MemoryError:
+        return "memory", None
+    except UserError as error:
+        return "mistake", str(error)
+    except OSError as error:  # plain, since not every kind of it can be pickled
+        return "system", OSError(error.errno, error.strerror or str(error))
+    except Exception:
+        return "bug", traceback.format_exc()
+
+
+def _end_with_parent() -> None:
+    """Has the system kill this process with its parent, even while it waits for a slow disk.
+
+    With the thread that started it, to be exact. Elsewhere than on Linux a worker ends when it
+    next looks for a task.
+    """
+    if sys.platform.startswith("linux"):
+        with contextlib.suppress(OSError, AttributeError):
+            ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
 
 
 def _keep_memory() -> None:
@@ -163,17 +189,37 @@ def _keep_memory() -> None:
                 libc.mallopt(mmap_threshold, 1 << 25)  # the most that older versions take
 
 
-def _limit_memory(gigabytes: float) -> None:
-    """Of allocated memory only: mapped files, as of databases, may be larger than memory."""
+@contextlib.contextmanager
+def limited_memory(gigabytes: float) -> Iterator[None]:
+    """Within, this process may allocate that much beyond what it has, and then meets MemoryError.
+
+    On Linux only; elsewhere there is no limit. Workers that are started within have their own.
+    """
+    before = _limit_memory(gigabytes)
+    try:
+        yield
+    finally:
+        if before is not None:
+            resource.setrlimit(resource.RLIMIT_DATA, before)
+
+
+def _limit_memory(gigabytes: float) -> Optional[tuple[int, int]]:
+    """→ the limits before, None where they cannot be set.
+
+    Of allocated memory only: mapped files, as of databases, may be larger than memory.
+    """
     if resource is None or not sys.platform.startswith("linux"):
-        return
+        return None
     with contextlib.suppress(OSError, ValueError):
         pages = int(Path("/proc/self/statm").read_text().split()[5])
         limit = pages * resource.getpagesize() + int(gigabytes * 1e9)
-        hard = resource.getrlimit(resource.RLIMIT_DATA)[1]
+        before = resource.getrlimit(resource.RLIMIT_DATA)
+        hard = before[1]
         if hard != resource.RLIM_INFINITY:
             limit = min(limit, hard)
         resource.setrlimit(resource.RLIMIT_DATA, (limit, hard))
+        return before
+    return None
 
 
 @contextlib.contextmanager

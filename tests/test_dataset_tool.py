@@ -1,16 +1,25 @@
 """The command line of dataset_tool.py: mistakes in one line, and every command once, on files in
 the very formats that it reads."""
 
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
 import h5py
 import numpy as np
 import pytest
 from PIL import Image
 
 import dataset_tool
+from sources import commands
 from tests.sources import test_celeba, test_cifar, test_lsun, test_mnist, test_svhn
 from training.builtin_data import digits_directory
 from training.dataset import inspect
+from training.staging import staged_directory
 
+ROOT = Path(__file__).resolve().parents[1]
 COMMANDS = list(dataset_tool._COMMANDS)
 
 
@@ -64,6 +73,56 @@ def test_mistakes_are_one_line(args, message, capsys, tmp_path, monkeypatch):
     assert message in captured.err
     assert captured.out == ""
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("command", ["create_from_hdf5", "create_from_npz", "create_from_images"])
+def test_the_original_order_is_the_default(command, monkeypatch):
+    got = []
+    monkeypatch.setattr(commands, command, lambda args: got.append(args["shuffle"]))
+    run(command, "--source=x", "--out=y")
+    run(command, "--source=x", "--out=y", "--noshuffle")
+    assert got == [True, False]
+
+
+def test_too_little_memory_for_the_source_itself(monkeypatch, capsys):
+    def unpack(args):
+        raise MemoryError
+
+    monkeypatch.setattr(commands, "create_from_npz", unpack)
+    assert run("create_from_npz", "--source=x", "--out=y", "--memory_gb=1.5") == 2
+    assert "create_from_npz: needs more memory than --memory_gb=1.5" in capsys.readouterr().err
+
+
+def test_sigterm_cleans_up(tmp_path, monkeypatch):
+    def work(args):
+        with staged_directory(args["out"]):
+            assert list(tmp_path.iterdir())
+            os.kill(os.getpid(), signal.SIGTERM)
+            pytest.fail("went on")
+
+    before = signal.getsignal(signal.SIGTERM)
+    monkeypatch.setattr(commands, "create_digits", work)
+    with pytest.raises(SystemExit) as caught:
+        run("create_digits", f"--out={tmp_path / 'set'}")
+    assert caught.value.code == 143
+    assert not list(tmp_path.iterdir())
+    assert signal.getsignal(signal.SIGTERM) is before
+
+
+@pytest.mark.skipif(sys.version_info < (3, 11), reason="workers cannot be started so")
+def test_nothing_in_the_current_directory_is_run_and_any_name_can_be_shown(tmp_path):
+    np.savez(tmp_path / "arrays.npz", images=np.zeros([5, 16, 16], np.uint8))
+    for name in ("enum.py", "multiprocessing.py"):
+        (tmp_path / name).write_text("open('marker', 'w').close()\n")
+    command = [sys.executable, ROOT / "dataset_tool.py", "create_from_npz", "--source=arrays.npz"]
+    result = subprocess.run(
+        [*command, "--out=sét", "--workers=1"], cwd=tmp_path, check=False, text=True,
+        capture_output=True, env={**os.environ, "PYTHONIOENCODING": "ascii"},
+    )  # fmt: skip
+    assert (result.returncode, result.stderr) == (0, "")
+    assert "Wrote 5 image(s) to" in result.stdout
+    assert "s\\xe9t" in result.stdout
+    assert not (tmp_path / "marker").exists()
 
 
 # ---------------------------------------------------------------- every format

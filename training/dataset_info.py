@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
+from dnnlib.atomic import TEMP_PREFIX
 from dnnlib.errors import UserError
 from training.builtin_data import SYNTHETIC_COUNT, digits_directory
 from training.tfrecords import DataError, ImageFile
@@ -74,6 +75,8 @@ def inspect(
         if not built_in:
             raise UserError(_not_found(name, data_dir))
         directory = digits_directory()
+    if _is_unfinished(directory):
+        raise UserError(f"{directory}: is unfinished: what writes it still runs, or was stopped")
     return _inspect_directory(name, directory, resolution, max_label_size)
 
 
@@ -86,6 +89,10 @@ def _is_resolution(size: int) -> bool:
     return size >= 4 and size & (size - 1) == 0
 
 
+def _is_unfinished(directory: Path) -> bool:
+    return directory.absolute().name.startswith(TEMP_PREFIX)
+
+
 def _label_columns(stored: int, max_label_size: int | str) -> int:
     return stored if max_label_size == "full" else min(stored, max_label_size)
 
@@ -94,7 +101,8 @@ def _not_found(name: str, data_dir: str | os.PathLike | None) -> str:
     directory = Path(data_dir or ".")
     sets = []
     if directory.is_dir():
-        sets = sorted(path.parent.name for path in directory.glob("*/*-r02.tfrecords"))
+        found = (path.parent for path in directory.glob("*/*-r02.tfrecords"))
+        sets = sorted(path.name for path in found if not _is_unfinished(path))
     there = ", ".join(sets[:20]) + (", …" if len(sets) > 20 else "")
     return (
         f"data set {name!r} not found in {directory.absolute()} "

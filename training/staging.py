@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Optional, TextIO
 
-from dnnlib.atomic import TEMP_PREFIX
+from dnnlib.atomic import TEMP_PREFIX, sync_directory
 from dnnlib.errors import UserError, explain_os_errors
 
 try:
@@ -22,12 +22,27 @@ except ImportError:  # Windows
 _LOCK = ".lock"
 
 
-def check_unused(directory: str | os.PathLike) -> None:
-    """Raises UserError where `directory` is anything but absent or an empty directory."""
-    path = Path(directory)
-    with explain_os_errors("look into", path):
+def check_unused(directory: str | os.PathLike) -> Path:
+    """Where `directory` is, links followed.
+
+    Raises UserError where it is anything but absent or an empty directory that can be replaced.
+    """
+    given = Path(directory)
+    with explain_os_errors("look into", given):
+        path = Path(os.path.realpath(given))
+        if given.is_symlink() and not path.exists():
+            raise UserError(
+                f"{given}: is a link to {path}, which does not exist; make that directory, and "
+                "name one inside it"
+            )
         if path.exists() and not (path.is_dir() and not any(path.iterdir())):
-            raise UserError(f"{path}: exists already and is not an empty directory")
+            raise UserError(f"{given}: exists already and is not an empty directory")
+        if os.path.ismount(path):
+            raise UserError(
+                f"{given}: is where a file system is mounted, which cannot be replaced; name a "
+                "directory inside it"
+            )
+    return path
 
 
 @contextlib.contextmanager
@@ -41,8 +56,7 @@ def staged_directory(directory: str | os.PathLike) -> Iterator[Path]:
     Raises UserError if `directory` is in use (see `check_unused`) or is being made by another
     process, and for a full disk, missing permission and the like.
     """
-    check_unused(directory)
-    directory = Path(directory).absolute()
+    directory = check_unused(directory)
     with explain_os_errors("create", directory):
         directory.parent.mkdir(parents=True, exist_ok=True)
         _remove_stale(directory)
@@ -60,14 +74,18 @@ def _publish(temporary: Path, directory: Path) -> None:
     check_unused(directory)
     if directory.exists():
         directory.rmdir()  # empty; Windows does not rename onto it
+    sync_directory(temporary)
     # The lock goes last: without it the set would look like one that a dead process left.
     temporary.rename(directory)
     (directory / _LOCK).unlink(missing_ok=True)
+    sync_directory(directory.parent)
 
 
 def _remove_stale(directory: Path) -> None:
     pattern = f"{TEMP_PREFIX}????????-{glob.escape(directory.name)}"
     for path in directory.parent.glob(pattern):
+        if path.is_symlink() or not path.is_dir():
+            continue  # not ours
         with contextlib.suppress(FileNotFoundError), open(path / _LOCK, "a") as file:
             locked = _lock(file)
             if locked is False:

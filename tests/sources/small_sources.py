@@ -86,4 +86,6 @@ def _main(argv):
 
 
 if __name__ == "__main__":
+    # Where tests run as a shell's background job, Ctrl-C is ignored from the start.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     sys.exit(exit_code(_main, sys.argv))

@@ -1,5 +1,6 @@
 """CelebA's folders and its list of attributes."""
 
+import os
 import pickle
 
 import numpy as np
@@ -115,10 +116,22 @@ def test_bad_images(tmp_path):
         r"000001\.png: is RGB 178×217, expected RGB 178×218",
         r"000002\.png",
         r"000003\.png: is L 178×218, expected RGB 178×218",
-        r"000004\.png: cannot read: No such file",
+        r"000004\.png: cannot be read: No such file",
     ]
     for number, message in enumerate(messages):
         with pytest.raises(BadImage, match=message):
+            source.read(number)
+
+
+def test_pipes_and_devices_are_bad_images(tmp_path):
+    folder = write(tmp_path) / "img_align_celeba_png"
+    for number in (1, 2):
+        (folder / f"00000{number}.png").unlink()
+    os.mkfifo(folder / "000001.png")
+    (folder / "000002.png").symlink_to("/dev/zero")
+    source = Celeba(tmp_path)
+    for number in (0, 1):
+        with pytest.raises(BadImage, match=rf"_png/00000{number + 1}\.png: is not a regular file"):
             source.read(number)
 
 

@@ -51,6 +51,18 @@ def test_links(tmp_path):
         folder.read("self")
 
 
+def test_a_directory_reached_by_two_paths_is_there_twice(tmp_path):
+    directory = fill(tmp_path / "a", "dogs/1", "x/2")
+    other = fill(tmp_path / "z", "deep/3")
+    (directory / "cats").symlink_to("../z")
+    (directory / "birds").symlink_to("dogs")
+    (other / "deep/loop").symlink_to(other)
+    (directory / "x/self").symlink_to(".")
+    folder = open_container(directory)
+    assert folder.names() == ["birds/1", "cats/deep/3", "dogs/1", "x/2"]
+    assert folder.read("birds/1") == b"dogs/1"
+
+
 def test_odd_files(tmp_path):
     os.mkfifo(tmp_path / "pipe")
     (tmp_path / "directory.png").mkdir()
@@ -67,7 +79,7 @@ def test_large_files(tmp_path, monkeypatch):
     (tmp_path / "a").write_bytes(bytes(1 << 20))
     assert len(folder.read("a")) == 1 << 20
     (tmp_path / "a").write_bytes(bytes((1 << 20) + 1))
-    with pytest.raises(BadImage, match=r"^a: is larger than 1 MiB, too much for a picture$"):
+    with pytest.raises(BadImage, match=r"^a: is larger than 1 MiB, the limit$"):
         folder.read("a")
 
 
@@ -96,7 +108,7 @@ def test_bombs_in_a_zip(tmp_path, monkeypatch, compression):
     monkeypatch.setattr(containers, "MAX_FILE_BYTES", 1 << 20)
     path = tmp_path / "a.zip"
     archive = pack(path, ("a", bytes(1 << 21)), ("b", b"hello"), compression=compression)
-    with pytest.raises(BadImage, match=r"^a: is larger than 1 MiB, too much for a picture$"):
+    with pytest.raises(BadImage, match=r"^a: is larger than 1 MiB, the limit$"):
         archive.read("a")
     assert archive.read("b") == b"hello"
     # With a lie about the size, in the directory at the end and in the member's header.

@@ -18,7 +18,6 @@ from dnnlib.errors import UserError
 from sources import convert as conversion
 from sources.base import BadImage
 from sources.convert import convert, set_bytes
-from sources.workers import ordered_map
 from tests import golden
 from tests.sources.small_sources import Arrays, Faulty
 from training.dataset import inspect, open_dataset
@@ -133,6 +132,42 @@ def test_an_image_that_needs_too_much_memory_is_a_bad_one(tmp_path):
     assert report.written == 2
 
 
+def test_memory_that_an_image_takes_in_other_resolutions_counts(monkeypatch):
+    def too_large(image):
+        raise MemoryError
+
+    monkeypatch.setattr(conversion, "encode_resolutions", too_large)
+    chunk = conversion._Encode(Faulty(3, {}), (3, 8, 8), False, 2.0)([1])
+    assert chunk.error == "img1.png: needs more memory than 2 GB (--memory_gb gives more)"
+
+
+class Opened(Faulty):
+    """Counts how often it is opened."""
+
+    opened = 0
+
+    def open(self):
+        self.opened += 1
+
+
+class Unopenable(Faulty):
+    def open(self):
+        raise MemoryError
+
+
+def test_workers_open_the_source_once_and_have_no_labels(tmp_path):
+    source = Opened(9, {})
+    encode = conversion._Encode(source, (3, 8, 8), False, 2.0)
+    assert encode.__getstate__()["source"].labels is None
+    assert len(source.labels) == 9
+    encode([1, 2])
+    encode([3])
+    assert source.opened == 1
+    with pytest.raises(UserError, match=r"^faulty: does not fit into --memory_gb=0\.5; an \.npz"):
+        convert(Unopenable(9, {}), tmp_path / "set", workers=1, memory_gb=0.5, say=quiet)
+    assert not list(tmp_path.iterdir())
+
+
 @pytest.mark.parametrize(
     ("fault", "kind", "reason"),
     [
@@ -159,6 +194,7 @@ class Mistaken(Faulty):
         (Faulty(3, dict.fromkeys(range(3), "bad")), r"no image could be used: has N bits"),
         (Mistaken(count=0, labels=None), r"there are no images"),
         (Mistaken(labels=np.zeros([5, 2])), r"labels are \[5, 2\].*each of 4 images"),
+        (Mistaken(labels=np.zeros([4, 0])), r"labels are \[4, 0\], expected some columns"),
         (Mistaken(resolution=12), r"power of two"),
         (Mistaken(channels=4), r"1 or 3 channels"),
     ],
@@ -175,6 +211,32 @@ def test_a_directory_in_use_and_an_impossible_name_are_refused(tmp_path):
         convert(Faulty(4, {}), tmp_path)
     with pytest.raises(UserError, match=r"without / and"):
         convert(Faulty(4, {}), tmp_path / "set", name="../x")
+
+
+def test_a_link_is_followed_and_what_cannot_be_replaced_is_refused(tmp_path, monkeypatch):
+    (tmp_path / "target").mkdir()
+    (tmp_path / "link").symlink_to("target")
+    convert(Faulty(4, {}), tmp_path / "link", workers=1, say=quiet)
+    assert (tmp_path / "link").is_symlink()
+    assert (tmp_path / "target/link-r02.tfrecords").exists()
+    (tmp_path / "dangling").symlink_to("nowhere")
+    with pytest.raises(UserError, match=r"is a link to .*nowhere, which does not exist"):
+        convert(Faulty(4, {}), tmp_path / "dangling")
+    monkeypatch.setattr(os.path, "ismount", lambda path: Path(path).name == "disk")
+    (tmp_path / "disk").mkdir()
+    (tmp_path / "via").symlink_to("disk")
+    for name in ("disk", "via"):
+        with pytest.raises(UserError, match=rf"{name}: is where a file system is mounted.*inside"):
+            convert(Faulty(4, {}), tmp_path / name)
+
+
+def test_files_and_links_named_as_temporary_directories_are_left_alone(tmp_path):
+    (tmp_path / "other").mkdir()
+    (tmp_path / ".tmp-00000000-set").symlink_to("other")
+    (tmp_path / ".tmp-11111111-set").touch()
+    convert(Faulty(4, {}), tmp_path / "set", workers=1, say=quiet)
+    assert len(list(tmp_path.glob(".tmp-*-set"))) == 2
+    assert not list((tmp_path / "other").iterdir())
 
 
 # ---------------------------------------------------------------- disks and interruptions
@@ -279,22 +341,7 @@ def test_ctrl_c_cleans_up(tmp_path):
     assert {path.name for path in tmp_path.iterdir()} == {"pids"}
 
 
-# ---------------------------------------------------------------- workers, progress
-
-
-def test_results_come_in_order_and_tasks_are_taken_only_a_few_ahead():
-    taken = []
-
-    def tasks():
-        for number in range(200):
-            taken.append(number)
-            yield number
-
-    with contextlib.closing(ordered_map(abs, tasks(), workers=2)) as results:
-        for number, result in zip(range(100), results):
-            assert result == number
-            assert len(taken) <= number + 1 + 8
-    assert len(taken) < 200
+# ---------------------------------------------------------------- progress
 
 
 def test_progress_is_told_in_lines_where_there_is_no_terminal(monkeypatch):

@@ -38,10 +38,10 @@ def chunk(name, data):
     return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
 
 
-def png(width, height, bits, colour_type, rows):
-    """A PNG written here, because Pillow writes no 16-bit colours."""
+def png(width, height, bits, colour_type, rows, more=b""):
+    """A PNG written here, because Pillow writes no 16-bit colours. more: chunks after IHDR."""
     header = struct.pack(">IIBBBBB", width, height, bits, colour_type, 0, 0, 0)
-    body = chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
+    body = chunk(b"IHDR", header) + more + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
     return b"\x89PNG\r\n\x1a\n" + body
 
 
@@ -112,6 +112,35 @@ def test_one_bit_becomes_gray():
 def test_few_bits_become_all_of_0_to_255(bits):
     rows = b"\0" + bytes([0b00011011]) if bits == 2 else b"\0\x05\xaf"
     np.testing.assert_array_equal(decoded(png(4, 1, bits, 0, rows)), [[0, 85, 170, 255]])
+
+
+@pytest.mark.parametrize(
+    ("bits", "rows", "gray"),
+    [
+        (1, b"\x50", 1),
+        (1, b"\x50", 0),
+        (2, b"\x1b", 2),
+        (2, b"\x1b", 0),
+        (4, b"\x05\xaf", 10),
+        (4, b"\x05\xaf", 7),
+        (8, b"\x00\x55\xaa\xff", 170),
+        (8, b"\x00\x55\xaa\xff", 171),
+    ],
+)
+def test_one_gray_of_few_bits_as_transparency(bits, rows, gray):
+    transparency = chunk(b"tRNS", struct.pack(">H", gray))
+    pixels = decoded(png(4, 1, bits, 0, b"\0" + rows, transparency))
+    stored = {1: [0, 1, 0, 1], 2: [0, 1, 2, 3], 4: [0, 5, 10, 15], 8: [0, 85, 170, 255]}[bits]
+    expected = np.array(stored) * (255 // (2**bits - 1))
+    np.testing.assert_array_equal(pixels[0, :, 0], expected)
+    np.testing.assert_array_equal(pixels[0, :, 1], np.where(np.equal(stored, gray), 0, 255))
+
+
+def test_a_png_whose_header_does_not_come_first():
+    data = png(1, 1, 16, 2, bytes(7))
+    data = data[:8] + chunk(b"tEXt", b"a\0" + bytes(20)) + data[8:]
+    with pytest.raises(BadImage, match=r"^a\.png: is (damaged: a PNG begins with|not a|trunc)"):
+        decode(data, "a.png")
 
 
 ORIENTED = {  # what the viewer must do with the stored pixels, in NumPy

@@ -143,6 +143,19 @@ def test_labels_that_do_not_fit(tmp_path, place):
         Images(path)
 
 
+def test_labels_below_the_top_are_refused_where_there_are_no_others(tmp_path, place):
+    directory = write(tmp_path / "a", "faces/a.png", "faces/b.png")
+    write_labels(directory / "faces", [["a.png", 0], ["b.png", 1]])
+    path = place(directory)
+    with pytest.raises(UserError, match=r"/faces/dataset\.json: is not at the top.*--labels=none$"):
+        Images(path)
+    assert Images(path, labels="none").ignored == 1
+    write(directory, "more/c.png")
+    source = Images(place(directory))
+    assert source.label_names == ["faces", "more"]
+    assert source.ignored == 1
+
+
 def test_resolution_is_that_of_the_first_picture(tmp_path):
     write(tmp_path, "a.png", size=20)
     with pytest.raises(UserError, match=r"^a\.png: 20 is not a power of two; --resolution=16 "):

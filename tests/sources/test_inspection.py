@@ -2,6 +2,7 @@
 
 import json
 import re
+import shlex
 import shutil
 from pathlib import Path
 
@@ -87,6 +88,34 @@ def test_display(some, tmp_path, images):
             assert fits.sum() == 1
 
 
+@pytest.mark.parametrize("name", ["sheet", ".png", "sheet.xyz", "sheet.mpg", "sheet.h5", ""])
+def test_sheets_are_pictures(some, tmp_path, name):
+    with pytest.raises(UserError, match=r"^--out=.*: expected a file name that ends in .*\.webp$"):
+        inspection.display(str(some), tmp_path / name, "2x2", "first", 0)
+    assert [path.name for path in tmp_path.iterdir()] == ["some"]
+
+
+@pytest.mark.parametrize("suffix", [".JPG", ".jpeg", ".webp"])
+def test_formats_of_sheets(some, tmp_path, suffix):
+    inspection.display(str(some), tmp_path / f"a{suffix}", "2x2", "first", 0)
+    with Image.open(tmp_path / f"a{suffix}") as picture:
+        assert picture.size == (32, 32)
+
+
+@pytest.mark.conformance
+def test_sheets_too_large_for_their_format(tmp_path):
+    wide = write(tmp_path / "wide", np.zeros([5000, 1, 4, 4], np.uint8))
+    with pytest.raises(UserError, match=r"^--out=.*a\.webp: cannot be written: .*\.png has no"):
+        inspection.display(str(wide), tmp_path / "a.webp", "5000x1", "first", 0)
+    assert [path.name for path in tmp_path.iterdir()] == ["wide"]
+
+
+def test_no_sheet_takes_the_place_of_a_directory(some, tmp_path):
+    (tmp_path / "a.png").mkdir()
+    with pytest.raises(UserError, match=r"a\.png"):
+        inspection.display(str(some), tmp_path / "a.png", "2x2", "first", 0)
+
+
 @pytest.mark.conformance
 @pytest.mark.parametrize("kind", ["classes", "a class without images", "vectors", "no"])
 def test_what_is_extracted_converts_to_the_same_set(tmp_path, images, one_hot, kind):
@@ -113,10 +142,31 @@ def test_extracting_some_images_of_one_channel(tmp_path, images):
     some = write(tmp_path / "some", images[:, :1])
     out = tmp_path / "files"
     said = inspection.extract(str(some), out, workers=1, max_images=2)
-    assert said == f"Wrote 2 image(s) of some to {out}"
+    assert said.splitlines()[0] == f"Wrote 2 image(s) of some to {out}"
+    assert said.endswith(f"from_images --source={out} --out=DIR --channels=1 --noshuffle")
     assert [path.name for path in sorted(out.iterdir())] == ["000000.png", "000001.png"]
     with Image.open(out / "000001.png") as picture:
         np.testing.assert_array_equal(np.asarray(picture), images[1, 0])
+
+
+def test_gray_images_of_three_channels_stay_so_by_the_command_told(tmp_path, images):
+    gray = write(tmp_path / "gray", np.repeat(images[:, :1], 3, axis=1))
+    out = tmp_path / "some files"
+    said = inspection.extract(str(gray), out, workers=1)
+    told = shlex.split(said.split("dataset_tool.py ")[1])
+    assert told[:2] == ["create_from_images", f"--source={out}"]
+    assert told[3:] == ["--channels=3", "--noshuffle"]
+    source = Images(out, channels="3", shuffle=False)
+    again = [source.read(number) for number in source.order()]
+    assert compare(gray, write(tmp_path / "again", again)) == []
+
+
+@pytest.mark.parametrize("count", [1, 10**6, 10**6 + 1, 3 * 10**7])
+def test_names_sort_as_numbers_do(count):
+    numbers = [n for n in (0, 9, 10, 999_999, 1_000_000, 9_999_999, count - 1) if n < count]
+    names = [inspection._png_name(number, count) for number in sorted(numbers)]
+    assert names == sorted(names)
+    assert (names[0] == "000000.png") == (count <= 10**6)
 
 
 def test_extracting_to_a_directory_in_use_or_from_no_files_is_refused(some, tmp_path):

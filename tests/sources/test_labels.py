@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from dnnlib.errors import UserError
-from sources.labels import labels_from_folders, labels_from_json
+from sources.labels import labels_from_folders, labels_from_json, list_classes
 
 NAMES = ["a.png", "b.png"]
 A, B = ["a.png", 0], ["b.png", 1]
@@ -85,6 +85,35 @@ def test_not_an_object(document):
 def test_not_json(data):
     with pytest.raises(UserError, match=r"^dataset\.json: not a valid JSON file"):
         labels_from_json(data, NAMES, "dataset.json")
+
+
+def test_numbers_of_another_kind():
+    names = [f"{number}.png" for number in range(10)]
+    labels = [[name, 0] for name in names]
+    labels[3][1] = 999  # of ImageNet, say
+    assert read({"labels": labels}, names).shape == (10, 1000)
+    labels[3][1] = 1000
+    with pytest.raises(UserError, match=r"class 1000 of '3\.png', for 10 images: a number of an"):
+        read({"labels": labels}, names)
+    names = [f"{number}.png" for number in range(1500)]
+    labels = [[name, number] for number, name in enumerate(names)]
+    np.testing.assert_array_equal(read({"labels": labels}, names), np.eye(1500))
+
+
+def test_a_bomb_of_json_is_not_parsed():
+    data = b'{"labels": [' + b"[]," * 500_000
+    with pytest.raises(UserError, match=r"^dataset\.json: 1,500,012 bytes for 2 images, limit 1,"):
+        labels_from_json(data, NAMES, "dataset.json")
+    vector = np.random.RandomState(0).randn(2500).tolist()
+    assert read({"labels": [[name, vector] for name in NAMES]}).shape == (2, 2500)
+
+
+def test_what_is_told_of_classes():
+    assert list_classes(["cats", "a\n\x1b[31m"]) == r"0 cats, 1 a\n\x1b[31m"
+    told = list_classes([f"c{number}" for number in range(1234)])
+    assert told.startswith("0 c0, 1 c1, ")
+    assert told.endswith(", 19 c19, … (1,234 classes)")
+    assert list_classes(["x"] * 20).endswith(", 19 x")
 
 
 def test_folders():

@@ -134,6 +134,44 @@ def test_claims_are_not_believed(tmp_path):
         tracemalloc.stop()
 
 
+def packed_bomb(name, kind, shape, size, tail=b""):
+    """A packed array of `size` zeros of a kind (MATLAB's type of numbers)."""
+    inside = element(6, struct.pack("<II", 9, 0))
+    inside += element(5, struct.pack(f"<{len(shape)}i", *shape))
+    inside += element(1, name) + struct.pack("<II", kind, size)
+    packer = zlib.compressobj()
+    total = len(inside) + size + len(tail)
+    data = packer.compress(struct.pack("<II", 14, total) + inside)
+    data += b"".join(packer.compress(bytes(2**20)) for _ in range(size >> 20))
+    return element(15, data + packer.compress(bytes(size % 2**20) + tail) + packer.flush())
+
+
+BOMBS = {
+    "shape": (packed_bomb(b"X", 2, (32, 32, 100 * 2**10), 100 * 2**20), r"'X' is uint8 .*expected"),
+    "floats": (packed_bomb(b"X", 9, (32, 32, 3, 4096), 96 * 2**20), r"'X' is float64 .*expected"),
+    "labels": (packed_bomb(b"y", 2, (100 * 2**20, 1), 100 * 2**20), r"'y' is uint8 .*1,048,576"),
+    "tail": (packed_bomb(b"X", 2, (32, 32, 3, 1), 3072, bytes(10**8)), r"with 3,072 of"),
+}
+
+
+@pytest.mark.parametrize("case", BOMBS)
+def test_bombs_are_not_unpacked(tmp_path, case):
+    data, message = BOMBS[case]
+    (tmp_path / "train_32x32.mat").write_bytes(HEADER + data)
+    tracemalloc.start()
+    with pytest.raises(UserError, match=message):
+        Svhn(tmp_path)
+    assert tracemalloc.get_traced_memory()[1] < 2**20
+    tracemalloc.stop()
+
+
+def test_open_unpacks_before_the_first_read(tmp_path):
+    source = pickle.loads(pickle.dumps(Svhn(write(tmp_path))))
+    source.open()
+    (tmp_path / "train_32x32.mat").unlink()
+    np.testing.assert_array_equal(source.read(1), IMAGES[1])
+
+
 @given(st.data())
 def test_damaged(tmp_path_factory, data):
     directory = tmp_path_factory.getbasetemp()

@@ -8,6 +8,7 @@ import shutil
 import numpy as np
 import pytest
 
+from dnnlib.atomic import TEMP_PREFIX
 from dnnlib.errors import UserError
 from tests import golden
 from tests.training.data_sets import COUNT, write_file, write_set
@@ -78,6 +79,15 @@ def test_a_set_not_found(data_dir, tmp_path):
         inspect(str(tmp_path / "nowhere"))
     with pytest.raises(UserError, match="empty"):
         inspect("", data_dir)
+
+
+def test_unfinished_sets_are_none(copy):
+    unfinished = copy.rename(copy.with_name(TEMP_PREFIX + "0badf00d-some"))
+    with pytest.raises(UserError, match=r"'some' not found in .* \(it contains no data sets"):
+        inspect("some", copy.parent)
+    for args in ((unfinished.name, copy.parent), (str(unfinished),)):
+        with pytest.raises(UserError, match=r"\.tmp-0badf00d-some: is unfinished"):
+            inspect(*args)
 
 
 def test_files_that_are_not_there(copy):

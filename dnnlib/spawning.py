@@ -1,0 +1,29 @@
+"""How processes are started that run Python again."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator
+
+
+@contextlib.contextmanager
+def without_current_directory() -> Iterator[None]:
+    """Processes that `multiprocessing` spawns within never import from the current directory.
+
+    It starts them as `python -c`, which looks there first: for a moment, until the parent's
+    sys.path arrives, any enum.py among a user's pictures would be run. The helper process
+    that tracks semaphores is started so too.
+    """
+    # Python 3.9 and 3.10 do not know the variable, and multiprocessing has no way there to give
+    # its children another option; changing the directory would change it for all threads.
+    name = "PYTHONSAFEPATH"
+    before = os.environ.get(name)
+    os.environ[name] = "1"
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ[name]
+        else:
+            os.environ[name] = before
