@@ -5,6 +5,7 @@ import os
 import signal
 
 import pytest
+import tensorflow as tf
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 import networks
@@ -13,6 +14,7 @@ from metrics import ls, weights
 from metrics.evaluation import Evaluation
 from metrics.snapshots import DuringTraining, choose
 from tests.training.small import assert_same_bits, final_state, small_config
+from training.devices import Replicas
 from training.loop import train
 
 pytestmark = pytest.mark.conformance
@@ -106,15 +108,18 @@ def test_what_does_not_fit_shows_before_the_training(tmp_path, monkeypatch, over
         train(small_config(*overrides), tmp_path, make_evaluator=DuringTraining)
 
 
-def test_a_failure_does_not_end_the_training(unmeasured, classifier, tmp_path, monkeypatch, capsys):
+def test_a_failure_is_said_and_no_reason_to_end_the_training(unmeasured, classifier, monkeypatch):
     def fail(*_, **__):
-        raise UserError("the disk is full")
+        raise UserError("the disk\nis full")
 
     monkeypatch.setattr(ls, "_scores", fail)
-    assert train(measured_config(classifier), tmp_path, make_evaluator=DuringTraining) == 0
-    said = capsys.readouterr().out
-    assert said.count("network-snapshot-000000.safetensors is not evaluated: the disk is full") == 2
-    assert_same_bits(final_state(tmp_path)[0], final_state(unmeasured)[0])
+    replicas, said = Replicas(tf.distribute.get_strategy()), []
+    evaluator = DuringTraining(
+        measured_config(classifier), unmeasured, replicas, said.append, lambda: False
+    )
+    with evaluator:
+        evaluator(choose(unmeasured, "newest")[0])
+    assert said == ["network-snapshot-000000.safetensors is not evaluated: the disk is full"]
 
 
 def test_choosing_snapshots(tmp_path):
