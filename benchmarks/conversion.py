@@ -17,10 +17,10 @@ import time
 import numpy as np
 from PIL import Image
 
+from dnnlib.spawning import core_count
 from sources.base import Source
 from sources.convert import convert
 from sources.images import Images
-from sources.workers import core_count
 from training.builtin_data import SyntheticImages
 
 PHOTO = (3000, 2000)  # width, height

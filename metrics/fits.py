@@ -20,7 +20,7 @@ import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
 from dnnlib.errors import UserError
-from dnnlib.spawning import without_current_directory
+from dnnlib.spawning import core_count, without_current_directory
 from metrics import separability
 
 _BYTES = 24  # that a fit takes for each number of its latents
@@ -90,11 +90,10 @@ def _in_processes(directory, fits, svm, poll, workers):
 
 def _most_workers(numbers: int) -> int:
     try:
-        cores = len(os.sched_getaffinity(0))
         memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     except (AttributeError, ValueError):  # not Linux
         return 1
-    return max(1, min(cores, memory // 2 // (_BYTES * numbers)))
+    return max(1, min(core_count(), memory // 2 // (_BYTES * numbers)))
 
 
 def _fit_stored(directory: str, fit: Fit, svm: str) -> tuple[np.ndarray, bool]:

@@ -6,10 +6,10 @@ import numpy as np
 import tensorflow as tf
 
 from dnnlib.errors import UserError
+from dnnlib.progress import Progress
 from metrics import separability
 from metrics.fits import Fit, fit_all
 from metrics.path_length import shrink
-from metrics.work import Progress
 
 MAX_SIDE = 256  # pixels of what classifiers see
 

@@ -9,7 +9,7 @@ import json
 from pathlib import Path
 
 from dnnlib.errors import explain_os_errors
-from training.report import format_time
+from dnnlib.progress import format_time
 
 VERSION = 1  # of metrics/; goes up when a change of the code changes results
 

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Callable, Iterator
 
 import numpy as np
 import tensorflow as tf
-from tqdm import tqdm
 
+from dnnlib.progress import Progress
 from training.devices import Replicas
 from training.prefetch import prefetch
-from training.report import format_time
-
-_LOG_SECONDS = 60.0  # between two lines where there is no terminal
 
 
 class Stopped(Exception):
@@ -94,32 +90,3 @@ class Work:
     def _arrays(self, results):
         local = self.strategy.experimental_local_results
         return tuple(np.concatenate([part.numpy() for part in local(item)]) for item in results)
-
-
-class Progress:
-    """A bar on a terminal; elsewhere a line a minute. Both tell the time that is left."""
-
-    def __init__(self, total: int, what: str, shown: bool = True):
-        self.total, self.what, self.done = total, what, 0
-        terminal = sys.stderr.isatty()
-        self._bar = tqdm(total=total, desc=what, leave=False, disable=not (shown and terminal))
-        self._lines = shown and not terminal
-        self._started = self._told = time.monotonic()
-
-    def update(self, count: int) -> None:
-        self.done += count
-        self._bar.update(count)
-        now = time.monotonic()
-        if self._lines and now - self._told > _LOG_SECONDS and self.done < self.total:
-            self._told = now
-            left = (now - self._started) / self.done * (self.total - self.done)
-            print(
-                f"{self.what}: {self.done:,} of {self.total:,}, about {format_time(left)} left",
-                file=sys.stderr, flush=True,
-            )  # fmt: skip
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self._bar.close()

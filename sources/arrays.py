@@ -20,8 +20,9 @@ import numpy as np
 
 from dnnlib.errors import UserError
 from sources.base import BadImage, Source
-from sources.fitting import is_power_of_two
+from sources.labels import one_hot
 from training.builtin_data import DIGITS_RESOLUTION, enlarge_digit
+from training.tfrecords import is_resolution
 
 # Class numbers become columns; more than these are likely something else, as identities or years.
 _MAX_CLASSES = 10_000
@@ -83,25 +84,6 @@ def read_stream(file, size: int, data: Optional[bytearray] = None) -> bytearray:
             break
         data += piece
     return data
-
-
-def is_resolution(size: int) -> bool:
-    """Whether a data set can have this resolution: a power of two from 4 on."""
-    return size >= 4 and is_power_of_two(size)
-
-
-def one_hot(numbers: np.ndarray, classes: int, what: str) -> np.ndarray:
-    """Class numbers [N], integers → float32 [N, classes].
-
-    Raises UserError for any that is not one of 0 … classes - 1; `what` names their file.
-    """
-    numbers = np.asarray(numbers)
-    if len(numbers) and not 0 <= numbers.min() <= numbers.max() < classes:
-        wrong = numbers[(numbers < 0) | (numbers >= classes)][0]
-        raise UserError(f"{what}: label {wrong}, expected 0 to {classes - 1}")
-    labels = np.zeros([len(numbers), classes], np.float32)
-    labels[np.arange(len(numbers)), numbers] = 1
-    return labels
 
 
 # ---------------------------------------------------------------------------------------------

@@ -10,7 +10,8 @@ import numpy as np
 from dnnlib import array_pickle
 from dnnlib.array_pickle import ArrayPickleError
 from dnnlib.errors import UserError
-from sources.arrays import OpenedSource, map_file, one_hot
+from sources.arrays import OpenedSource, map_file
+from sources.labels import one_hot
 
 _PIXELS = 3 * 32 * 32
 

@@ -19,9 +19,10 @@ from typing import Optional
 import numpy as np
 
 from dnnlib.errors import UserError
+from dnnlib.progress import Progress
+from dnnlib.spawning import core_count
 from sources.base import BadImage, Source, TooSmall
-from sources.progress import progress
-from sources.workers import core_count, ordered_map
+from sources.workers import ordered_map
 from training.staging import check_unused
 from training.tfrecord_export import (
     MultiResolutionWriter,
@@ -106,7 +107,7 @@ def convert(
         done = _Done(source, writer.temporary)
         chunks = _chunks(source, shape, workers or core_count(), skip_bad, memory_gb)
         with contextlib.closing(chunks):
-            for chunk in progress(chunks, len(source), _Chunk.count, say):
+            for chunk in Progress(len(source), "images", say=say).over(chunks, _Chunk.count):
                 done.add(chunk)
                 before = time.perf_counter()
                 if chunk.kept:

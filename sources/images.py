@@ -16,11 +16,11 @@ from sources.fitting import (
     Fitting,
     choose_resolution,
     is_gray,
-    is_power_of_two,
     parse_background,
 )
 from sources.labels import labels_from_folders, labels_from_json
 from training.tfrecord_export import choose_shuffled_order
+from training.tfrecords import is_resolution
 
 _LABEL_FILE = "dataset.json"
 _SAMPLE = 100  # images looked at for colours
@@ -60,7 +60,7 @@ class Images(Source):
         shuffle: bool = True,
         max_images: int | None = None,
     ):
-        if resolution is not None and (resolution < 4 or not is_power_of_two(resolution)):
+        if resolution is not None and not is_resolution(resolution):
             raise UserError(f"--resolution is a power of two from 4 on, not {resolution}")
         if max_images is not None and max_images < 1:
             raise UserError(f"--max_images is at least 1, not {max_images}")

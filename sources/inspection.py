@@ -14,8 +14,9 @@ from typing import Any, Optional
 import numpy as np
 
 from dnnlib.errors import UserError
-from sources.progress import progress
-from sources.workers import core_count, ordered_map
+from dnnlib.progress import Progress
+from dnnlib.spawning import core_count
+from sources.workers import ordered_map
 from training.dataset import DatasetInfo, inspect, open_dataset
 from training.dataset_info import open_labels
 from training.grids import (
@@ -136,7 +137,7 @@ def extract(
             workers=workers or core_count(),
             describe=functools.partial(describe_records, path),
         )
-        for _ in progress(results, count, int, say):
+        for _ in Progress(count, "images", say=say).over(results, int):
             pass
         if found.labels_path:
             labels = np.array(open_labels(found.labels_path)[:count], np.float32)

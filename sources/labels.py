@@ -64,7 +64,7 @@ def labels_from_folders(names: list[str]) -> tuple[np.ndarray | None, list[str]]
         return None, []
     classes = sorted(set(folders))
     numbers = {name: number for number, name in enumerate(classes)}
-    return _one_hot([numbers[folder] for folder in folders], len(classes)), classes
+    return one_hot([numbers[folder] for folder in folders], len(classes), "folders"), classes
 
 
 def list_classes(names: Sequence[str]) -> str:
@@ -84,7 +84,7 @@ def _label_array(labels: list, names: list[str], what: str) -> np.ndarray:
                 f"{what}: class {highest} of {names[labels.index(highest)]!r}, for {len(names)} "
                 "images: a number of another kind? Classes are numbered from 0; or --labels=none"
             )
-        return _one_hot(labels, highest + 1)
+        return one_hot(labels, highest + 1, what)
     width = next((len(label) for label in labels if isinstance(label, list)), 0)
     for name, label in zip(names, labels):
         if not isinstance(label, list) or not label or not all(map(_is_number, label)):
@@ -101,9 +101,17 @@ def _is_number(value) -> bool:
     return type(value) in (int, float) and abs(value) <= _MAX_FLOAT  # false for NaN
 
 
-def _one_hot(classes: list[int], count: int) -> np.ndarray:
-    labels = np.zeros([len(classes), count], np.float32)
-    labels[np.arange(len(classes)), classes] = 1
+def one_hot(numbers: np.ndarray, classes: int, what: str) -> np.ndarray:
+    """Class numbers [N], integers → float32 [N, classes].
+
+    Raises UserError for any that is not one of 0 … classes - 1; `what` names their file.
+    """
+    numbers = np.asarray(numbers)
+    if len(numbers) and not 0 <= numbers.min() <= numbers.max() < classes:
+        wrong = numbers[(numbers < 0) | (numbers >= classes)][0]
+        raise UserError(f"{what}: label {wrong}, expected 0 to {classes - 1}")
+    labels = np.zeros([len(numbers), classes], np.float32)
+    labels[np.arange(len(numbers)), numbers] = 1
     return labels
 
 

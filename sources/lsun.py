@@ -12,9 +12,10 @@ import numpy as np
 from PIL import Image
 
 from dnnlib.errors import UserError
-from sources.arrays import OpenedSource, is_resolution, map_file
+from sources.arrays import OpenedSource, map_file
 from sources.base import BadImage, TooSmall
 from sources.decoding import decode
+from training.tfrecords import is_resolution
 
 # ---------------------------------------------------------------------------------------------
 # LMDB files, format 1 of 64-bit systems: a B+ tree of pages. In parentheses the C library's names.

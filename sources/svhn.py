@@ -11,7 +11,8 @@ from pathlib import Path
 import numpy as np
 
 from dnnlib.errors import UserError
-from sources.arrays import DEFLATE_RATIO, OpenedSource, map_file, one_hot, read_stream
+from sources.arrays import DEFLATE_RATIO, OpenedSource, map_file, read_stream
+from sources.labels import one_hot
 
 # The MATLAB 5 format (MathWorks, "MAT-File Format"): a header, then elements of type, size, bytes.
 _HEADER = 128

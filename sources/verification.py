@@ -14,9 +14,10 @@ from typing import Optional
 import numpy as np
 
 from dnnlib.errors import UserError
+from dnnlib.progress import Progress
+from dnnlib.spawning import core_count
 from sources.inspection import describe_records, stored
-from sources.progress import progress
-from sources.workers import core_count, ordered_map
+from sources.workers import ordered_map
 from training.dataset import DatasetInfo, is_built_in
 from training.dataset_info import open_labels
 from training.tfrecord_export import box_halve
@@ -58,7 +59,7 @@ def compare(
             describe=functools.partial(describe_records, pair[0]),
         )
         differing: list[int] = []
-        for numbers, _ in progress(found, count, lambda item: item[1], say):
+        for numbers, _ in Progress(count, "images", say=say).over(found, lambda item: item[1]):
             differing += numbers
         if differing:
             lines.append(
@@ -146,7 +147,7 @@ def verify(
         workers=workers or core_count(),
         describe=functools.partial(describe_records, paths[max(paths)]),
     )
-    for damage, _ in progress(found, total, lambda item: item[1], say):
+    for damage, _ in Progress(total, "records", say=say).over(found, lambda item: item[1]):
         lines += damage
     return lines
 

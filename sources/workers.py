@@ -6,7 +6,6 @@ import contextlib
 import ctypes
 import multiprocessing
 import multiprocessing.connection
-import os
 import signal
 import sys
 import traceback
@@ -27,13 +26,6 @@ try:
     import resource
 except ImportError:  # Windows
     resource = None
-
-
-def core_count() -> int:
-    """Processor cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def ordered_map(

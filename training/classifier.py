@@ -13,6 +13,7 @@ import tensorflow as tf
 import networks
 from dnnlib import atomic, config as config_lib, run_dirs
 from dnnlib.errors import UserError
+from dnnlib.progress import format_time
 from training.classifier_config import held_out, learning_rate, network_options, targets
 from training.classifier_runs import ClassifierRun, own_config, path_of
 from training.dataset import open_dataset
@@ -20,7 +21,7 @@ from training.devices import Replicas, make_strategy, silence_xla
 from training.optimizer import Adam
 from training.prefetch import prefetch
 from training.reals import process_reals
-from training.report import Means, Report, format_time
+from training.report import Means, Report
 
 _EVALUATED = 64  # images at a time when accuracy is measured
 

@@ -17,7 +17,7 @@ import numpy as np
 from dnnlib.atomic import TEMP_PREFIX
 from dnnlib.errors import UserError
 from training.builtin_data import SYNTHETIC_COUNT, digits_directory
-from training.tfrecords import DataError, ImageFile
+from training.tfrecords import DataError, ImageFile, is_resolution
 
 BUILT_IN = ("digits", "synthetic")
 _SYNTHETIC = re.compile(r"synthetic(?:-(\d{1,4})(?:-(\d{1,3}))?)?")
@@ -60,7 +60,7 @@ def inspect(
 
     Raises UserError, naming the file or directory, if there is no such set or it is not usable.
     """
-    if resolution is not None and not _is_resolution(resolution):
+    if resolution is not None and not is_resolution(resolution):
         raise UserError(f"resolution: expected a power of two from 4 on, got {resolution}")
     if max_label_size != "full" and not (isinstance(max_label_size, int) and max_label_size >= 0):
         raise UserError(f"max_label_size: expected 'full' or a number, got {max_label_size!r}")
@@ -83,10 +83,6 @@ def inspect(
 def is_built_in(name: str) -> bool:
     """Whether `name` means a built-in data set where no directory has it."""
     return name == "digits" or _SYNTHETIC.fullmatch(name) is not None
-
-
-def _is_resolution(size: int) -> bool:
-    return size >= 4 and size & (size - 1) == 0
 
 
 def _is_unfinished(directory: Path) -> bool:
@@ -115,7 +111,7 @@ def _inspect_synthetic(
     name: str, match: re.Match, resolution: int | None, max_label_size: int | str
 ) -> DatasetInfo:
     named = int(match[1]) if match[1] else None
-    if named is not None and not _is_resolution(named):
+    if named is not None and not is_resolution(named):
         raise UserError(f"data set {name!r}: the resolution must be a power of two from 4 on")
     if named is not None and resolution is not None and resolution > named:
         raise UserError(f"data set {name!r} has no images of {resolution}×{resolution}")
@@ -199,7 +195,7 @@ def _check_shape(path: str, shape: tuple[int, int, int], log2: int) -> None:
         raise DataError(f"{path}: its images have {channels} channels, expected 1 or 3")
     if height != width:
         raise DataError(f"{path}: its images are {width}×{height}, expected square ones")
-    if not _is_resolution(width):
+    if not is_resolution(width):
         raise DataError(f"{path}: its images are {width}×{height}, expected a power of two from 4")
     if width != 1 << log2:
         raise DataError(f"{path}: its images are {width}×{height}, not {1 << log2}×{1 << log2}")

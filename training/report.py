@@ -12,6 +12,7 @@ import numpy as np
 import tensorflow as tf
 
 from dnnlib import atomic
+from dnnlib.progress import format_time
 
 
 class Means:
@@ -135,18 +136,6 @@ def status_line(record: dict, means: dict) -> str:
     )
     line += "".join(f" {name} {means[name]:<6.3f}" for name in ("D", "G") if name in means)
     return line + (f" overflow {overflow:.1%}" if overflow else "")
-
-
-def format_time(seconds: float) -> str:
-    """'7s', '1m 05s', '2h 03m 09s', '1d 02h 03m'."""
-    s = round(seconds)
-    if s < 60:
-        return f"{s}s"
-    if s < 3600:
-        return f"{s // 60}m {s % 60:02d}s"
-    if s < 86400:
-        return f"{s // 3600}h {s // 60 % 60:02d}m {s % 60:02d}s"
-    return f"{s // 86400}d {s // 3600 % 24:02d}h {s // 60 % 60:02d}m"
 
 
 def peak_memory_gb() -> float:

@@ -12,7 +12,7 @@ import numpy as np
 
 from dnnlib.errors import UserError
 from training.staging import check_unused, staged_directory
-from training.tfrecords import encode_image, frame_record
+from training.tfrecords import encode_image, frame_record, is_resolution
 
 
 def choose_shuffled_order(count: int) -> np.ndarray:
@@ -38,7 +38,7 @@ def check_shape(shape: Sequence[int]) -> None:
     if len(shape) != 3 or shape[0] not in (1, 3):
         raise UserError(f"images must have 1 or 3 channels, height and width, not {list(shape)}")
     size = shape[1]
-    if size != shape[2] or size < 4 or size & (size - 1):
+    if size != shape[2] or not is_resolution(size):
         raise UserError(
             f"images must be square with a power of two from 4 on, not {shape[2]}×{size}"
         )

@@ -34,6 +34,11 @@ class DataError(UserError):
     """A data file is corrupt, truncated, or not what it should be. The message names it."""
 
 
+def is_resolution(size: int) -> bool:
+    """Whether a data set can have images of size × size: a power of two from 4 on."""
+    return size >= 4 and not size & (size - 1)
+
+
 def masked_crc(data: bytes) -> int:
     """The CRC-32C of `data` as TFRecord files store it (rotated, plus a constant)."""
     crc = google_crc32c.value(data)

@@ -341,17 +341,7 @@ def test_ctrl_c_cleans_up(tmp_path):
     assert {path.name for path in tmp_path.iterdir()} == {"pids"}
 
 
-# ---------------------------------------------------------------- progress
-
-
-def test_progress_is_told_in_lines_where_there_is_no_terminal(monkeypatch):
-    from sources import progress
-
-    monkeypatch.setattr(progress.time, "perf_counter", iter(range(0, 10_000, 40)).__next__)
-    said = []
-    for _ in progress.progress([10] * 6, 60, int, said.append):
-        pass
-    assert said == ["20 of 60 images, 3 min to go", "40 of 60 images, 1 min to go"]
+# ---------------------------------------------------------------- reasons
 
 
 def test_reasons_are_counted_in_bounded_memory(tmp_path):

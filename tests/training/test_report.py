@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from training.report import Means, Report, format_time
+from dnnlib.progress import format_time
+from training.report import Means, Report
 
 RECORD = {
     "cur_nimg": 1500, "Progress/tick": 3, "Progress/kimg": 1.5, "Progress/lod": 1.25,
