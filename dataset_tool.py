@@ -15,10 +15,8 @@ from dnnlib.command_line import (
     TEXT,
     WHOLE,
     Command,
-    command_list,
+    Program,
     flag,
-    flag_list,
-    parse,
 )
 from dnnlib.errors import UserError, exit_code
 
@@ -197,29 +195,7 @@ def _flags_of(name: str) -> list:
     return [*_COMMANDS[name].flags, *common, HELP]
 
 
-def _help(name: str | None = None) -> str:
-    if name is None:
-        lines = [_INTRO, "commands:", *command_list(_COMMANDS), ""]
-        lines += ["python dataset_tool.py COMMAND --help lists a command's options.", ""]
-        return "\n".join([*lines, _EXAMPLES])
-    lines = [f"usage: python dataset_tool.py {name} [options]\n"]
-    lines += [f"{name}: {_COMMANDS[name].summary}\n", *flag_list(_flags_of(name))]
-    return "\n".join(lines) + "\n"
-
-
-def _run(argv: list[str]) -> int:
-    if len(argv) < 2 or argv[1] in ("--help", "-h", "-help", "help"):
-        print(_help(), end="")
-        return 0 if len(argv) > 1 else 2
-    if argv[1] not in _COMMANDS:
-        raise UserError(
-            f"{argv[1]!r} is no command; first comes one of {', '.join(_COMMANDS)} (--help)"
-        )
-    name = argv[1]
-    args = parse(argv[1:], _flags_of(name), f"dataset_tool.py {name}")
-    if args["help"]:
-        print(_help(name), end="")
-        return 0
+def _work(name: str, args: dict) -> int:
     for needed in ("source", "dataset", "other", "out"):
         if args.get(needed, True) in (None, ""):
             raise UserError(f"{name}: --{needed} is needed (--help tells more)")
@@ -227,6 +203,9 @@ def _run(argv: list[str]) -> int:
 
     with _memory_of(name, args):
         return getattr(commands, name)(args)
+
+
+_PROGRAM = Program("dataset_tool.py", _INTRO, _EXAMPLES, _COMMANDS, _flags_of)
 
 
 @contextlib.contextmanager
@@ -259,7 +238,7 @@ def main(argv: list[str]) -> int:
             stream.reconfigure(errors="backslashreplace")
     before = signal.signal(signal.SIGTERM, _stop)
     try:
-        return exit_code(_run, argv)
+        return exit_code(lambda argv: _PROGRAM.run(argv, _work), argv)
     finally:
         signal.signal(signal.SIGTERM, before)
 

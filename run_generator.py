@@ -15,10 +15,8 @@ from dnnlib.command_line import (
     TEXT,
     WHOLE,
     Command,
-    command_list,
+    Program,
     flag,
-    flag_list,
-    parse,
 )
 from dnnlib.errors import UserError, exit_code
 
@@ -193,33 +191,11 @@ _COMMANDS = {
 # ---------------------------------------------------------------- the command line
 
 
-def _help(name: str | None = None) -> str:
-    if name is None:
-        lines = [_INTRO, "commands:", *command_list(_COMMANDS), ""]
-        lines += ["python run_generator.py COMMAND --help lists a command's options.", ""]
-        return "\n".join([*lines, _EXAMPLES])
-    lines = [f"usage: python run_generator.py {name} --network=FILE [options]\n"]
-    lines += [f"{name}: {_COMMANDS[name].summary}\n", *flag_list(_flags_of(name))]
-    return "\n".join(lines) + "\n"
-
-
 def _flags_of(name: str) -> list:
     return [_NETWORK, *_COMMANDS[name].flags, _CACHE, HELP]
 
 
-def _run(argv: list[str]) -> int:
-    if len(argv) < 2 or argv[1] in ("--help", "-h", "-help", "help"):
-        print(_help(), end="")
-        return 0 if len(argv) > 1 else 2
-    if argv[1] not in _COMMANDS:
-        raise UserError(
-            f"{argv[1]!r} is no command; first comes one of {', '.join(_COMMANDS)} (--help)"
-        )
-    name = argv[1]
-    args = parse(argv[1:], _flags_of(name), f"run_generator.py {name}")
-    if args["help"]:
-        print(_help(name), end="")
-        return 0
+def _work(name: str, args: dict) -> int:
     if not args["network"]:
         raise UserError(f"{name}: --network=FILE is needed (--help tells more)")
     tensorflow = quiet.import_tensorflow()
@@ -234,9 +210,14 @@ def _run(argv: list[str]) -> int:
     return 0
 
 
+_PROGRAM = Program(
+    "run_generator.py", _INTRO, _EXAMPLES, _COMMANDS, _flags_of, "--network=FILE [options]"
+)
+
+
 def main(argv: list[str]) -> int:
     """Runs the command line; returns the exit code."""
-    return exit_code(_run, argv)
+    return exit_code(lambda argv: _PROGRAM.run(argv, _work), argv)
 
 
 if __name__ == "__main__":

@@ -89,3 +89,46 @@ def parse(argv: list[str], table: list[Flag], program: Optional[str] = None) -> 
         if isinstance(value, float) and not math.isfinite(value):
             raise UserError(f"--{name}={value}: expected a number")
     return values
+
+
+@dataclasses.dataclass(frozen=True)
+class Program:
+    """The command line `python FILE COMMAND [--flag=value …]`.
+
+    flags_of: a command's name → all its flags, `HELP` among them; options: what its usage shows.
+    """
+
+    file: str
+    intro: str
+    examples: str
+    commands: dict[str, Command]
+    flags_of: Callable[[str], list[Flag]]
+    options: str = "[options]"
+
+    def help(self, name: Optional[str] = None) -> str:
+        """Of a command, or of the program."""
+        if name is None:
+            lines = [self.intro, "commands:", *command_list(self.commands), ""]
+            lines += [f"python {self.file} COMMAND --help lists a command's options.", ""]
+            return "\n".join([*lines, self.examples])
+        lines = [f"usage: python {self.file} {name} {self.options}\n"]
+        lines += [f"{name}: {self.commands[name].summary}\n", *flag_list(self.flags_of(name))]
+        return "\n".join(lines) + "\n"
+
+    def run(self, argv: list[str], work: Callable[[str, dict], int]) -> int:
+        """Prints help, or calls work(command, {flag: value}); returns the exit code.
+
+        Raises UserError for a mistake in the command line.
+        """
+        if len(argv) < 2 or argv[1] in ("--help", "-h", "-help", "help"):
+            print(self.help(), end="")
+            return 0 if len(argv) > 1 else 2
+        name = argv[1]
+        if name not in self.commands:
+            known = ", ".join(self.commands)
+            raise UserError(f"{name!r} is no command; first comes one of {known} (--help)")
+        args = parse(argv[1:], self.flags_of(name), f"{self.file} {name}")
+        if args["help"]:
+            print(self.help(name), end="")
+            return 0
+        return work(name, args)
