@@ -8,7 +8,6 @@ that a file merely declares; what is wrong is reported as `DataError` with file 
 
 from __future__ import annotations
 
-import contextlib
 import io
 import os
 import struct
@@ -18,7 +17,6 @@ from collections.abc import Iterator
 import google_crc32c
 import numpy as np
 
-from dnnlib.atomic import atomic_path
 from dnnlib.errors import UserError
 
 _HEADER = struct.Struct("<QI")
@@ -298,28 +296,3 @@ def frame_record(record: bytes) -> bytes:
     length = struct.pack("<Q", len(record))
     checksums = [_FOOTER.pack(masked_crc(data)) for data in (length, record)]
     return b"".join((length, checksums[0], record, checksums[1]))
-
-
-class TFRecordWriter:
-    """Writes a TFRecord file that appears under its name only when complete.
-
-    A context manager; left by an exception, it leaves nothing behind. Raises UserError for a full
-    disk and the like.
-    """
-
-    def __init__(self, path: str | os.PathLike):
-        with contextlib.ExitStack() as stack:
-            temporary = stack.enter_context(atomic_path(path))
-            self._file = stack.enter_context(open(temporary, "wb"))
-            self._stack = stack.pop_all()
-
-    def write(self, record: bytes) -> None:
-        """Appends a record."""
-        self._file.write(frame_record(record))
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *exc_info):
-        # The file is closed first, then renamed to its final name, or deleted after an exception.
-        return self._stack.__exit__(*exc_info)

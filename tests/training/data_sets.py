@@ -3,7 +3,7 @@
 import numpy as np
 
 from training.tfrecord_export import MultiResolutionWriter
-from training.tfrecords import TFRecordWriter, encode_image
+from training.tfrecords import encode_image, frame_record
 
 COUNT = 23
 
@@ -22,6 +22,4 @@ def write_set(directory, with_labels=True):
 
 def write_file(path, images):
     """A TFRecord file of any uint8 [C, H, W] images."""
-    with TFRecordWriter(path) as writer:
-        for image in images:
-            writer.write(encode_image(image))
+    path.write_bytes(b"".join(frame_record(encode_image(image)) for image in images))
