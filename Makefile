@@ -32,7 +32,7 @@ test: venv
 
 fuzz: venv
 	@echo 'Reading damaged pickles ...'
-	@$(BIN)/python -m tests.dnnlib.fuzz_legacy_pickle $(ARGS)
+	@$(BIN)/python -m tests.dnnlib.pickles.fuzz_tf_networks $(ARGS)
 
 lint: venv
 	@echo 'Checking style with ruff ...'

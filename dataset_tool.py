@@ -199,7 +199,7 @@ def _work(name: str, args: dict) -> int:
     for needed in ("source", "dataset", "other", "out"):
         if args.get(needed, True) in (None, ""):
             raise UserError(f"{name}: --{needed} is needed (--help tells more)")
-    from sources import commands  # after --help and mistakes: they need not wait for it
+    from datasets import commands
 
     with _memory_of(name, args):
         return getattr(commands, name)(args)
@@ -214,7 +214,7 @@ def _memory_of(name: str, args: dict):
     if "memory_gb" not in args:
         yield
         return
-    from sources.workers import limited_memory
+    from datasets.workers import limited_memory
 
     try:
         with limited_memory(args["memory_gb"]):

@@ -199,8 +199,8 @@ def _work(name: str, args: dict) -> int:
     if not args["network"]:
         raise UserError(f"{name}: --network=FILE is needed (--help tells more)")
     tensorflow = quiet.import_tensorflow()
+    from compute.devices import silence_xla
     from generation import commands  # after --help and mistakes: they need not wait for it
-    from training.devices import silence_xla
 
     silence_xla()
     try:

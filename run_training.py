@@ -167,7 +167,8 @@ def _run(argv: list[str]) -> int:
         print(presets.listing())
         return 0
 
-    from training import classifier_runs, runs as gan_runs  # after --help: it need not wait
+    from training import runs as gan_runs
+    from training.classifiers import runs as classifier_runs
 
     request = _request(fv)
     classifiers = classifier_runs.wanted(request)
@@ -188,7 +189,7 @@ def _run(argv: list[str]) -> int:
 
     quiet.import_tensorflow()
     if classifiers:
-        from training import classifier
+        from training.classifiers import trainer as classifier
 
         return classifier.train(run)
     from training import loop

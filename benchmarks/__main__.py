@@ -61,7 +61,7 @@ def input_pipeline(images_per_second: float, resolution: int) -> None:
     """How much faster than training the reader is."""
     import time
 
-    from training.dataset import inspect, open_dataset
+    from datasets.format.reader import inspect, open_dataset
 
     with open_dataset(inspect("digits")) as dataset:
         dataset.minibatch(0, 1, 0, 0)

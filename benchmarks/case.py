@@ -18,9 +18,9 @@ import tensorflow as tf
 
 import networks
 from benchmarks import floor
+from compute.devices import silence_xla
+from datasets.format.builtin import SyntheticImages
 from networks.inference import generator_function
-from training.builtin_data import SyntheticImages
-from training.devices import silence_xla
 from training.report import peak_memory_gb
 from training.schedule import Stage
 from training.state import create_state

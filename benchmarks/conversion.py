@@ -17,11 +17,11 @@ import time
 import numpy as np
 from PIL import Image
 
+from datasets.convert import convert
+from datasets.format.builtin import SyntheticImages
+from datasets.sources.base import Source
+from datasets.sources.images import Images
 from dnnlib.spawning import core_count
-from sources.base import Source
-from sources.convert import convert
-from sources.images import Images
-from training.builtin_data import SyntheticImages
 
 PHOTO = (3000, 2000)  # width, height
 RESOLUTIONS = (256, 1024)

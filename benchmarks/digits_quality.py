@@ -25,7 +25,7 @@ def classifier(resolution: int, seed=0):
     from sklearn.model_selection import train_test_split
     from sklearn.svm import SVC
 
-    from training.dataset import inspect, open_dataset
+    from datasets.format.reader import inspect, open_dataset
 
     with open_dataset(inspect("digits", resolution=resolution)) as dataset:
         images, labels = dataset.read(range(dataset.info.num_images))
@@ -67,7 +67,7 @@ def frechet_distance(images: np.ndarray, resolution: int) -> float:
     """
     from scipy.linalg import sqrtm
 
-    from training.dataset import inspect, open_dataset
+    from datasets.format.reader import inspect, open_dataset
 
     with open_dataset(inspect("digits", resolution=resolution)) as dataset:
         reals, _ = dataset.read(range(dataset.info.num_images))

@@ -20,12 +20,13 @@ import numpy as np
 import tensorflow as tf
 
 import networks
+from compute.devices import silence_xla
+from compute.replica_map import Work
 from dnnlib import tensor_file
-from metrics import frechet, inception, separability, vgg16, weight_files
+from metrics import frechet, separability
 from metrics.evaluation import Evaluation, Settings, Tools
+from metrics.features import inception, vgg16, weight_files
 from metrics.registry import parse
-from metrics.work import Work
-from training.devices import silence_xla
 from training.report import peak_memory_gb
 
 

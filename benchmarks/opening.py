@@ -26,9 +26,9 @@ import tensorflow as tf
 
 import networks
 from benchmarks.case import generation
+from compute.devices import silence_xla
 from networks.inference import generator_function
-from tests.dnnlib import pickle_assembler as opcodes
-from training.devices import silence_xla
+from tests.dnnlib.pickles import pickle_assembler as opcodes
 from training.report import peak_memory_gb
 
 OPTIONS = {"resolution": 1024, "num_channels": 3}

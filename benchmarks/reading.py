@@ -13,9 +13,9 @@ from functools import partial
 
 import numpy as np
 
-from training.builtin_data import SyntheticImages
-from training.dataset import inspect, open_dataset
-from training.tfrecord_export import MultiResolutionWriter, box_halve
+from datasets.format.builtin import SyntheticImages
+from datasets.format.reader import inspect, open_dataset
+from datasets.format.writer import MultiResolutionWriter, box_halve
 
 SIDE, COUNT, MINIBATCH = 1024, 64, 16
 

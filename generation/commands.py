@@ -12,7 +12,7 @@ from dnnlib import download
 from dnnlib.errors import UserError
 from generation import convert as converters, describe, figures, latents, pictures, video
 from generation.latents import parse_seeds
-from generation.sampler import Sampler, load_generator, truncation_of
+from networks.sampling import Sampler, load_generator, truncation_of
 
 MAX_FRAMES = 20_000  # 11 minutes; all their w are held in memory
 _PART = 1000  # seeds whose w are held in memory at once

@@ -19,8 +19,8 @@ import networks
 from dnnlib import atomic, download
 from dnnlib.errors import UserError, explain_os_errors
 from generation import describe
-from generation.sampler import load_generator, truncation_of
 from networks import fast, ops
+from networks.sampling import load_generator, truncation_of
 
 OPSET = 17
 # Without XLA's kernels, which many servers lack and ONNX does not know.

@@ -13,7 +13,7 @@ from PIL import Image
 
 from dnnlib.errors import UserError
 from generation import latents
-from generation.sampler import Sampler
+from networks.sampling import Sampler
 
 WHITE = 255
 # Layers of the presets of figure 3, in 18: 4-8, 16-32, 64-1024 pixels.

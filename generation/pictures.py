@@ -8,13 +8,13 @@ from pathlib import Path
 
 import numpy as np
 
+from datasets.grids import to_pil
 from dnnlib.atomic import atomic_path
 from dnnlib.errors import UserError
 from generation import latents
 from generation.figures import canvas, paste
-from generation.sampler import Sampler
-from networks.generator import OWN
-from training.grids import to_pil
+from networks.sampling import Sampler
+from networks.stylegan.generator import OWN
 
 FORMATS = {"png": ".png", "jpeg": ".jpg", "webp": ".webp"}
 _SUFFIXES = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP"}

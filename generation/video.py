@@ -9,9 +9,9 @@ from pathlib import Path
 
 import numpy as np
 
+from datasets.grids import to_pil
 from dnnlib.atomic import atomic_path
 from dnnlib.errors import UserError
-from training.grids import to_pil
 
 SUFFIXES = (".mp4", ".gif", ".webp")
 MAX_BYTES = 2 * 2**30  # of the frames of a GIF or WebP

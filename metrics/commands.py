@@ -5,14 +5,15 @@ from __future__ import annotations
 import sys
 from functools import partial
 
+from compute.cluster import read_cluster
+from compute.devices import make_strategy, silence_xla
+from compute.replica_map import Work
 from dnnlib import run_dirs
 from dnnlib.download import local_path
 from dnnlib.errors import UserError
-from metrics import registry, results, snapshots, weights
+from metrics import registry, results, snapshots
 from metrics.evaluation import Settings, Tools, evaluate as evaluate_network
-from metrics.work import Work
-from training.cluster import read_cluster
-from training.devices import make_strategy, silence_xla
+from metrics.features import weights
 from training.runs import load_config
 
 

@@ -12,22 +12,23 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
+from compute.replica_map import Work
+from datasets.format.reader import Dataset, inspect, open_dataset
 from dnnlib.download import default_cache_dir, file_sha256
 from dnnlib.errors import UserError, explain_os_errors
-from generation.sampler import load_generator, minibatch_size
-from metrics import classifiers, results, weights
+from metrics import results
+from metrics.features import classifiers, weights
+from metrics.features.inception import Inception
+from metrics.features.vgg16 import Lpips
 from metrics.fid import fid
-from metrics.inception import Inception
 from metrics.ls import ls
 from metrics.ppl import ppl
 from metrics.registry import Metric
 from metrics.samples import Labels, Samples
-from metrics.vgg16 import Lpips
-from metrics.work import Work
 from networks import snapshot
 from networks.legacy import is_pickle
+from networks.sampling import load_generator, minibatch_size
 from training.config import PRECISIONS
-from training.dataset import Dataset, inspect, open_dataset
 
 _FUNCTIONS = {"fid": fid, "ppl": ppl, "ls": ls}
 _MAX_MINIBATCH = 16
@@ -71,7 +72,7 @@ class Tools(contextlib.ExitStack):
         return Path(self.settings.cache_dir or default_cache_dir())
 
     def weights(self, name: str):
-        """What metrics/weights.py loads of 'inception' or 'vgg16'."""
+        """What metrics/features/weights.py loads of 'inception' or 'vgg16'."""
         if name not in self._weights:
             path = getattr(self.settings, f"{name}_weights")
             self._weights[name] = weights.load(name, path, self.cache_dir, self.say)

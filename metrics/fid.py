@@ -8,12 +8,12 @@ import json
 import numpy as np
 import tensorflow as tf
 
+from compute.images import images_to_uint8
 from dnnlib import tensor_file
 from dnnlib.errors import UserError
 from metrics import frechet
 from metrics.frechet import Moments, Statistics
 from metrics.results import VERSION
-from training.reals import images_to_uint8
 
 FORMAT = "stylegan-tf2 statistics 1"
 

@@ -10,14 +10,14 @@ import tensorflow as tf
 
 from dnnlib.errors import UserError
 from networks import fast, ops
-from networks.generator import fold_in
+from networks.stylegan.generator import fold_in
 
 # What a number's draws are for.
 LATENT, SECOND_LATENT, POSITION, NOISE = range(4)
 
 
 class Samples:
-    """Inputs and images of one Gs, for use inside a step (metrics/work.py).
+    """Inputs and images of one Gs, for use inside a step (compute/replica_map.py).
 
     Gs: a G_style or G_paper, whose weights must not change meanwhile. frozen: bring the weights
     to the form their operations take once, not at every step; for one replica only.

@@ -6,14 +6,14 @@ from pathlib import Path
 
 import tensorflow as tf
 
+from compute.devices import Replicas
+from compute.replica_map import Stopped, Work
+from datasets.format.reader import inspect
 from dnnlib.errors import UserError
 from metrics import ls, ppl
 from metrics.evaluation import Settings, Tools, evaluate
 from metrics.registry import parse_list
-from metrics.work import Stopped, Work
 from training.config import TrainingConfig
-from training.dataset import inspect
-from training.devices import Replicas
 
 
 def choose(run_dir, which: str) -> list[Path]:

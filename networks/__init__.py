@@ -12,9 +12,9 @@ _HOME = {
     "build": "networks.registry",
     "save": "networks.snapshot",
     "load": "networks.snapshot",
-    "runnable": "networks.facade",
-    "load_runnable": "networks.facade",
-    "convert_images_to_uint8": "networks.image_conversion",
+    "runnable": "networks.original",
+    "load_runnable": "networks.original",
+    "convert_images_to_uint8": "compute.images",
 }
 __all__ = sorted(_HOME)
 

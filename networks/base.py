@@ -101,8 +101,8 @@ class Network(keras.Model):
 
     @functools.cached_property  # which bypasses Keras's tracking of attributes
     def runnable(self):
-        """This network with all of the original's methods (networks/facade.py)."""
-        from networks.facade import RunnableNetwork  # it imports this module
+        """This network with all of the original's methods (networks/original.py)."""
+        from networks.original import RunnableNetwork
 
         return RunnableNetwork(self)
 

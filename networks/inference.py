@@ -5,9 +5,9 @@ from __future__ import annotations
 import tensorflow as tf
 
 from networks import fast
-from networks.generator import OWN
 from networks.registry import build
-from networks.synthesis import as_seed
+from networks.stylegan.generator import OWN
+from networks.stylegan.synthesis import as_seed
 
 
 def generator_function(

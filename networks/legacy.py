@@ -1,4 +1,4 @@
-"""From what a legacy pickle holds (dnnlib/legacy_pickle.py) to networks.
+"""From what a legacy pickle holds (dnnlib/pickles/tf_networks.py) to networks.
 
 Nothing in the file is executed: its options choose among our own networks, its arrays are
 assigned by name.
@@ -10,8 +10,8 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from dnnlib import legacy_pickle
 from dnnlib.errors import UserError, explain_os_errors
+from dnnlib.pickles import tf_networks as legacy_pickle
 from networks import options
 from networks.registry import build
 

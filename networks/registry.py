@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from networks import layers
-from networks.discriminator import Discriminator
-from networks.generator import StyleGenerator
-from networks.mapping import MappingNetwork
 from networks.options import short_name
-from networks.progan import PaperDiscriminator, PaperGenerator
-from networks.synthesis import SynthesisNetwork
+from networks.progan.discriminator import PaperDiscriminator
+from networks.progan.generator import PaperGenerator
+from networks.stylegan.discriminator import Discriminator
+from networks.stylegan.generator import StyleGenerator
+from networks.stylegan.mapping import MappingNetwork
+from networks.stylegan.synthesis import SynthesisNetwork
 
 _BUILDERS = {
     "G_style": StyleGenerator,

@@ -13,11 +13,17 @@ import pytest
 from PIL import Image
 
 import dataset_tool
-from sources import commands
-from tests.sources import test_celeba, test_cifar, test_lsun, test_mnist, test_svhn
-from training.builtin_data import digits_directory
-from training.dataset import inspect
-from training.staging import staged_directory
+from datasets import commands
+from datasets.format.builtin import digits_directory
+from datasets.format.reader import inspect
+from dnnlib.staging import staged_directory
+from tests.datasets.sources import (
+    test_celeba,
+    test_cifar,
+    test_lsun,
+    test_mnist,
+    test_svhn,
+)
 
 ROOT = Path(__file__).resolve().parents[1]
 COMMANDS = list(dataset_tool._COMMANDS)

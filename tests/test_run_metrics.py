@@ -6,7 +6,8 @@ import pytest
 
 import networks
 import run_metrics
-from tests.metrics import feature_weights, small
+from tests.metrics import small
+from tests.metrics.features import feature_weights
 
 
 def run(*args):
@@ -66,7 +67,7 @@ def test_missing_weights_say_what_to_get_and_where_to_put_it(network, tmp_path, 
 def test_all_metrics_of_a_file(network, tmp_path, capsys):
     """With both feature networks at full size, from weights in this package's own form."""
     from dnnlib import tensor_file
-    from metrics import weight_files
+    from metrics.features import weight_files
 
     paths = []
     for which, make in (

@@ -142,7 +142,7 @@ def _network(key: str, chosen: dict, settled: dict) -> dict:
 def validate(config: TrainingConfig, dataset_info: Any, num_replicas: Optional[int] = None) -> None:
     """Checks all that can be known before TensorFlow starts.
 
-    `dataset_info` is what `training.dataset.inspect` returned for `config.dataset`.
+    `dataset_info` is what `datasets.format.reader.inspect` returned for `config.dataset`.
     `num_replicas` is the number of devices over all machines; None: `num_gpus`, at least 1
     (call again, or `check_minibatches`, once the devices are known).
     Raises UserError, one line naming the key.

@@ -6,8 +6,8 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
-from training.devices import Replicas
-from training.prefetch import prefetch
+from compute.devices import Replicas
+from compute.prefetch import prefetch
 
 
 class Request(NamedTuple):

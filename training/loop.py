@@ -11,11 +11,11 @@ from pathlib import Path
 import tensorflow as tf
 
 import networks
+from compute.devices import Replicas, make_strategy, silence_xla
+from datasets.format.reader import inspect, open_dataset
 from dnnlib import atomic, config as config_lib, run_dirs
 from training import checkpoint, feeding
 from training.config import TrainingConfig, check_minibatches, network_options
-from training.dataset import inspect, open_dataset
-from training.devices import Replicas, make_strategy, silence_xla
 from training.pictures import Pictures
 from training.report import Means, Report, peak_memory_gb
 from training.schedule import LoopState, iterations

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tensorflow as tf
 
-from networks.generator import assign_local
+from networks.stylegan.generator import assign_local
 
 
 class Adam(tf.Module):

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
+from datasets import grids
 from networks import ops
-from training import grids
 from training.schedule import stage_of
 
 

@@ -18,7 +18,7 @@ from dnnlib.errors import UserError
 from networks import options as network_tables
 from training import loss_options
 from training.ablations import PROGAN, ROWS, TABLES, WGAN_GP
-from training.classifier_config import PRESETS as CLASSIFIERS
+from training.classifiers.config import PRESETS as CLASSIFIERS
 from training.config import TrainingConfig
 
 # --------------------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""Images between uint8 and the networks' float range; preparing real images for training."""
+"""Real images as the discriminator sees them: from uint8 to the networks' range."""
 
 from __future__ import annotations
 
@@ -33,16 +33,3 @@ def _box_blur(x: tf.Tensor) -> tf.Tensor:
     mean = tf.reduce_mean(x, axis=[2, 4], keepdims=True)
     x = tf.broadcast_to(mean, tf.shape(x))
     return tf.reshape(x, [-1, height, width, channels])
-
-
-def images_to_uint8(images: tf.Tensor, shrink: int = 1) -> tf.Tensor:
-    """[N, H, W, C] in [-1, 1] → uint8 [N, H/shrink, W/shrink, C].
-
-    floor(x · 127.5 + 128), saturated; `shrink` × `shrink` means are taken first. This is how
-    generated images reach users and metrics; saved grids round differently (training/grids.py).
-    """
-    x = tf.cast(images, tf.float32)
-    if shrink > 1:
-        x = tf.nn.avg_pool2d(x, shrink, shrink, "VALID")
-    # Saturating first makes the cast's truncation the floor.
-    return tf.cast(tf.clip_by_value(x * 127.5 + 128, 0, 255), tf.uint8)

@@ -14,18 +14,18 @@ from typing import Any
 
 import safetensors
 
+from compute.cluster import read_cluster
+from datasets.format import reader as dataset
 from dnnlib import atomic, config as config_lib, run_dirs
 from dnnlib.errors import UserError, explain_os_errors
 from networks import options as network_tables
 from training import (
     checkpoint,
     config as training_config,
-    dataset,
     loss_options,
     presets,
     schedule as schedules,
 )
-from training.cluster import read_cluster
 from training.config import TrainingConfig, network_options
 
 CONFIG_NAME = "config.json"  # in the run directory
@@ -74,7 +74,7 @@ class Run:
     """A checked run."""
 
     config: TrainingConfig
-    dataset_info: Any  # training.dataset.DatasetInfo
+    dataset_info: Any  # datasets.format.reader.DatasetInfo
     run_dir: Path | None  # None: a new numbered directory, not made yet
     result_dir: Path  # where that will be
     resume: bool  # the directory holds this run already

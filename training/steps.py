@@ -12,7 +12,7 @@ import functools
 
 import tensorflow as tf
 
-from networks.generator import assign_local, fold_in
+from networks.stylegan.generator import assign_local, fold_in
 from training.losses import LOSSES, Game
 from training.reals import process_reals
 

@@ -3,7 +3,7 @@
 import numpy as np
 
 import networks
-from generation.sampler import Sampler
+from networks.sampling import Sampler
 from tests.networks.common import TRADITIONAL, generator, randomize
 
 KINDS = {

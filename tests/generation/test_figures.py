@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
+from compute.images import to_uint8
 from dnnlib.errors import UserError
 from generation import figures, latents
 from tests.generation.common import close_levels, sampler
-from training.grids import to_uint8
 
 SIZE = 16
 

@@ -10,8 +10,9 @@ from pathlib import Path
 
 import tensorflow as tf
 
-from metrics import evaluation, weights
+from metrics import evaluation
 from metrics.evaluation import Evaluation
+from metrics.features import weights
 from metrics.registry import parse
 from networks import snapshot
 from tests.metrics import small

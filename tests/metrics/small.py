@@ -5,9 +5,10 @@ import pytest
 import tensorflow as tf
 
 import networks
-from metrics import evaluation, weights
+from compute.replica_map import Work
+from metrics import evaluation
 from metrics.evaluation import Settings, Tools
-from metrics.work import Work
+from metrics.features import weights
 
 OPTIONS = dict(resolution=32, num_channels=3, fmap_base=64, fmap_max=8)
 STYLE = dict(latent_size=8, dlatent_size=8, mapping_fmaps=8, mapping_layers=2)

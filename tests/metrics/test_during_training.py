@@ -9,12 +9,13 @@ import tensorflow as tf
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 import networks
+from compute.devices import Replicas
 from dnnlib.errors import UserError
-from metrics import ls, weights
+from metrics import ls
 from metrics.evaluation import Evaluation
+from metrics.features import weights
 from metrics.snapshots import DuringTraining, choose
 from tests.training.small import assert_same_bits, final_state, small_config
-from training.devices import Replicas
 from training.loop import train
 
 pytestmark = pytest.mark.conformance

@@ -6,19 +6,19 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from compute.images import images_to_uint8
+from compute.replica_map import Stopped, Work
+from datasets.format.reader import inspect, open_dataset
 from dnnlib.download import file_sha256
 from dnnlib.errors import UserError
 from metrics import fid, frechet, path_length
-from metrics.classifiers import Classifier
 from metrics.evaluation import Evaluation, evaluate
+from metrics.features.classifiers import Classifier
 from metrics.registry import parse
 from metrics.samples import Samples
-from metrics.work import Stopped, Work
 from networks import build
 from tests.metrics import small
 from tests.metrics.small import stand_ins  # noqa: F401
-from training.dataset import inspect, open_dataset
-from training.reals import images_to_uint8
 
 pytestmark = [pytest.mark.conformance, pytest.mark.usefixtures("stand_ins")]
 
@@ -162,7 +162,7 @@ def test_real_statistics_are_kept_by_content(tmp_path, network, monkeypatch):
 
 
 def test_content_is_not_the_name(tmp_path):
-    from training.builtin_data import digits_directory
+    from datasets.format.builtin import digits_directory
 
     source = digits_directory()
     for name in ("one", "other"):

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 import networks
-from dnnlib import legacy_pickle
 from dnnlib.errors import UserError
+from dnnlib.pickles import tf_networks as legacy_pickle
 from networks import legacy
 from tests import golden
 from tests.dnnlib.download import bad_server

@@ -40,7 +40,7 @@ ROWS = [
 
 
 def make_info(resolution=32, channels=3, label_size=0):
-    """As training.dataset.inspect would find it."""
+    """As datasets.format.reader.inspect would find it."""
     return SimpleNamespace(resolution=resolution, channels=channels, label_size=label_size)
 
 

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from compute.images import images_to_uint8
 from tests import golden
-from training.reals import images_to_uint8, process_reals
+from training.reals import process_reals
 
 
 def nhwc(images):

@@ -1,0 +1,1 @@
+"""Where work runs: devices, machines, replicas, threads; and how images become bytes."""

@@ -1,0 +1,85 @@
+"""Images from floats to whole numbers: the four roundings that the originals had, side by side."""
+
+from __future__ import annotations
+
+import numpy as np
+
+
+def to_uint8(images: np.ndarray) -> np.ndarray:
+    """Floats in [-1, 1] (clipped) → levels 0 to 255, to the nearest, halves to even."""
+    levels = np.asarray(images, np.float32) * np.float32(127.5) + np.float32(127.5)
+    return np.rint(levels).clip(0, 255).astype(np.uint8)
+
+
+def images_to_uint8(images, shrink: int = 1):
+    """[N, H, W, C] in [-1, 1] → uint8 [N, H/shrink, W/shrink, C].
+
+    floor(x · 127.5 + 128), saturated; `shrink` × `shrink` means are taken first. This is how
+    generated images reach users and metrics; saved grids round differently (datasets/grids.py).
+    """
+    import tensorflow as tf  # the others here do without
+
+    x = tf.cast(images, tf.float32)
+    if shrink > 1:
+        x = tf.nn.avg_pool2d(x, shrink, shrink, "VALID")
+    # Saturating first makes the cast's truncation the floor.
+    return tf.cast(tf.clip_by_value(x * 127.5 + 128, 0, 255), tf.uint8)
+
+
+def convert_images_to_uint8(images, drange=(-1, 1), nchw_to_nhwc=False, shrink=1) -> np.ndarray:
+    """Images [N, C, H, W] with values in `drange` → uint8, 0 to 255; what lies outside is cut off.
+
+    nchw_to_nhwc: returns [N, H, W, C]. shrink: the mean of shrink × shrink pixels first.
+    Raises ValueError naming an argument that does not fit.
+    """
+    images = np.asarray(images, np.float32)
+    low, high = (float(edge) for edge in drange)
+    if not low < high:
+        raise ValueError(f"convert_images_to_uint8: drange={drange!r}, expected (low, high)")
+    images = _shrunk(images, shrink)
+    if nchw_to_nhwc:
+        images = np.transpose(_four_axes(images), [0, 2, 3, 1])
+    # In float32 and in one step, which decides the values that lie at an edge. Half a step is
+    # added and the rest cut off: the nearest whole number, and the upper one of two.
+    scale = 255 / (high - low)
+    return np.clip(images * np.float32(scale) + np.float32(0.5 - low * scale), 0, 255).astype(
+        np.uint8
+    )
+
+
+def legacy_output(values, *, out_mul=1.0, out_add=0.0, out_shrink=1, out_dtype=None) -> np.ndarray:
+    """What Progressive GAN's `run` did with its output, in this order: × out_mul, + out_add, the
+    mean of out_shrink × out_shrink pixels, conversion to out_dtype.
+
+    A whole-number type gets the nearest number, the even one of two, and its own limits.
+    """
+    values = np.asarray(values, np.float32) * np.float32(out_mul) + np.float32(out_add)
+    values = _shrunk(values, out_shrink, "out_shrink")
+    if out_dtype is None:
+        return values
+    dtype = np.dtype(getattr(out_dtype, "as_numpy_dtype", out_dtype))  # also TensorFlow's
+    if dtype.kind in "iu":
+        limits = np.iinfo(dtype)
+        # Of a 32-bit type the limits are no float32.
+        values = np.clip(np.rint(np.float64(values)), limits.min, limits.max)
+    return values.astype(dtype)
+
+
+def _four_axes(images):
+    if images.ndim != 4:
+        raise ValueError(f"images have shape {images.shape}, expected [N, C, H, W]")
+    return images
+
+
+def _shrunk(images, factor, name="shrink"):
+    """[N, C, H, W] → [N, C, H // factor, W // factor]; what is left over at the end is dropped."""
+    if factor == 1:
+        return images
+    whole = isinstance(factor, (int, np.integer)) and factor > 0
+    n, channels, height, width = _four_axes(images).shape
+    if not whole or factor > min(height, width):
+        raise ValueError(f"{name}={factor!r}, expected a whole number, 1 to {min(height, width)}")
+    rows, columns = height // factor, width // factor
+    images = images[:, :, : rows * factor, : columns * factor]
+    images = images.reshape(n, channels, rows, factor, columns, factor)
+    return images.mean(axis=(3, 5), dtype=np.float32)

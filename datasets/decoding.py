@@ -1,0 +1,110 @@
+"""Decoding one picture that nobody vouches for."""
+
+from __future__ import annotations
+
+import io
+import warnings
+
+from PIL import Image, UnidentifiedImageError
+
+from datasets.sources.base import BadImage
+
+# Pillow knows dozens of formats; the rare ones are where its security reports come from.
+FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF")
+SUFFIXES = (
+    *(".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".webp"),
+    *(".bmp", ".gif", ".tif", ".tiff"),
+)
+_TARGET_MODES = {
+    **{"1": "L", "L": "L", "LA": "LA", "P": "RGB", "PA": "RGBA"},
+    **{"RGB": "RGB", "RGBA": "RGBA"},
+}
+_WITH_ALPHA = {"L": "LA", "RGB": "RGBA"}
+_TIFF_BITS_PER_SAMPLE = 258
+_EXIF_ORIENTATION = 274
+_UPRIGHT = {  # orientation → what makes the picture upright
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+
+
+def decode(data: bytes, what: str) -> Image.Image:
+    """An encoded picture → a loaded image of mode L, RGB, LA or RGBA, 8 bits per channel, upright.
+
+    `what` names the picture in messages. EXIF rotation is applied, palettes and transparent
+    colours are resolved. ICC profiles are ignored: the values stay those of the file.
+
+    Raises BadImage, and nothing else, for data that is no PNG, JPEG, WebP, BMP, GIF or TIFF, for
+    damage, several frames, more than 8 bits per channel, CMYK and other colour spaces, and from
+    89 million pixels on (Pillow's limit against decompression bombs).
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of metadata, which does not matter here
+            warnings.simplefilter("error", Image.DecompressionBombWarning)
+            return _decode(data, what)
+    except BadImage:
+        raise
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        limit = Image.MAX_IMAGE_PIXELS
+        raise BadImage(f"{what}: has more than {limit} pixels, the limit") from error
+    except UnidentifiedImageError as error:
+        known = "PNG, JPEG, WebP, BMP, GIF or TIFF"
+        raise BadImage(f"{what}: is not a {known} image, or its beginning is damaged") from error
+    except MemoryError as error:
+        raise BadImage(f"{what}: does not fit into the memory") from error
+    except Exception as error:  # Pillow's plugins raise whatever damaged data leads them to
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise BadImage(f"{what}: is truncated or damaged: {reason}") from error
+
+
+def _decode(data: bytes, what: str) -> Image.Image:
+    image = Image.open(io.BytesIO(data), formats=FORMATS)
+    # Many phones store photos as MPO: a JPEG, followed by a smaller copy or a depth map.
+    if image.format != "MPO" and getattr(image, "is_animated", False):
+        raise BadImage(f"{what}: is animated or has several pages")
+    if image.format == "PNG" and data[12:16] != b"IHDR":
+        raise BadImage(f"{what}: is damaged: a PNG begins with its header")
+    # Pillow reduces some pictures of 16 bits per channel to 8, by dropping the lower ones.
+    if image.mode.startswith(("I", "F")) or _bits_per_channel(image, data) > 8:
+        raise BadImage(f"{what}: has more than 8 bits per channel; convert it to 8 bits first")
+    if image.mode not in _TARGET_MODES:
+        raise BadImage(f"{what}: is {image.mode}, neither gray nor RGB; convert it to RGB first")
+    image.load()
+    if image.format == "PNG" and image.mode in ("1", "L") and "transparency" in image.info:
+        # Pillow scales the pixels of 1, 2 and 4 bits to 0…255, but not the transparent gray.
+        highest = (1 << _bits_per_channel(image, data)) - 1
+        image.info["transparency"] = (image.info["transparency"] & highest) * (255 // highest)
+    orientation = _orientation(image)
+    mode = _TARGET_MODES[image.mode]
+    if image.has_transparency_data:
+        mode = _WITH_ALPHA.get(mode, mode)
+    if image.mode != mode:
+        image = image.convert(mode)
+    if orientation in _UPRIGHT:
+        image = image.transpose(_UPRIGHT[orientation])
+    return image
+
+
+def _bits_per_channel(image: Image.Image, data: bytes) -> int:
+    if image.format == "PNG":
+        return data[24]  # in the header
+    if image.format == "TIFF":
+        return max(image.tag_v2.get(_TIFF_BITS_PER_SAMPLE, (1,)))
+    return 8
+
+
+def _orientation(image: Image.Image) -> int:
+    """The EXIF orientation; 1, upright, where there is none.
+
+    ImageOps.exif_transpose also writes the metadata anew, and fails where they are damaged.
+    """
+    try:
+        return image.getexif().get(_EXIF_ORIENTATION, 1)
+    except Exception:  # see above; like picture viewers, take damaged metadata for none
+        return 1

@@ -1,0 +1,187 @@
+"""Finished data sets: what they are, how they look, and their images as files."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import json
+import os
+import shlex
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Optional
+
+import numpy as np
+
+from datasets.format.info import open_labels
+from datasets.format.reader import DatasetInfo, inspect, open_dataset
+from datasets.format.tfrecords import ImageFile
+from datasets.grids import (
+    grid_size,
+    save_image_grid,
+    setup_snapshot_grid,
+    to_pil,
+)
+from datasets.workers import ordered_map
+from dnnlib.errors import UserError
+from dnnlib.progress import Progress
+from dnnlib.spawning import core_count
+from dnnlib.staging import staged_directory
+
+FIRST = "first"  # a layout of `display`: the images as they come
+_CHUNK_BYTES = 1 << 22
+_CLASSES_SHOWN = 20
+_SHEET_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")
+
+
+def info(dataset: str) -> list[str]:
+    """Lines about a data set (a directory, or a built-in name). UserError if there is none."""
+    found = inspect(dataset)
+    with open_dataset(found) as opened:
+        labels, key = opened.labels, opened.content_key
+    with open_dataset(inspect(dataset, max_label_size=0)) as opened:
+        images_key = opened.content_key
+    sizes = {path: os.path.getsize(path) for path in found.files.values()}
+    if found.labels_path:
+        sizes[found.labels_path] = os.path.getsize(found.labels_path)
+    lines = [
+        f"{'name':<12}{found.name}",
+        f"{'directory':<12}{found.path or 'built in, made as it is read'}",
+        f"{'images':<12}{found.num_images:,}",
+        f"{'channels':<12}{found.channels} ({'gray' if found.channels == 1 else 'RGB'})",
+        f"{'resolution':<12}{found.resolution}×{found.resolution}",
+        f"{'labels':<12}{_describe_labels(labels)}",
+        f"{'bytes':<12}{sum(sizes.values()):,}",
+        f"{'content':<12}{key}",
+    ]
+    if labels.shape[1]:
+        lines += [f"{'':<12}{images_key} without the labels"]
+    return lines + [f"  {size:>18,}  {Path(path).name}" for path, size in sorted(sizes.items())]
+
+
+def _describe_labels(labels: np.ndarray) -> str:
+    if not labels.shape[1]:
+        return "none"
+    if not is_one_hot(labels):
+        low, high = labels.min(), labels.max()
+        return f"{labels.shape[1]} numbers for each image, from {low:g} to {high:g}"
+    counts = np.bincount(labels.argmax(axis=1), minlength=labels.shape[1])
+    shown = ", ".join(f"{i}: {count:,}" for i, count in enumerate(counts[:_CLASSES_SHOWN]))
+    more = ", …" if len(counts) > _CLASSES_SHOWN else ""
+    return f"{labels.shape[1]} classes with images: {shown}{more}"
+
+
+def is_one_hot(labels: np.ndarray) -> bool:
+    """Whether each row of [N, K] is zeros and a single one."""
+    return bool(((labels == 0) | (labels == 1)).all() and (labels.sum(axis=1) == 1).all())
+
+
+def display(dataset: str, out: str | os.PathLike, grid: str, layout: str, seed: int) -> str:
+    """Writes a contact sheet; returns what to tell.
+
+    grid: '1080p', '4k' or COLUMNSxROWS; layout: 'first', or one of datasets.grids.LAYOUTS, which
+    draw from the shuffle of `seed`. Raises UserError for layouts the set has no images for, and
+    unless `out` ends in .png, .jpg, .jpeg or .webp.
+    """
+    if Path(out).suffix.lower() not in _SHEET_SUFFIXES:
+        known = ", ".join(_SHEET_SUFFIXES)
+        raise UserError(f"--out={out}: expected a file name that ends in one of {known}")
+    found = inspect(dataset)
+    with open_dataset(found) as images:
+        if layout == FIRST:
+            shape = grid_size(grid, found.resolution, found.resolution)
+            pixels, _ = images.read(np.arange(min(shape[0] * shape[1], found.num_images)))
+            columns = min(shape[0], len(pixels))
+            shape = columns, -(-len(pixels) // columns)
+        else:
+            shape, pixels, _ = setup_snapshot_grid(images, grid, layout, seed)
+    try:
+        save_image_grid(pixels, out, shape)
+    except ValueError as error:  # of Pillow: WebP has no pictures beyond 16383 pixels
+        raise UserError(f"--out={out}: cannot be written: {error}; .png has no limit") from error
+    return f"Wrote {len(pixels)} image(s) of {found.name} in {shape[0]} columns: {out}"
+
+
+def stored(dataset: str) -> DatasetInfo:
+    """`inspect`, of a set that has files. Raises UserError for the synthetic one."""
+    found = inspect(dataset)
+    if found.path is None:
+        raise UserError(f"{dataset}: has no files, it is made as it is read")
+    return found
+
+
+def extract(
+    dataset: str,
+    out: str | os.PathLike,
+    *,
+    workers: Optional[int] = None,
+    max_images: Optional[int] = None,
+    say: Callable[[str], None] = print,
+) -> str:
+    """Writes the images of the highest resolution as 000000.png …, in the order of the file: with
+    more digits beyond a million.
+
+    Labels go to `dataset.json`, as create_from_images reads it: numbers of classes, where every
+    class occurs, else vectors. `out` must not exist yet, or be empty; it appears when complete.
+    Returns what to tell, with the command that makes the set again. Raises UserError for a
+    damaged record, naming it.
+    """
+    found = stored(dataset)
+    count = min(found.num_images, max_images or found.num_images)
+    path = found.files[max(found.files)]
+    with staged_directory(out) as directory:
+        size = max(1, _CHUNK_BYTES // (found.channels * found.resolution**2))
+        results = ordered_map(
+            _Extract(path, directory, count),
+            (range(start, min(start + size, count)) for start in range(0, count, size)),
+            workers=workers or core_count(),
+            describe=functools.partial(describe_records, path),
+        )
+        for _ in Progress(count, "images", say=say).over(results, int):
+            pass
+        if found.labels_path:
+            labels = np.array(open_labels(found.labels_path)[:count], np.float32)
+            (directory / "dataset.json").write_text(_labels_json(labels), encoding="utf-8")
+    source = shlex.quote(f"--source={out}")
+    return (
+        f"Wrote {count:,} image(s) of {found.name} to {out}\n"
+        "This makes the same set again, as DIR: python dataset_tool.py create_from_images "
+        f"{source} --out=DIR --channels={found.channels} --noshuffle"
+    )
+
+
+@dataclasses.dataclass
+class _Extract:
+    path: str
+    directory: Path
+    count: int
+
+    def __call__(self, numbers: range) -> int:
+        for number in numbers:
+            image = self._file.image(number).transpose(1, 2, 0)
+            to_pil(image).save(self.directory / _png_name(number, self.count))
+        return len(numbers)
+
+    @functools.cached_property
+    def _file(self) -> ImageFile:
+        return ImageFile(self.path)
+
+
+def _png_name(number: int, count: int) -> str:
+    """Of as many digits as the last of `count` names needs: sorted names are in order."""
+    return f"{number:0{max(6, len(str(count - 1)))}d}.png"
+
+
+def describe_records(path: str, numbers: range) -> str:
+    """For the message about a worker that died at them."""
+    return f"{path}: records {numbers.start} to {numbers.stop - 1}"
+
+
+def _labels_json(labels: np.ndarray) -> str:
+    """The reader makes as many classes as the highest number says, hence the condition."""
+    values: Any = labels.tolist()
+    if is_one_hot(labels) and labels.any(axis=0).all():
+        values = labels.argmax(axis=1).tolist()
+    pairs = ([_png_name(number, len(values)), value] for number, value in enumerate(values))
+    lines = ",\n".join(map(json.dumps, pairs))
+    return f'{{"labels": [\n{lines}\n]}}\n'

@@ -1,0 +1,121 @@
+"""Labels of a folder of pictures: from dataset.json, or from the names of subfolders."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+
+import numpy as np
+
+from datasets.sources.containers import printable
+from dnnlib.errors import UserError
+
+_MAX_CLASSES = 1 << 16  # more is a mistake, such as an image's number in place of its class
+_PLAUSIBLE_CLASSES = 1000  # for fewer images; else one for each image
+_MAX_BYTES = 1 << 20  # of a file of labels, and as much more for each image:
+_MAX_BYTES_PER_IMAGE = 1 << 14  # a vector of 700 numbers of full length, or 3000 zeros
+_CLASSES_SHOWN = 20
+_MAX_FLOAT = float(np.finfo(np.float32).max)
+
+
+def labels_from_json(data: bytes, names: list[str], what: str) -> np.ndarray | None:
+    """{"labels": [["path", 3 | [0.5, …]], …]} → float32 [len(names), K] in the order of `names`.
+
+    Class numbers become one-hot rows, K being the largest plus one. None for {"labels": null} or
+    no "labels". Raises UserError, naming the file by `what`, for anything else, for more classes
+    or bytes than that many images can need, and unless every name has exactly one label and every
+    label an image.
+    """
+    # Python makes objects of many times the size, and in a zip a bomb is small.
+    limit = _MAX_BYTES + _MAX_BYTES_PER_IMAGE * len(names)
+    if len(data) > limit:
+        raise UserError(f"{what}: {len(data):,} bytes for {len(names):,} images, limit {limit:,}")
+    try:
+        document = json.loads(data)
+    except (ValueError, RecursionError) as error:
+        raise UserError(f"{what}: not a valid JSON file: {error}") from error
+    entries = document.get("labels") if isinstance(document, dict) else document
+    if entries is None:
+        return None
+    if not isinstance(entries, list) or not isinstance(document, dict):
+        raise UserError(f'{what}: expected {{"labels": [["path", label], …]}}')
+    labels = {}
+    for number, entry in enumerate(entries):
+        if not (isinstance(entry, list) and len(entry) == 2 and isinstance(entry[0], str)):
+            raise UserError(
+                f'{what}: entry {number} of "labels" is not of the form ["path", label]'
+            )
+        if entry[0] in labels:
+            raise UserError(f"{what}: two labels for {entry[0]!r}")
+        labels[entry[0]] = entry[1]
+    known = set(names)
+    _refuse(what, "no label for", [name for name in names if name not in labels])
+    _refuse(what, "labels without an image:", [name for name in labels if name not in known])
+    return _label_array([labels[name] for name in names], names, what)
+
+
+def labels_from_folders(names: list[str]) -> tuple[np.ndarray | None, list[str]]:
+    """One class per first-level folder, in sorted order: one-hot float32 [len(names), K], names.
+
+    None and no names unless every image is in one of at least two such folders.
+    """
+    folders = [name.split("/", 1)[0] if "/" in name else None for name in names]
+    if None in folders or len(set(folders)) < 2:
+        return None, []
+    classes = sorted(set(folders))
+    numbers = {name: number for number, name in enumerate(classes)}
+    return one_hot([numbers[folder] for folder in folders], len(classes), "folders"), classes
+
+
+def list_classes(names: Sequence[str]) -> str:
+    """What to tell of the classes: the numbers and names of the first, and how many there are."""
+    shown = ", ".join(f"{i} {printable(name)}" for i, name in enumerate(names[:_CLASSES_SHOWN]))
+    return shown + (f", … ({len(names):,} classes)" if len(names) > _CLASSES_SHOWN else "")
+
+
+def _label_array(labels: list, names: list[str], what: str) -> np.ndarray:
+    if all(type(label) is int for label in labels):  # bool is an int to isinstance
+        for name, label in zip(names, labels):
+            if not 0 <= label < _MAX_CLASSES:
+                raise UserError(f"{what}: class {label} of {name!r} is not in 0…{_MAX_CLASSES - 1}")
+        highest = max(labels)
+        if highest >= max(_PLAUSIBLE_CLASSES, len(names)):
+            raise UserError(
+                f"{what}: class {highest} of {names[labels.index(highest)]!r}, for {len(names)} "
+                "images: a number of another kind? Classes are numbered from 0; or --labels=none"
+            )
+        return one_hot(labels, highest + 1, what)
+    width = next((len(label) for label in labels if isinstance(label, list)), 0)
+    for name, label in zip(names, labels):
+        if not isinstance(label, list) or not label or not all(map(_is_number, label)):
+            raise UserError(
+                f"{what}: the label of {name!r} is neither a class number, as all must be then, "
+                "nor a list of finite numbers"
+            )
+        if len(label) != width:
+            raise UserError(f"{what}: {len(label)} numbers for {name!r}, {width} for {names[0]!r}")
+    return np.array(labels, np.float32)
+
+
+def _is_number(value) -> bool:
+    return type(value) in (int, float) and abs(value) <= _MAX_FLOAT  # false for NaN
+
+
+def one_hot(numbers: np.ndarray, classes: int, what: str) -> np.ndarray:
+    """Class numbers [N], integers → float32 [N, classes].
+
+    Raises UserError for any that is not one of 0 … classes - 1; `what` names their file.
+    """
+    numbers = np.asarray(numbers)
+    if len(numbers) and not 0 <= numbers.min() <= numbers.max() < classes:
+        wrong = numbers[(numbers < 0) | (numbers >= classes)][0]
+        raise UserError(f"{what}: label {wrong}, expected 0 to {classes - 1}")
+    labels = np.zeros([len(numbers), classes], np.float32)
+    labels[np.arange(len(numbers)), numbers] = 1
+    return labels
+
+
+def _refuse(what: str, problem: str, names: list[str]) -> None:
+    if names:
+        more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+        raise UserError(f"{what}: {problem} {', '.join(map(repr, names[:3]))}{more}")

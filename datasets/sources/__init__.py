@@ -1,0 +1,1 @@
+"""Where data sets come from: published forms, folders, zips and arrays."""

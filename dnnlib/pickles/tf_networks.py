@@ -1,0 +1,292 @@
+"""Networks in NVlabs's pickles, from bytes to plain dataclasses, without running anything in them.
+
+The pickles hold TensorFlow 1 objects, and Python source that the original executed. Here opcodes
+become inert stand-ins (legacy_opcodes.py, legacy_objects.py), and this file checks those and makes
+arrays of them. It works without TensorFlow, and there is no way around the checks.
+"""
+
+from __future__ import annotations
+
+import codecs
+import dataclasses
+import hashlib
+import math
+from collections.abc import Iterator
+from typing import Optional
+
+import numpy as np
+
+from dnnlib.pickles import objects
+from dnnlib.pickles.objects import LegacyPickleError, refuse, show
+from dnnlib.pickles.opcodes import parse
+
+__all__ = ["LegacyFile", "LegacyNetwork", "LegacyPickleError", "read"]
+
+MAX_BYTES = 2 * 2**30
+MAX_NETWORKS = 64  # with components; a snapshot has 3 to 9
+MAX_COMPONENT_DEPTH = 4
+# A snapshot at 1024x1024 has about 400. Full names, up to 2 KB each, may be many times the file.
+MAX_VARIABLES = 5_000
+MAX_VALUES = 20_000  # in all options together
+MAX_VALUE_DEPTH = 32
+MAX_SOURCE_BYTES = 4 * 2**20
+_CHUNK = 2**20
+
+# Keys of a network's state by version: 2 is ProGAN's, 3 StyleGAN's, 4 StyleGAN2's, 5 ADA's.
+_V2 = "version name static_kwargs build_module_src build_func_name variables".split()
+_V3 = [*_V2, "components"]
+_EXTRA = "input_shapes output_shapes input_names output_names".split()
+_KEYS = {2: _V2, 3: _V3, 4: _V3, 5: [*_V3, *_EXTRA]}
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class LegacyNetwork:
+    """One network of a legacy pickle.
+
+    name: "G", "D", "Gs", "G_synthesis"; version: 2 to 5; func_name: the function that built it,
+    "G_style"; static_kwargs: its options, plain Python values; variables: {local name: float32
+    array} without those of components, in the file's order; components: {"synthesis": …};
+    source_sha256: of the Python source that came along; class_name: the class it was pickled as;
+    extra: version 5's shapes and names of inputs and outputs.
+    """
+
+    name: str
+    version: int
+    func_name: str
+    static_kwargs: dict
+    variables: dict[str, np.ndarray] = dataclasses.field(repr=False)
+    components: dict[str, LegacyNetwork]
+    source_sha256: str
+    class_name: str
+    extra: dict
+
+    def all_variables(self) -> dict[str, np.ndarray]:
+        """{full name: array}: its own, then each component's as "G_synthesis/8x8/Conv1/weight".
+
+        The prefix is the component's name, not its key; the order is the original's.
+        """
+        return dict(self._named())
+
+    def _named(self, prefix: str = "") -> Iterator[tuple[str, np.ndarray]]:
+        for name, array in self.variables.items():
+            yield prefix + name, array
+        for component in self.components.values():
+            yield from component._named(f"{prefix}{component.name}/")
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class LegacyFile:
+    """networks: (G, D, Gs), or fewer; None for one that the file leaves out. sha256: the file's."""
+
+    networks: tuple[Optional[LegacyNetwork], ...]
+    sha256: str
+
+
+def read(data: bytes, *, max_bytes: int = MAX_BYTES, sha256: Optional[str] = None) -> LegacyFile:
+    """The networks in the contents of a legacy pickle; no code in it is run, imported or compiled.
+
+    Arrays are float32 and independent of `data`. sha256: the expected hash in hexadecimal.
+    Raises LegacyPickleError, and nothing else whatever the bytes are.
+    """
+    if len(data) > max_bytes:
+        refuse(f"the file has {len(data):,} bytes, more than the {max_bytes:,} allowed")
+    found = hashlib.sha256(data).hexdigest()
+    if sha256 is not None and found != sha256.lower():
+        refuse(f"its SHA-256 is {found}, expected {sha256}")
+    return LegacyFile(_Reader(data).networks(parse(data)), found)
+
+
+class _Reader:
+    """Checks the stand-ins of one file and makes networks of them.
+
+    The tree shares and cycles as its author likes, so everything is counted where it is visited.
+    """
+
+    def __init__(self, data: bytes) -> None:
+        self.seen: set[int] = set()
+        self.variable_count = 0
+        self.value_count = 0
+        # Bytes that may be made of the file's. float32 needs as many as the file has; half
+        # precision and protocol 2 twice that.
+        self.budget = 2 * len(data) + 4 * 2**20
+        self.stop = len(data) - 1  # where the file hands over its object
+
+    def networks(self, root: object) -> tuple[Optional[LegacyNetwork], ...]:
+        items = root if isinstance(root, (tuple, list)) else (root,)
+        if not 1 <= len(items) <= 3 or all(item is None for item in items):
+            refuse("not one to three networks", self.stop)
+        made: dict[int, Optional[LegacyNetwork]] = {id(None): None}
+        for item in items:
+            if id(item) not in made:  # G may be its own average
+                made[id(item)] = self.top(item)
+        return tuple(made[id(item)] for item in items)
+
+    def top(self, found: object) -> LegacyNetwork:
+        before = self.variable_count
+        network = self.network(found, 1, self.stop)
+        if len(network.all_variables()) != self.variable_count - before:
+            name = show(network.name)
+            refuse(f"network {name} has two variables of the same full name", found.offset)
+        return network
+
+    def network(self, found: object, depth: int, offset: int) -> LegacyNetwork:
+        """offset: of what holds it, for the case that it is no network."""
+        if not isinstance(found, objects.Network):
+            refuse("something else where a network is expected", offset)
+        offset, state = found.offset, found.state
+        if state is None:
+            refuse("a network without a state", offset)
+        if id(found) in self.seen:
+            refuse("a network inside itself or in two places", offset)
+        self.seen.add(id(found))
+        if len(self.seen) > MAX_NETWORKS or depth > MAX_COMPONENT_DEPTH:
+            refuse("too many networks, or too deep components", offset)
+
+        version = _version(state, offset)
+        name = _name(state["name"], "the name of a network", offset)
+        options = f"the static_kwargs of {show(name)}"
+        return LegacyNetwork(
+            name=name,
+            version=version,
+            func_name=_name(state["build_func_name"], "build_func_name", offset),
+            static_kwargs=self.options(state["static_kwargs"], options, offset),
+            variables=self.variables(state["variables"], name, offset),
+            components=self.components(state.get("components", {}), depth, offset),
+            source_sha256=_source_sha256(state["build_module_src"], offset),
+            class_name=found.class_name,
+            extra={key: self.value(state[key], key, offset) for key in _EXTRA if key in state},
+        )
+
+    def components(self, found: object, depth: int, offset: int) -> dict[str, LegacyNetwork]:
+        if not isinstance(found, dict):
+            refuse("components is no dictionary", offset)
+        return {key: self.network(part, depth + 1, offset) for key, part in found.items()}
+
+    def variables(self, found: object, network: str, offset: int) -> dict[str, np.ndarray]:
+        if not isinstance(found, list):
+            refuse("variables is no list", offset)
+        variables: dict[str, np.ndarray] = {}
+        for pair in found:
+            if not isinstance(pair, (tuple, list)) or len(pair) != 2:
+                refuse("a variable is no pair of name and value", offset)
+            name = _name(pair[0], "the name of a variable", offset)
+            if name in variables:
+                refuse(f"network {show(network)} has two variables {show(name)}", offset)
+            self.variable_count += 1
+            if self.variable_count > MAX_VARIABLES:
+                refuse(f"more than {MAX_VARIABLES:,} variables", offset)
+            variables[name] = self.weights(pair[1], f"{network}/{name}", offset)
+        return variables
+
+    def weights(self, found: object, name: str, offset: int) -> np.ndarray:
+        """A variable as float32, a new array."""
+        if isinstance(found, objects.Array):
+            offset, values = found.offset, self.array(found)
+            self.spend(4 * values.size, offset)
+        elif type(found) in (int, float):
+            values = found
+        else:
+            refuse(f"variable {show(name)} is no array", offset)
+        with np.errstate(all="ignore"):  # what overflows becomes infinite
+            weights = np.array(values, dtype=np.float32, order="C")
+        flat = weights.reshape(-1)
+        pieces = (flat[start : start + _CHUNK] for start in range(0, flat.size, _CHUNK))
+        if not all(np.isfinite(piece).all() for piece in pieces):
+            refuse(f"variable {show(name)} has values that are infinite or not a number", offset)
+        return weights
+
+    def array(self, found: objects.Array) -> np.ndarray:
+        """An array of the file, in its own type; a view of the file where that is possible."""
+        if found.shape is None:
+            refuse("an array without a state", found.offset)
+        dtype, count = np.dtype(f"<{found.dtype}"), math.prod(found.shape)
+        buffer, start = found.data.data, found.data.start
+        if found.data.kind == "latin1":
+            buffer, start = self.latin1(found.data, count * dtype.itemsize), 0
+        flat = np.frombuffer(buffer, dtype, count, start)
+        return flat.reshape(found.shape, order="F" if found.fortran else "C")
+
+    def latin1(self, found: objects.Span, size: int) -> bytearray:
+        """Bytes that were written as UTF-8 text, piece by piece: wide characters take room."""
+        self.spend(size, found.start)
+        raw, made, position, done = found.raw(), bytearray(size), 0, 0
+        while position < len(raw):
+            piece = raw[position : position + _CHUNK]
+            final = position + len(piece) == len(raw)
+            try:
+                text, used = codecs.utf_8_decode(piece, "strict", final)
+                values = text.encode("latin-1")
+            except UnicodeError:
+                raise LegacyPickleError("array data that are not bytes", found.start) from None
+            if done + len(values) > size:
+                break
+            made[done : done + len(values)] = values
+            position, done = position + used, done + len(values)
+        if done != size or position != len(raw):
+            refuse(f"an array of {size:,} bytes has another amount of data", found.start)
+        return made
+
+    def options(self, found: object, what: str, offset: int) -> dict:
+        if not isinstance(found, dict):
+            refuse(f"{what} are no dictionary", offset)
+        return self.value(found, what, offset)
+
+    def value(self, found: object, what: str, offset: int, depth: int = 0):
+        """An option as a plain Python value."""
+        self.value_count += 1
+        if self.value_count > MAX_VALUES or depth > MAX_VALUE_DEPTH:
+            refuse(f"{what}: too many values, or too deep", offset)
+        if isinstance(found, objects.Array) and found.shape == ():
+            found = self.array(found).item()
+        if isinstance(found, float) and not math.isfinite(found):
+            refuse(f"{what}: a number that is infinite or not a number", offset)
+        if found is None or isinstance(found, (bool, int, float)):
+            return found
+        if isinstance(found, objects.Span):
+            return objects.text(found, what, offset)
+        if isinstance(found, dict):
+            self.value_count += len(found)
+            return {
+                key: self.value(item, f"{what[:100]}[{show(key)}]", offset, depth + 1)
+                for key, item in found.items()
+            }
+        if isinstance(found, (list, tuple)):
+            items = [self.value(item, what, offset, depth + 1) for item in found]
+            return items if isinstance(found, list) else tuple(items)
+        refuse(f"{what}: neither a number, text, a list nor a dictionary", offset)
+
+    def spend(self, size: int, offset: int) -> None:
+        self.budget -= size
+        if self.budget < 0:
+            refuse("the arrays would take far more room than the file", offset)
+
+
+def _version(state: dict, offset: int) -> int:
+    """The version of a network's state, whose keys are then the known ones."""
+    version = state.get("version")
+    if type(version) is not int or version not in _KEYS:
+        refuse("a network of an unknown version; 2 to 5 are known", offset)
+    for words, keys in (
+        ("lacks", [key for key in _KEYS[version] if key not in state]),
+        ("has unknown", [key for key in state if key not in _KEYS[version]]),
+    ):
+        if keys:
+            listed = ", ".join(show(key) for key in keys[:6])
+            refuse(f"a network of version {version} {words} {listed}", offset)
+    return version
+
+
+def _name(found: object, what: str, offset: int) -> str:
+    name = objects.text(found, what, offset)
+    if not name:
+        refuse(f"{what} is empty", offset)
+    return name
+
+
+def _source_sha256(found: object, offset: int) -> str:
+    # The text stays in the file: its UTF-8 bytes are all that is ever looked at.
+    if not isinstance(found, objects.Span) or found.kind not in ("text", "str"):
+        refuse("build_module_src is no text", offset)
+    if len(found) > MAX_SOURCE_BYTES:
+        refuse(f"build_module_src has more than {MAX_SOURCE_BYTES:,} bytes", offset)
+    return hashlib.sha256(found.raw()).hexdigest()

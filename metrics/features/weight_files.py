@@ -1,0 +1,296 @@
+"""The weights of the feature networks, from every published form to {canonical name: array}.
+
+A file's form is recognised by its content. Nothing in a file is run: of a frozen graph the
+constants are taken, pickles are opened by our own readers. UserErrors do not name the file.
+"""
+
+from __future__ import annotations
+
+import gzip
+import io
+import tarfile
+import zlib
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import NoReturn
+
+import numpy as np
+import tensorflow as tf
+from google.protobuf.message import DecodeError
+
+from dnnlib import tensor_file
+from dnnlib.errors import UserError
+from dnnlib.pickles import tf_networks as legacy_pickle, torch_file
+from dnnlib.pickles.objects import show
+from metrics.features import inception, vgg16
+from metrics.features.pickled_weights import match
+
+FORMAT = "stylegan-tf2 feature network 1"
+GRAPH = "classify_image_graph_def.pb"
+
+_MAX_UNPACKED = 2**28  # bytes; the published graph has 96 MB
+_MAX_FIELDS = 100_000  # of a graph; the published one has some 1,000
+_SHOWN = 3  # differences in one message
+
+# torchvision's names of Inception's blocks and, in the graph's order, of their convolutions.
+_STEM = "Conv2d_1a_3x3 Conv2d_2a_3x3 Conv2d_2b_3x3 Conv2d_3b_1x1 Conv2d_4a_3x3"
+_BLOCKS = {
+    "5b 5c 5d": "1x1 5x5_1 5x5_2 3x3dbl_1 3x3dbl_2 3x3dbl_3 _pool",
+    "6a": "3x3 3x3dbl_1 3x3dbl_2 3x3dbl_3",
+    "6b 6c 6d 6e": "1x1 7x7_1 7x7_2 7x7_3 7x7dbl_1 7x7dbl_2 7x7dbl_3 7x7dbl_4 7x7dbl_5 _pool",
+    "7a": "3x3_1 3x3_2 7x7x3_1 7x7x3_2 7x7x3_3 7x7x3_4",
+    "7b 7c": "1x1 3x3_1 3x3_2a 3x3_2b 3x3dbl_1 3x3dbl_2 3x3dbl_3a 3x3dbl_3b _pool",
+}
+_TORCH_VARIABLES = ("conv.weight", "bn.bias", "bn.running_mean", "bn.running_var")
+_VGG16_LAYERS = (0, 2, 5, 7, 10, 12, 14, 17, 19, 21, 24, 26, 28)  # the others have no weights
+
+
+def shapes(which: str) -> dict[str, tuple[int, ...]]:
+    """{canonical name: shape} of the weights of "inception" or "vgg16" that files hold."""
+    return inception.shapes() if which == "inception" else vgg16.trunk_shapes()
+
+
+def read(which: str, path: Path, data: bytes) -> tuple[dict[str, np.ndarray], str]:
+    """({canonical name: float32 array}, kind of file) of "inception" or "vgg16".
+
+    data: the contents of the file at path. Raises UserError listing the first few differences
+    when it does not hold exactly this network's weights, or saying what is wrong with the file.
+    """
+    if not data:
+        raise UserError("expected weights, but the file is empty")
+    if torch_file.is_torch(path):
+        arrays, kind = _from_torch(which, torch_file.read(data)), "PyTorch state dict"
+    elif data[:1] == b"\x80":
+        arrays, kind = _from_pickle(which, data), "legacy pickle"
+    elif data[8:9] == b"{":
+        arrays, kind = _from_converted(which, path)
+    elif which == "inception":
+        graph = _unpacked(data) if data[:2] == b"\x1f\x8b" else data
+        arrays, kind = _from_graph(graph), "frozen graph"
+    else:
+        raise UserError("expected a .pth, .pkl or converted .safetensors file, by its content")
+    for name, array in arrays.items():
+        if name.endswith("variance") and not (array > 0).all():
+            raise UserError(f"{name} has values that are not above 0")
+    return arrays, kind
+
+
+def _collect(
+    names: dict[str, str], wanted: dict[str, tuple[int, ...]], found: Callable[[str], object]
+) -> dict[str, np.ndarray]:
+    """The arrays that `found` gives for a file's names; {canonical name: name in the file}.
+
+    found: raises KeyError for a missing one. Raises UserError listing what is missing, of another
+    shape, or not finite.
+    """
+    arrays, wrong = {}, []
+    for name, source in names.items():
+        try:
+            array = np.asarray(found(source))
+        except KeyError:
+            wrong.append(f"{source} is missing")
+            continue
+        if array.shape != wanted[name] or array.dtype.kind != "f":
+            came = f"{array.dtype} {list(array.shape)}"
+            wrong.append(f"{source} is {came}, expected float32 {list(wanted[name])}")
+            continue
+        with np.errstate(over="ignore"):
+            arrays[name] = np.ascontiguousarray(array, np.float32)
+        if not np.isfinite(arrays[name]).all():
+            wrong.append(f"{source} has values that are infinite or not a number")
+    if wrong:
+        more = f"; {len(wrong) - _SHOWN} more differences" if len(wrong) > _SHOWN else ""
+        raise UserError(f"not the expected weights: {'; '.join(wrong[:_SHOWN])}{more}")
+    return arrays
+
+
+def _check_gammas(gammas: dict[str, np.ndarray]) -> None:
+    for name, gamma in gammas.items():
+        if not np.all(gamma == 1):
+            raise UserError(f"{name} is not 1 everywhere, so this is not the network of FID")
+
+
+# ---------------------------------------------------------------- our own
+
+
+def _from_converted(which: str, path: Path) -> tuple[dict[str, np.ndarray], str]:
+    try:
+        file = tensor_file.TensorFile(path, FORMAT)
+        held = file.metadata.get("network")
+        if held != which:
+            raise UserError(f"holds the network {show(str(held))}, expected {which!r}")
+        present = set(file.names)
+
+        def found(name):
+            if name not in present:
+                raise KeyError(name)
+            return file.read(name)
+
+        wanted = shapes(which)
+        arrays = _collect({name: name for name in wanted}, wanted, found)
+    except (tensor_file.TensorFileError, OSError) as error:
+        raise UserError(f"not a usable converted file: {error}") from error
+    source, sha256 = (file.metadata.get(key, "?")[:80] for key in ("source", "source_sha256"))
+    return arrays, f"converted from {source!r}, sha256 {sha256!r}"
+
+
+# ---------------------------------------------------------------- PyTorch
+
+
+def _from_torch(which: str, found: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    names = torch_names(which)
+    classes = found.get("fc.weight")
+    if which == "inception" and classes is not None and classes.shape[:1] != (1008,):
+        # torchvision's network for ImageNet has the same names and shapes up to here.
+        raise UserError(f"fc.weight is {list(classes.shape)}, but FID's network has 1008 classes")
+
+    def channels_last(source):
+        array = found[source]
+        return array.transpose(2, 3, 1, 0) if array.ndim == 4 else array
+
+    arrays = _collect(names, shapes(which), channels_last)
+    gammas = (f"{layer}.bn.weight" for layer in torch_layers(which))
+    _check_gammas({name: found[name] for name in gammas if name in found})
+    return arrays
+
+
+def torch_names(which: str) -> dict[str, str]:
+    """{canonical name: torchvision's name}; pytorch-fid has the same ones."""
+    variables = _TORCH_VARIABLES if which == "inception" else ("weight", "bias")
+    sources = (f"{layer}.{variable}" for layer in torch_layers(which) for variable in variables)
+    return dict(zip(shapes(which), sources))
+
+
+def torch_layers(which: str) -> list[str]:
+    if which == "vgg16":
+        return [f"features.{index}" for index in _VGG16_LAYERS]
+    return _STEM.split() + [
+        f"Mixed_{block}.branch{branch}"
+        for blocks, branches in _BLOCKS.items()
+        for block in blocks.split()
+        for branch in branches.split()
+    ]
+
+
+# ---------------------------------------------------------------- legacy pickles
+
+
+def _from_pickle(which: str, data: bytes) -> dict[str, np.ndarray]:
+    networks = [network for network in legacy_pickle.read(data).networks if network is not None]
+    if len(networks) != 1:
+        raise UserError(f"holds {len(networks)} networks, expected one")
+    arrays, gammas = match(which, networks[0].all_variables())
+    _check_gammas(gammas)
+    return arrays
+
+
+# ---------------------------------------------------------------- frozen graph
+
+
+def _unpacked(data: bytes) -> bytes:
+    """The graph in a .tgz."""
+    try:
+        with gzip.GzipFile(fileobj=io.BytesIO(data)) as file:
+            unpacked = file.read(_MAX_UNPACKED + 1)
+    except (OSError, EOFError, zlib.error) as error:
+        raise UserError(f"not a usable .tgz file: {error}") from error
+    if len(unpacked) > _MAX_UNPACKED:
+        raise UserError(f"unpacks to more than {_MAX_UNPACKED:,} bytes")
+    # Header by header: over a size that is not true tarfile's own loop runs for hours.
+    start = 0
+    while start + tarfile.BLOCKSIZE <= len(unpacked):
+        header, start = unpacked[start : start + tarfile.BLOCKSIZE], start + tarfile.BLOCKSIZE
+        try:
+            entry = tarfile.TarInfo.frombuf(header, "utf-8", "replace")
+        except tarfile.HeaderError:
+            break
+        if not 0 <= entry.size <= len(unpacked) - start:
+            break
+        if entry.isreg() and entry.name.rpartition("/")[2] == GRAPH:
+            return unpacked[start : start + entry.size]
+        start += -(-entry.size // tarfile.BLOCKSIZE) * tarfile.BLOCKSIZE
+    raise UserError(f"a .tgz file without {GRAPH}, or a damaged one")
+
+
+def _from_graph(graph: bytes) -> dict[str, np.ndarray]:
+    wanted = shapes("inception")
+    gammas = {
+        name.replace("beta", "gamma"): shape for name, shape in wanted.items() if "beta" in name
+    }
+    constants = _constants(graph, {**wanted, **gammas})
+    arrays = _collect({name: name for name in wanted}, wanted, constants.__getitem__)
+    _check_gammas({name: constants[name] for name in gammas if name in constants})
+    return arrays
+
+
+def _constants(graph: bytes, wanted: dict[str, tuple[int, ...]]) -> dict[str, np.ndarray]:
+    """The constants of a serialised GraphDef that bear a name of `wanted`."""
+    result = {}
+    for node in _nodes(memoryview(graph)):
+        # TensorFlow writes the name first: other nodes, whatever is in them, stay bytes.
+        if node[:1] != b"\x0a":
+            continue
+        size, start = _varint(node, 1)
+        name = str(node[start : start + size], "utf-8", "replace")
+        if name not in wanted:
+            continue
+        try:
+            parsed = tf.compat.v1.NodeDef.FromString(bytes(node))
+        except DecodeError as error:
+            raise UserError(f"constant {name}: damaged: {error}") from error
+        if parsed.op == "Const" and "value" in parsed.attr:
+            result[name] = _values(name, parsed.attr["value"].tensor, wanted[name])
+    return result
+
+
+def _values(name: str, tensor, shape: tuple[int, ...]) -> np.ndarray:
+    came = tuple(dim.size for dim in tensor.tensor_shape.dim)
+    if tensor.dtype != tf.float32.as_datatype_enum or came != shape:
+        raise UserError(f"constant {name} is no float32 {list(shape)}, but {list(came)[:8]}")
+    count = int(np.prod(shape))
+    if tensor.tensor_content:
+        values = np.frombuffer(tensor.tensor_content, np.uint8)
+        values = values.view("<f4") if values.size == 4 * count else values[:0]
+    else:
+        values = np.array(tensor.float_val, np.float32)
+        if 0 < values.size < count:  # the last one stands for all that follow
+            values = np.pad(values, (0, count - values.size), mode="edge")
+    if values.size != count:
+        raise UserError(f"constant {name} has another number of values than {list(shape)} needs")
+    return values.reshape(shape)
+
+
+def _nodes(graph: memoryview) -> Iterator[memoryview]:
+    """The nodes of a GraphDef, still serialised: its fields of number 1."""
+    position = fields = 0
+    while position < len(graph):
+        fields += 1
+        key, position = _varint(graph, position)
+        size, position = _varint(graph, position)  # or the value of a field that is a number
+        number, kind = key >> 3, key & 7
+        # A GraphDef has numbers (kind 0) and parts with a length (kind 2) only.
+        if fields > _MAX_FIELDS or kind not in (0, 2):
+            _no_graph()
+        if kind == 2:
+            if size > len(graph) - position:
+                _no_graph()
+            if number == 1:
+                yield graph[position : position + size]
+            position += size
+
+
+def _varint(data: memoryview, position: int) -> tuple[int, int]:
+    """(number, position after it) in protocol buffers' coding: 7 bits a byte, the lowest first."""
+    number = 0
+    for index, byte in enumerate(data[position : position + 10]):
+        number |= (byte & 127) << 7 * index
+        if byte < 128:
+            return number, position + index + 1
+    _no_graph()
+
+
+def _no_graph() -> NoReturn:
+    raise UserError(
+        "expected a frozen graph (.pb or .tgz), or a .pth, .pkl or converted .safetensors file, "
+        "by its content"
+    )

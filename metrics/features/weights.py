@@ -1,0 +1,166 @@
+"""The feature networks' weights: where they are published, and finding and checking a file.
+
+They are not part of this package, except LPIPS's heads, and nothing is downloaded unasked.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Optional, Union
+from urllib.parse import urlsplit
+
+import numpy as np
+
+from dnnlib import download, tensor_file
+from dnnlib.errors import UserError, explain_os_errors
+from metrics.features import vgg16, weight_files
+
+_MAX_BYTES = 2**30  # the largest published one, VGG16 with its dense layers, has 553 MB
+
+
+@dataclasses.dataclass(frozen=True)
+class Published:
+    """One published form of a network's weights; sha256 is "" where none is known."""
+
+    url: str
+    sha256: str = ""
+
+    @property
+    def file(self) -> str:
+        return self.url.rpartition("/")[2]
+
+
+_NVIDIA = "https://nvlabs-fi-cdn.nvidia.com/stylegan/networks/metrics"
+PUBLISHED = {
+    "inception": (
+        Published(
+            "https://github.com/mseitzer/pytorch-fid/releases/download/fid_weights/"
+            "pt_inception-2015-12-05-6726825d.pth",
+            "6726825d0af5f729cebd5821db510b11b1cfad8faad88a03f1befd49fb9129b2",
+        ),
+        Published("http://download.tensorflow.org/models/image/imagenet/inception-2015-12-05.tgz"),
+        Published(f"{_NVIDIA}/inception_v3_features.pkl"),
+    ),
+    "vgg16": (
+        Published(
+            "https://download.pytorch.org/models/vgg16-397923af.pth",
+            "397923af8e79cdbb6a7127f12361acd7a2f83e06b05044ddf496e83de57a5bf0",
+        ),
+        Published(f"{_NVIDIA}/vgg16_zhang_perceptual.pkl"),
+    ),
+}
+CONVERTED = {"inception": "inception-2015-12-05.safetensors", "vgg16": "vgg16-lpips.safetensors"}
+FLAGS = {which: f"--{which}_weights" for which in PUBLISHED}
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class FeatureWeights:
+    """What `Inception` and `Lpips` take, and its provenance.
+
+    arrays: {canonical name: float32 array}, for VGG16 with LPIPS's heads. file: its name;
+    sha256: the file's, hexadecimal; kind: the form, and what a converted file was made from.
+    """
+
+    arrays: dict[str, np.ndarray] = dataclasses.field(repr=False)
+    file: str
+    sha256: str
+    kind: str
+
+
+def load(
+    which: str,
+    path: Union[str, os.PathLike, None] = None,
+    cache_dir: Union[str, os.PathLike, None] = None,
+    say: Optional[Callable[[str], object]] = None,
+) -> FeatureWeights:
+    """The weights of "inception" or "vgg16".
+
+    path: a file in any published or our converted form, or an http(s) address, which is
+    downloaded once into cache_dir; None: a file in cache_dir (dnnlib.download.default_cache_dir()
+    by default) with a published or our own name. say: gets lines of a download's progress.
+
+    Raises UserError, one line, when there is no such file (where to get it, and where to put it),
+    when a file with a published name is not the published one, and when it does not hold exactly
+    this network's weights, all of them finite.
+    """
+    if path is None:
+        path = _cached(which, cache_dir)
+    else:
+        path = _given(which, os.fspath(path), cache_dir, say)
+    with explain_os_errors("read", path):
+        size = path.stat().st_size
+        if size > _MAX_BYTES:
+            raise UserError(f"{path}: {size:,} bytes, more than the {_MAX_BYTES:,} allowed")
+        data = path.read_bytes()
+    sha256 = hashlib.sha256(data).hexdigest()
+    expected = _known(which).get(path.name)
+    if expected not in (None, sha256):
+        raise UserError(
+            f"{path}: sha256 {sha256}, but the published file of that name has {expected}: "
+            "download it again, or rename it if it is meant to be another one"
+        )
+    try:
+        arrays, kind = weight_files.read(which, path, data)
+    except UserError as error:
+        raise UserError(f"{path}: {error}") from error
+    if which == "vgg16":
+        arrays.update(vgg16.heads())
+    return FeatureWeights(arrays, path.name, sha256, kind)
+
+
+def convert(
+    which: str, source: Union[str, os.PathLike], out: Union[str, os.PathLike], **options
+) -> None:
+    """Writes the weights in `source` (as `path` of `load`) to the `.safetensors` file `out`.
+
+    options: those of `load`.
+
+    It records the source's name and sha256. Raises UserError as `load` does, or when writing
+    fails.
+    """
+    weights = load(which, source, **options)
+    arrays = {name: weights.arrays[name] for name in weight_files.shapes(which)}
+    metadata = {"network": which, "source": weights.file, "source_sha256": weights.sha256}
+    tensor_file.save(out, arrays, weight_files.FORMAT, metadata)
+
+
+def _given(which: str, path: str, cache_dir, say) -> Path:
+    if os.path.isfile(path):
+        return Path(path)
+    address = urlsplit(path)
+    if address.scheme.lower() not in ("http", "https"):
+        raise UserError(f"{path}: no such file; {FLAGS[which]} takes a file or an http(s) address")
+    sha256 = _known(which).get(address.path.rpartition("/")[2])
+    return download.fetch(path, cache_dir=cache_dir, sha256=sha256, max_bytes=_MAX_BYTES, say=say)
+
+
+def _known(which: str) -> dict[str, str]:
+    """{file name: sha256} of published files, under their own names and the cache's."""
+    return {
+        name: published.sha256
+        for published in PUBLISHED[which]
+        for name in (published.file, download.resolve(published.url).file)
+        if published.sha256
+    }
+
+
+def _cached(which: str, cache_dir) -> Path:
+    folder = download.default_cache_dir() if cache_dir is None else Path(cache_dir)
+    names = [CONVERTED[which]]
+    for published in PUBLISHED[which]:
+        names += [published.file, download.resolve(published.url).file]
+    for name in names:
+        if (folder / name).is_file():
+            return folder / name
+    sources = ", or ".join(
+        f"{published.url} (sha256 {published.sha256 or 'not published'})"
+        for published in PUBLISHED[which]
+    )
+    raise UserError(
+        f"no weights of {which} in {folder}: save {sources} there under its own name, or give a "
+        f"file or an address with {FLAGS[which]}"
+    )

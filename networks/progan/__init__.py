@@ -1,0 +1,1 @@
+"""Progressive GAN's networks (Karras et al. 2017)."""

@@ -1,0 +1,1 @@
+"""StyleGAN's networks (Karras et al. 2018)."""

@@ -1,1 +1,0 @@
-"""Where data sets come from: published formats, folders and arrays, for dataset_tool.py."""

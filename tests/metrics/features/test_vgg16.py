@@ -1,0 +1,96 @@
+"""LPIPS over VGG16 against NumPy; the heads that come with the package."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from metrics.features import vgg16
+from tests.metrics.features import feature_numpy as expected
+from tests.metrics.features.feature_weights import vgg16_arrays
+
+pytestmark = pytest.mark.conformance
+
+
+@pytest.fixture(name="arrays", scope="module")
+def _arrays():
+    return {**vgg16_arrays(), **vgg16.heads()}
+
+
+@pytest.fixture(name="distance", scope="module")
+def _distance(arrays):
+    return vgg16.Lpips(arrays)
+
+
+def pair(*shape):
+    draw = np.random.default_rng(1)
+    x = draw.uniform(0, 255, shape).astype(np.float32)
+    return x, x + draw.normal(0, 20, shape).astype(np.float32)
+
+
+def test_heads():
+    """Of the lpips package: their sums, and one-channel convolutions without negative weights."""
+    heads = vgg16.heads()
+    assert {name: head.shape for name, head in heads.items()} == vgg16.head_shapes()
+    sums = [float(heads[f"lin{index}/weight"].sum()) for index in range(5)]
+    np.testing.assert_allclose(sums, [6.92599, 8.85833, 17.515, 51.5213, 47.0349], rtol=2e-6)
+    assert all((head >= 0).all() for head in heads.values())
+
+
+def test_variables():
+    shapes = vgg16.trunk_shapes()
+    assert list(shapes)[:3] == ["conv1_1/weight", "conv1_1/bias", "conv1_2/weight"]
+    assert len(shapes) == 26
+    assert shapes["conv5_3/weight"] == (3, 3, 512, 512)
+    assert sum(int(np.prod(shape)) for shape in shapes.values()) == 14_714_688  # as published
+
+
+@pytest.mark.parametrize("size", [(16, 16), (19, 37)])
+def test_distances(arrays, distance, size):
+    first, second = pair(2, *size, 3)
+    wanted = expected.lpips(arrays, first, second)
+    assert (wanted > 1e-3).all()
+    found = distance(first, second)
+    assert found.dtype == tf.float32
+    # float32's rounding, in 13 layers and in the difference of near vectors.
+    np.testing.assert_allclose(found, wanted, rtol=2e-5)
+    np.testing.assert_allclose(distance(second, first), wanted, rtol=2e-5)
+
+
+def test_pairs_do_not_meet(distance):
+    """A distance is a pair's own, and gray counts as three equal channels."""
+    first, second = pair(3, 20, 20, 1)
+    together = distance(first, second).numpy()
+    repeated = [np.repeat(x, 3, axis=-1) for x in (first, second)]
+    np.testing.assert_allclose(distance(*repeated), together, rtol=1e-5)
+    np.testing.assert_allclose(distance(first[1:2], second[1:2]), together[1:2], rtol=1e-5)
+
+
+def test_equal_images(distance):
+    first, _ = pair(2, 32, 32, 3)
+    black = np.zeros_like(first)
+    np.testing.assert_array_equal(distance(first, first), [0, 0])
+    assert np.isfinite(distance(first, black)).all()
+
+
+def test_under_a_strategy(arrays, distance):
+    strategy = tf.distribute.MirroredStrategy(["CPU:0"])
+    with strategy.scope():
+        net = vgg16.Lpips(arrays)
+    images = [tf.constant(x) for x in pair(2, 16, 16, 3)]
+    found = tf.function(lambda *images: strategy.run(net, args=images))(*images)
+    np.testing.assert_allclose(found, distance(*images), rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("shapes", "match"),
+    [
+        (((1, 15, 16, 3), (1, 15, 16, 3)), r"15×16 pixels, expected at least 16×16"),
+        (((1, 16, 8, 1), (1, 16, 8, 1)), r"16×8 pixels, expected at least 16×16"),
+        (((1, 16, 16, 2), (1, 16, 16, 2)), r"expected \[N, H, W, 1 or 3\] twice"),
+        (((1, 16, 16, 3), (2, 16, 16, 3)), r"expected \[N, H, W, 1 or 3\] twice"),
+        (((16, 16, 3), (16, 16, 3)), r"expected \[N, H, W, 1 or 3\] twice"),
+    ],
+)
+def test_other_shapes(arrays, shapes, match):
+    with pytest.raises(ValueError, match=match):
+        vgg16.Lpips(arrays)(*(np.zeros(shape, np.float32) for shape in shapes))

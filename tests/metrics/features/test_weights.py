@@ -1,0 +1,343 @@
+"""The feature networks' weights from every published form; damaged, wrong and missing files."""
+
+import gzip
+import hashlib
+import random
+import tarfile
+
+import numpy as np
+import pytest
+
+from dnnlib import download, tensor_file
+from dnnlib.errors import UserError
+from metrics.features import (
+    inception,
+    vgg16,
+    weight_files,
+    weights,
+)
+from tests.dnnlib.download import bad_server
+from tests.metrics.features import feature_files as files
+from tests.metrics.features.feature_weights import inception_arrays, vgg16_arrays
+
+pytestmark = pytest.mark.conformance
+
+FORMS = {
+    "inception": {
+        "graph": files.graph,
+        "tgz": lambda arrays: files.tgz(files.graph(arrays)),
+        "torch": lambda arrays: files.torch(files.torch_arrays("inception", arrays)),
+        "old torch": lambda arrays: files.torch(files.torch_arrays("inception", arrays), "stream"),
+        "pickle": lambda arrays: files.pickle(files.inception_variables(arrays)),
+    },
+    "vgg16": {
+        "torch": lambda arrays: files.torch(files.torch_arrays("vgg16", arrays)),
+        "old torch": lambda arrays: files.torch(files.torch_arrays("vgg16", arrays), "stream"),
+        "pickle": lambda arrays: files.pickle(files.vgg16_variables(arrays, vgg16.heads())),
+    },
+}
+KINDS = {"graph": "frozen graph", "tgz": "frozen graph", "pickle": "legacy pickle"}
+
+
+@pytest.fixture(name="made", scope="module")
+def _made():
+    return {"inception": inception_arrays(), "vgg16": vgg16_arrays()}
+
+
+@pytest.fixture(name="narrow")
+def _narrow(monkeypatch, made):
+    """Inception with an eighth of its channels: small files."""
+    arrays = {
+        name: array[(slice(None),) * (array.ndim - 2) + (np.s_[::8],) * min(array.ndim, 2)].copy()
+        for name, array in made["inception"].items()
+    }
+    shapes = {name: array.shape for name, array in arrays.items()}
+    monkeypatch.setattr(inception, "shapes", lambda: shapes)
+    return arrays
+
+
+def equal(found, wanted):
+    assert list(found) == list(wanted)
+    for name, array in wanted.items():
+        assert found[name].dtype == np.float32
+        np.testing.assert_array_equal(found[name], array, err_msg=name)
+
+
+def complete(which, arrays):
+    return {**arrays, **vgg16.heads()} if which == "vgg16" else arrays
+
+
+def written(path, data):
+    path.write_bytes(data)
+    return path
+
+
+def refused(which, path, match):
+    with pytest.raises(UserError, match=match) as caught:
+        weights.load(which, path)
+    message = str(caught.value)
+    assert "\n" not in message
+    assert message.startswith(f"{path}: ")
+
+
+def check(path, which, form, arrays):
+    data = FORMS[which][form](arrays)
+    loaded = weights.load(which, written(path, data))
+    equal(loaded.arrays, complete(which, arrays))
+    assert loaded.file == path.name
+    assert loaded.sha256 == hashlib.sha256(data).hexdigest()
+    assert loaded.kind == KINDS.get(form, "PyTorch state dict")
+
+
+# The names say nothing about the forms.
+@pytest.mark.parametrize("form", FORMS["inception"])
+def test_forms_of_inception(tmp_path, narrow, form):
+    check(tmp_path / "any.name", "inception", form, narrow)
+
+
+def test_whole_inception(tmp_path, made):
+    check(tmp_path / "any.name", "inception", "graph", made["inception"])
+
+
+@pytest.mark.parametrize("form", FORMS["vgg16"])
+def test_forms_of_vgg16(tmp_path, made, form):
+    check(tmp_path / "any.name", "vgg16", form, made["vgg16"])
+
+
+@pytest.mark.parametrize("which", FORMS)
+def test_converted(tmp_path, monkeypatch, made, which):
+    """It is found in the cache, comes first there, and gives the same features."""
+    data = FORMS[which]["torch"](made[which])
+    source = written(tmp_path / "source.pth", data)
+    weights.convert(which, source, tmp_path / weights.CONVERTED[which])
+    source.rename(tmp_path / weights.PUBLISHED[which][-1].file)
+    monkeypatch.setenv("STYLEGAN_CACHE_DIR", str(tmp_path))
+    loaded = weights.load(which)
+    equal(loaded.arrays, complete(which, made[which]))
+    assert loaded.file == weights.CONVERTED[which]
+    sha256 = hashlib.sha256(data).hexdigest()
+    assert loaded.kind == f"converted from 'source.pth', sha256 {sha256!r}"
+
+    images = np.random.default_rng(1).uniform(0, 255, (2, 1, 16, 16, 3)).astype(np.float32)
+    if which == "inception":
+        found, wanted = (inception.Inception(a)(images[0]) for a in (loaded.arrays, made[which]))
+    else:
+        kinds = loaded.arrays, complete(which, made[which])
+        found, wanted = (vgg16.Lpips(arrays)(*images) for arrays in kinds)
+    np.testing.assert_array_equal(found, wanted)
+    other = {"inception": "vgg16", "vgg16": "inception"}[which]
+    refused(other, tmp_path / loaded.file, rf"holds the network '{which}', expected '{other}'")
+
+
+def test_names_of_pytorch():
+    """Spot checks of what the comparison with pytorch-fid and torchvision established."""
+    names = weight_files.torch_names("inception")
+    assert len(set(names.values())) == 4 * 94
+    assert names["conv/conv2d_params"] == "Conv2d_1a_3x3.conv.weight"
+    assert names["mixed/conv/batchnorm/beta"] == "Mixed_5b.branch1x1.bn.bias"
+    assert names["mixed_4/tower_1/conv_4/conv2d_params"] == "Mixed_6b.branch7x7dbl_5.conv.weight"
+    assert names["mixed_10/tower_1/mixed/conv_1/batchnorm/moving_variance"] == (
+        "Mixed_7c.branch3x3dbl_3b.bn.running_var"
+    )
+    assert weight_files.torch_names("vgg16")["conv5_3/bias"] == "features.28.bias"
+
+
+# ---------------------------------------------------------------- finding
+
+
+@pytest.mark.parametrize("which", FORMS)
+def test_missing(tmp_path, which):
+    with pytest.raises(UserError, match=rf"--{which}_weights") as caught:
+        weights.load(which, cache_dir=tmp_path)
+    message = str(caught.value)
+    assert "\n" not in message
+    assert str(tmp_path) in message
+    for published in weights.PUBLISHED[which]:
+        assert published.url in message
+        assert published.sha256 in message
+    refusal = rf"no such file; --{which}_weights takes a file or an http\(s\) address"
+    refused(which, tmp_path / "typo.pth", refusal)
+    refused(which, tmp_path, refusal)
+
+
+@pytest.mark.parametrize("which", FORMS)
+def test_another_file_under_a_published_name(tmp_path, which):
+    published = weights.PUBLISHED[which][0]
+    for name in (published.file, download.resolve(published.url).file):
+        path = written(tmp_path / name, b"other")
+        refused(which, path, rf"the published file of that name has {published.sha256}")
+        with pytest.raises(UserError, match=published.sha256):
+            weights.load(which, cache_dir=tmp_path)
+        path.unlink()
+
+
+def test_address(tmp_path, narrow):
+    data = FORMS["inception"]["graph"](narrow)
+    with bad_server.BadServer() as server:
+        url = server.at("/networks/my.pb", bad_server.body(data))
+        for _ in range(2):
+            loaded = weights.load("inception", url, cache_dir=tmp_path)
+        assert server.paths() == ["/networks/my.pb"]
+        assert loaded.sha256 == hashlib.sha256(data).hexdigest()
+        published = weights.PUBLISHED["inception"][0]
+        url = server.at(f"/{published.file}", bad_server.body(data))
+        with pytest.raises(UserError, match=rf"expected sha256 {published.sha256}"):
+            weights.load("inception", url, cache_dir=tmp_path)
+
+
+# ---------------------------------------------------------------- wrong contents
+
+
+def changed(arrays, name, change):
+    array = arrays[name].copy()
+    return {**arrays, name: change(array)}
+
+
+def first(value):
+    def change(array):
+        array.flat[0] = value
+        return array
+
+    return change
+
+
+BETA, VARIANCE = "mixed_3/conv/batchnorm/beta", "conv_4/batchnorm/moving_variance"
+
+
+@pytest.mark.parametrize("form", ["graph", "torch", "pickle"])
+def test_values_of_inception(tmp_path, narrow, form):
+    for name, value, match in (
+        (BETA, np.nan, r"infinite or not a number"),
+        (VARIANCE, 0, rf"{VARIANCE} has values that are not above 0"),
+    ):
+        data = FORMS["inception"][form](changed(narrow, name, first(value)))
+        refused("inception", written(tmp_path / "x", data), match)
+
+
+def test_gamma(tmp_path, narrow):
+    two = np.full_like(narrow[BETA], 2)
+    found = files.torch_arrays("inception", narrow)
+    found["Mixed_6a.branch3x3.bn.weight"] = two
+    variables = dict(files.inception_variables(narrow))
+    variables["mixed_3/conv/BatchNorm/pop_gamma"] = two
+    for data in (
+        files.graph(narrow, **{BETA.replace("beta", "gamma"): two}),
+        files.torch(found),
+        files.pickle(list(variables.items())),
+    ):
+        path = written(tmp_path / "x", data)
+        refused("inception", path, r"is not 1 everywhere, so this is not the network of FID")
+
+
+def test_differences_are_listed(tmp_path, narrow, made):
+    arrays = dict(list(narrow.items())[:-4])
+    del arrays[BETA]
+    path = written(tmp_path / "x", files.graph(arrays))
+    match = r"mixed_3/conv/batchnorm/beta is missing; mixed_10/.* is missing; .*; 2 more diff"
+    refused("inception", path, match)
+    arrays[BETA] = narrow[BETA][1:]
+    path = written(tmp_path / "x", files.graph(arrays))
+    refused("inception", path, rf"constant {BETA} is no float32 \[48\], but \[47\]")
+    found = files.torch_arrays("vgg16", made["vgg16"])
+    found["features.5.weight"] = found["features.5.weight"].transpose(1, 0, 2, 3).copy()
+    del found["features.7.bias"]
+    refused(
+        "vgg16",
+        written(tmp_path / "x", files.torch(found)),
+        r"features.5.weight is float32 \[3, 3, 128, 64\], expected float32 \[3, 3, 64, 128\]; "
+        r"features.7.bias is missing$",
+    )
+
+
+def test_network_of_imagenet(tmp_path, narrow):
+    """torchvision's own Inception has the same names and shapes, but 1000 classes."""
+    found = files.torch_arrays("inception", narrow)
+    found["fc.weight"] = np.zeros([1000, 2048], np.float32)
+    path = written(tmp_path / "x", files.torch(found))
+    refused("inception", path, r"fc.weight is \[1000, 2048\], but FID's network has 1008 classes")
+
+
+def test_converted_by_others(tmp_path, made):
+    path = tmp_path / "x.safetensors"
+    tensor_file.save(path, made["vgg16"], "another format", {})
+    refused("vgg16", path, r"format 'another format'")
+    arrays = dict(made["vgg16"])
+    del arrays["conv1_1/bias"]
+    tensor_file.save(path, arrays, weight_files.FORMAT, {"network": "vgg16"})
+    refused("vgg16", path, r"conv1_1/bias is missing$")
+
+
+# ---------------------------------------------------------------- damaged files
+
+
+def small_files(which, arrays, path):
+    """Each form with only the first variables: small enough to be damaged often."""
+    few = dict(list(arrays.items())[:8])
+    names = weight_files.torch_names(which)
+    found = {names[name]: array for name, array in few.items()}
+    tensor_file.save(path, few, weight_files.FORMAT, {"network": which})
+    graph = files.graph(few)
+    pickle = files.pickle(list(few.items()))
+    forms = files.torch(found), files.torch(found, "stream")
+    return [graph, files.tgz(graph), pickle, *forms, path.read_bytes()]
+
+
+@pytest.mark.parametrize("which", FORMS)
+def test_damaged_files(tmp_path, made, which):
+    """Whatever is in a file, it is a UserError."""
+    draw = random.Random(1)
+    for data in small_files(which, made[which], tmp_path / "small.safetensors"):
+        for _ in range(50):
+            damaged = bytearray(data)
+            for _ in range(draw.choice([1, 1, 3, 30])):
+                place = draw.choice([draw.randrange(len(data)), draw.randrange(300)])
+                damaged[place % len(data)] = draw.randrange(256)
+            if draw.random() < 0.3:
+                del damaged[draw.randrange(len(damaged)) :]
+            refused(which, written(tmp_path / "x", bytes(damaged)), r".")
+
+
+def test_hostile_graphs(tmp_path):
+    name = "conv/conv2d_params"
+    kernel = np.zeros([3, 3, 3, 32], np.float32)
+    huge = files.node(name, kernel)
+    huge.attr["value"].tensor.tensor_shape.dim[0].size = 2**40
+    short = files.node(name, kernel)
+    short.attr["value"].tensor.tensor_content = b"1234"
+    empty = files.node(name, kernel)
+    empty.attr["value"].tensor.ClearField("tensor_content")
+    whole = files.node(name, kernel.astype(np.int32))
+    for node, match in (
+        (huge, r"is no float32 \[3, 3, 3, 32\], but \[1099511627776, 3, 3, 32\]"),
+        (whole, r"is no float32"),
+        (short, r"another number of values"),
+        (empty, r"another number of values"),
+    ):
+        data = node.SerializeToString()
+        graph = b"\x0a" + bytes([len(data) & 127 | 128, len(data) >> 7]) + data
+        refused("inception", written(tmp_path / "x", graph), match)
+        refused("inception", written(tmp_path / "x", files.tgz(graph)), match)
+    for data, match in (
+        (b"", r"expected weights, but the file is empty"),
+        (b"<html>", r"expected a frozen graph"),
+        (b"\x0a\x00" * 100_001, r"expected a frozen graph"),
+        (files.tgz(b"", "other.pb"), r"without classify_image_graph_def.pb"),
+        (b"\x1f\x8b damaged", r"not a usable .tgz file"),
+    ):
+        refused("inception", written(tmp_path / "x", data), match)
+
+
+def test_sizes_in_archives(tmp_path):
+    """tarfile itself would read on for hours, or go back and begin anew."""
+    for size in (2**60, -1024):
+        entry = tarfile.TarInfo("LICENSE")
+        entry.size = size
+        archive = entry.tobuf(tarfile.GNU_FORMAT) + bytes(10_240)
+        path = written(tmp_path / "x", gzip.compress(archive))
+        refused("inception", path, r"without classify_image_graph_def.pb, or a damaged one")
+
+
+def test_archives_that_grow(tmp_path, monkeypatch):
+    monkeypatch.setattr(weight_files, "_MAX_UNPACKED", 10_000)
+    path = written(tmp_path / "x", files.tgz(bytes(20_000)))
+    refused("inception", path, r"unpacks to more than 10,000 bytes")

@@ -1,0 +1,1 @@
+"""Attribute classifiers, for the separability metric."""
