@@ -20,7 +20,7 @@ import networks
 from benchmarks import floor
 from compute.devices import silence_xla
 from datasets.format.builtin import SyntheticImages
-from networks.inference import generator_function
+from networks.sampling import generator_function
 from training.report import peak_memory_gb
 from training.schedule import Stage
 from training.state import create_state

@@ -27,7 +27,7 @@ import tensorflow as tf
 import networks
 from benchmarks.case import generation
 from compute.devices import silence_xla
-from networks.inference import generator_function
+from networks.sampling import generator_function
 from tests.dnnlib.pickles import pickle_assembler as opcodes
 from training.report import peak_memory_gb
 

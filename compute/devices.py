@@ -82,3 +82,8 @@ class Replicas:
 
         result = self.strategy.run(reduce, (flag,))
         return self.strategy.experimental_local_results(result)[0]
+
+
+def assign_local(variable: tf.Variable, value: tf.Tensor) -> None:
+    """Assigns on this replica alone: all replicas assign equal values, so none is sent."""
+    tf.raw_ops.AssignVariableOp(resource=variable.handle, value=value)

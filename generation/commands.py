@@ -12,7 +12,8 @@ from dnnlib import download
 from dnnlib.errors import UserError
 from generation import convert as converters, describe, figures, latents, pictures, video
 from generation.latents import parse_seeds
-from networks.sampling import Sampler, load_generator, truncation_of
+from networks.sampling import Sampler
+from networks.snapshot import load_generator
 
 MAX_FRAMES = 20_000  # 11 minutes; all their w are held in memory
 _PART = 1000  # seeds whose w are held in memory at once
@@ -115,15 +116,15 @@ def interpolate(args: dict) -> str:
         raise UserError(f"--seconds: {len(seeds) * steps:,} frames, more than {MAX_FRAMES:,}")
     sampler = _sampler(args)
     video.check_length(args["out"], len(seeds) * steps, sampler.resolution**2, args["fps"])
-    if args["space"] == "w" and not sampler.styled:
-        raise UserError("--space=w: this is a Progressive GAN, which has no w")
+    if args["space"] == "w" and not sampler.has_styles:
+        raise UserError(f"--space=w: this is {sampler.Gs.title}, which has no w")
     z = latents.from_seeds(seeds, sampler.latent_size)
     labels = latents.labels_for(seeds, sampler.label_size, args["class"])
     if args["space"] == "w":
         codes = video.lerp_loop(sampler.codes(z, labels), steps)
     else:
         codes = sampler.codes(video.slerp_loop(z, steps), video.lerp_loop(labels, steps))
-    frames = sampler.stream(codes, what="frames")
+    frames = sampler.stream(codes, title="frames")
     video.write(frames, len(codes), args["out"], args["fps"], args["quality"])
     return f"Wrote {args['out']}: {len(codes)} frames, {len(codes) / args['fps']:.1f} s"
 
@@ -159,9 +160,9 @@ def _sampler(args):
     psi, cutoff = args.get("truncation_psi"), args.get("truncation_cutoff")
     given = {}
     if psi is not None or cutoff is not None:
-        if Gs.func_name != "G_style":
-            raise UserError("--truncation_psi: this is a Progressive GAN, which has no w")
-        given = truncation_of(Gs, psi, cutoff)
+        if not Gs.has_styles:
+            raise UserError(f"--truncation_psi: this is {Gs.title}, which has no w")
+        given = Gs.truncation(psi, cutoff)
     return Sampler(Gs, memory=args["memory"], noise=args["noise"], **given)
 
 

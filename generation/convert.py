@@ -19,8 +19,9 @@ import networks
 from dnnlib import atomic, download
 from dnnlib.errors import UserError, explain_os_errors
 from generation import describe
-from networks import fast, ops
-from networks.sampling import load_generator, truncation_of
+from networks import fast
+from networks.sampling import Renderer
+from networks.snapshot import load_generator
 
 OPSET = 17
 # Without XLA's kernels, which many servers lack and ONNX does not know.
@@ -77,39 +78,34 @@ class Server:
 
     def __init__(self, Gs, noise: str, psi_shape=(None,)):
         # ONNX Runtime has no bfloat16 convolution, and rounds float16 otherwise than TensorFlow.
-        if Gs.options["dtype"] != "float32":
-            options = {**Gs.options, "dtype": "float32"}
-            Gs = networks.build(Gs.func_name, seed=0, arrays=Gs.arrays().items(), **options)
-        self.G, self.noise = Gs, noise
-        self.styled = Gs.func_name == "G_style"
-        self.cutoff = truncation_of(Gs, 1.0, None)["cutoff"] if self.styled else None
-        widths = {"z": [None, Gs.options["latent_size"]]}
-        if self.styled:
+        self.G = Gs if Gs.options["dtype"] == "float32" else Gs.copy(dtype="float32")
+        self.noise, self.renderer = noise, Renderer(self.G, plan=PLAN)
+        self.cutoff = Gs.truncation(1.0, None)["cutoff"] if Gs.has_styles else None
+        widths = {"z": [None, Gs.latent_size]}
+        if Gs.has_styles:
             widths["psi"] = psi_shape
-        if Gs.options["label_size"]:
-            widths["labels"] = [None, Gs.options["label_size"]]
+        if Gs.label_size:
+            widths["labels"] = [None, Gs.label_size]
         self.signature = [tf.TensorSpec(shape, name=name) for name, shape in widths.items()]
         self.function = tf.function(self._serve, self.signature, autograph=False)
 
     def _serve(self, *inputs):
         given = {spec.name: value for spec, value in zip(self.signature, inputs)}
-        z, labels = given["z"], given.get("labels")
         level, alpha = self.G.split_lod(None)
-        with fast.using(PLAN):
-            if self.styled:
+        with self.renderer.settings():
+            codes = self.G.codes(given["z"], given.get("labels"), truncation_psi=None)
+            if "psi" in given:
                 psi = tf.reshape(given["psi"], [-1, 1, 1])
-                w = self.G.truncate(self.G.mapping(z, labels), psi, self.cutoff)
-                images = self.G.synthesis.stage(w, level, alpha or None, noise=self.noise)
-            else:
-                images = self.G.stage(z, labels, level, alpha or None)
-            return {"images": tf.identity(ops.upscale2d(images, 2**level), name="images")}
+                codes = self.G.truncate(codes, psi, self.cutoff)
+        images = self.renderer.at_stage(codes, level, alpha, self.noise)
+        return {"images": tf.identity(images, name="images")}
 
     def expected(self, z, psi=None, labels=None) -> np.ndarray:
         """The network's own images for the same inputs."""
-        if self.styled:
-            options = dict(truncation_psi=float(psi[0]), truncation_cutoff=self.cutoff)
-            return self.G(z, labels, noise=self.noise, **options).numpy()
-        return self.G(z, labels).numpy()
+        options = {}
+        if psi is not None:
+            options = {"truncation_psi": float(psi[0]), "truncation_cutoff": self.cutoff}
+        return self.G(z, labels, noise=self.noise, **options).numpy()
 
 
 def to_saved_model(source, out, *, noise: str = "fixed") -> str:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import networks
 from dnnlib import download
-from networks import layer_table, legacy, options, snapshot
+from networks import layer_table, legacy, registry, snapshot
 
 NO_LICENCE = "none recorded; the networks that NVIDIA published are under CC BY-NC 4.0"
 
@@ -45,7 +45,8 @@ def origin(path) -> dict:
 
 
 def _network(network, everything):
-    own, usual = dict(network.options), options.resolve(network.func_name)
+    own = dict(network.options)
+    usual = registry.resolve(network.func_name, family=network.FAMILY)
     rows = layer_table.rows(network)
     count = sum(math.prod(variable.shape) for variable in network.named.values())
     trained = sum(row.parameters for row in rows)

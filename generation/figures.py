@@ -189,7 +189,7 @@ def noise_detail(
         z = latents.from_seeds([seed], sampler.latent_size)
         code = sampler.codes(z, latents.labels_for([seed], sampler.label_size, label))
         images = sampler.stream(
-            np.repeat(code, count, axis=0), what=f"seed {seed}",
+            np.repeat(code, count, axis=0), title=f"seed {seed}",
             noise_seeds=[(seed + 7919 * index) % 2**32 for index in range(count)],
         )  # fmt: skip
         total = squares = 0.0
@@ -229,7 +229,7 @@ def noise_components(sampler: Sampler, seeds: Sequence[int], *, label: int | Non
     size, sets = sampler.resolution, noise_sets(sampler.Gs.resolution_log2)
     picture = canvas(size * len(sets), size * len(seeds), sampler.channels)
     for column, (name, layers) in enumerate(sets.items()):
-        images = sampler.stream(codes, noise_seeds=seeds, noise_layers=layers, what=name)
+        images = sampler.stream(codes, noise_seeds=seeds, noise_layers=layers, title=name)
         for row, image in enumerate(images):
             paste(picture, image, column * size, row * size)
     return picture
@@ -245,14 +245,14 @@ def truncation(
 
     0 is the average image, negative values are the opposite of the seed's.
     """
-    if not sampler.styled:
-        raise UserError("truncation needs a generator with w; this is a Progressive GAN (G_paper)")
+    if not sampler.has_styles:
+        raise UserError(f"truncation needs a generator with w; this is {sampler.Gs.title}")
     labels = latents.labels_for(seeds, sampler.label_size, label)
     w = sampler.codes(latents.from_seeds(seeds, sampler.latent_size), labels, psi=1.0)
     size = sampler.resolution
     picture = canvas(size * len(psis), size * len(seeds), sampler.channels)
     for column, psi in enumerate(psis):
         codes = sampler.truncate(w, psi=psi, cutoff=sampler.num_layers)
-        for row, image in enumerate(sampler.stream(codes, noise_seeds=seeds, what=f"psi {psi:g}")):
+        for row, image in enumerate(sampler.stream(codes, noise_seeds=seeds, title=f"psi {psi:g}")):
             paste(picture, image, column * size, row * size)
     return picture

@@ -13,8 +13,8 @@ from dnnlib.atomic import atomic_path
 from dnnlib.errors import UserError
 from generation import latents
 from generation.figures import canvas, paste
+from networks.options import OWN
 from networks.sampling import Sampler
-from networks.stylegan.generator import OWN
 
 FORMATS = {"png": ".png", "jpeg": ".jpg", "webp": ".webp"}
 _SUFFIXES = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP"}
@@ -65,7 +65,7 @@ def save_latents(path, sampler: Sampler, seeds, codes, z=None, labels=None) -> N
     """Writes an .npz file that `latents.read` takes: w as images were made from it, z, labels,
     and the seeds of random noise."""
     arrays = {"seeds": np.int64(seeds)}
-    if sampler.styled:
+    if sampler.has_styles:
         arrays["w"] = codes
     if z is not None:
         arrays["z"] = z

@@ -27,7 +27,8 @@ from metrics.registry import Metric
 from metrics.samples import Labels, Samples
 from networks import snapshot
 from networks.legacy import is_pickle
-from networks.sampling import load_generator, minibatch_size
+from networks.sampling import minibatch_size
+from networks.snapshot import load_generator
 from training.config import PRECISIONS
 
 _FUNCTIONS = {"fid": fid, "ppl": ppl, "ls": ls}

@@ -28,7 +28,7 @@ def ls(evaluation, count: int) -> dict:
         codes = samples.codes(z, labels)
         images = shrink(samples.images(codes, numbers), MAX_SIDE)
         logits = tf.stack([classify(images) for classify in classifiers], axis=1)
-        return (z, codes[:, -1], logits) if samples.styled else (z, logits)
+        return (z, codes[:, -1], logits) if samples.has_styles else (z, logits)
 
     found = list(
         evaluation.work.map(

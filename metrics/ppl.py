@@ -21,7 +21,7 @@ def ppl(evaluation, count: int, *, space: str, sampling: str) -> dict:
     Raises UserError when the generator's paths cannot be measured.
     """
     samples = evaluation.samples
-    check(space, samples.styled, samples.resolution, evaluation.precision)
+    check(space, samples.has_styles, samples.resolution, evaluation.precision)
     distance = evaluation.features("vgg16")
 
     def step(numbers, labels):

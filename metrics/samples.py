@@ -9,8 +9,8 @@ import numpy as np
 import tensorflow as tf
 
 from dnnlib.errors import UserError
-from networks import fast, ops
-from networks.stylegan.generator import fold_in
+from networks.sampling import Renderer
+from networks.seeds import fold_in
 
 # What a number's draws are for.
 LATENT, SECOND_LATENT, POSITION, NOISE = range(4)
@@ -19,65 +19,50 @@ LATENT, SECOND_LATENT, POSITION, NOISE = range(4)
 class Samples:
     """Inputs and images of one Gs, for use inside a step (compute/replica_map.py).
 
-    Gs: a G_style or G_paper, whose weights must not change meanwhile. frozen: bring the weights
+    Gs: a generator, whose weights must not change meanwhile. frozen: bring the weights
     to the form their operations take once, not at every step; for one replica only.
     """
 
     def __init__(self, Gs, seed: int, *, frozen: bool = False):
         self.Gs, self.seed = Gs, seed
-        self.styled = Gs.func_name == "G_style"
-        self.resolution, self.channels = Gs.resolution, Gs.options["num_channels"]
-        self.label_size = Gs.options["label_size"]
+        self.has_styles = Gs.has_styles
+        self.resolution, self.channels = Gs.resolution, Gs.num_channels
         if self.channels not in (1, 3):
             raise UserError(
                 f"the network makes images of {self.channels} channels; metrics need 1 or 3"
             )
-        self._level, alpha = Gs.split_lod(None)
-        self._alpha = alpha or None
-        self._weights = {} if frozen else None
-        used = 2 * (Gs.resolution_log2 - self._level) - 2
-        has_noise = self.styled and Gs.options["use_noise"]
-        self._sides = [2 ** (index // 2 + 2) for index in range(used)] if has_noise else []
+        self._stage = Gs.split_lod(None)
+        self._renderer = Renderer(Gs, frozen=frozen)
 
     def latents(self, numbers: tf.Tensor, purpose: int = LATENT) -> tf.Tensor:
         """z [N, latent_size] of a standard normal distribution."""
-        return self._normal(numbers, purpose, self.Gs.options["latent_size"])
+        return self._normal(numbers, purpose, self.Gs.latent_size)
 
     def positions(self, numbers: tf.Tensor) -> tf.Tensor:
         """t [N, 1], uniform in [0, 1)."""
         return self._draw(tf.random.stateless_uniform, numbers, POSITION, 1)
 
     def codes(self, z: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
-        """What images are made from: w [N, layers, D], without truncation; of a G_paper the
-        latent with its label [N, L + K]."""
-        if self.styled:
-            return self.Gs.mapping(z, labels)
-        return tf.concat([z, labels], axis=1)
+        """What images are made from, without truncation: w [N, layers, D] where there are styles,
+        else what the generator makes of a latent and its label [N, …]."""
+        return self.Gs.codes(z, labels, truncation_psi=None)
 
     def images(self, codes: tf.Tensor, noise_numbers: tf.Tensor) -> tf.Tensor:
         """Images [N, R, R, C], about [−1, 1]; noise_numbers [N]: equal ones get equal noise."""
-        if self._weights is None:
-            return self._images(codes, noise_numbers)
-        with fast.frozen_weights(self._weights):
-            return self._images(codes, noise_numbers)
+        level, alpha = self._stage
+        noise = self._noise(noise_numbers, self.Gs.resolution >> level)
+        return self._renderer.at_stage(codes, level, alpha, noise)
 
-    def _images(self, codes, noise_numbers):
-        if self.styled:
-            noise = self._noise(noise_numbers)
-            images = self.Gs.synthesis.stage(codes, self._level, self._alpha, noise=noise)
-        else:
-            z, labels = tf.split(codes, [codes.shape[1] - self.label_size, self.label_size], axis=1)
-            images = self.Gs.stage(z, labels, self._level, self._alpha)
-        return ops.upscale2d(images, 2**self._level)
-
-    def _noise(self, numbers):
-        if not self._sides:
+    def _noise(self, numbers: tf.Tensor, largest: int) -> str | list:
+        """Noise images [N, H, W, 1] of the layers up to a resolution; above, none takes part."""
+        shapes = self.Gs.noise_shapes()
+        used = [shape for shape in shapes if shape[0] <= largest]
+        if not used:
             return "none"
-        sizes = [side * side for side in self._sides]
+        sizes = [height * width for height, width in used]
         parts = tf.split(self._normal(numbers, NOISE, sum(sizes)), sizes, axis=1)
-        noise = [tf.reshape(part, [-1, s, s, 1]) for part, s in zip(parts, self._sides)]
-        # Layers above the current level take no part.
-        return noise + [None] * (len(self.Gs.synthesis.noise_images) - len(noise))
+        noise = [tf.reshape(part, [-1, *shape, 1]) for part, shape in zip(parts, used)]
+        return noise + [None] * (len(shapes) - len(used))
 
     def _normal(self, numbers, purpose, size):
         return self._draw(tf.random.stateless_normal, numbers, purpose, size)

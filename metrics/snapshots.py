@@ -13,6 +13,7 @@ from dnnlib.errors import UserError
 from metrics import ls, ppl
 from metrics.evaluation import Settings, Tools, evaluate
 from metrics.registry import parse_list
+from networks import registry
 from training.config import TrainingConfig
 
 
@@ -66,7 +67,7 @@ class DuringTraining:
         info = inspect(data.name, data.data_dir, resolution=data.resolution)
         for metric in self._metrics:
             if metric.kind == "ppl":
-                styled = config.G["func_name"].endswith("G_style")
+                styled = registry.has_styles(config.G["func_name"])
                 ppl.check(dict(metric.options)["space"], styled, info.resolution, "float32")
             if metric.kind == "ls":
                 ls.check(self._tools.classifiers, info.resolution, info.channels)

@@ -13,7 +13,7 @@ _HOME = {
     "save": "networks.snapshot",
     "load": "networks.snapshot",
     "runnable": "networks.original",
-    "load_runnable": "networks.original",
+    "load_runnable": "networks.snapshot",
     "convert_images_to_uint8": "compute.images",
 }
 __all__ = sorted(_HOME)

@@ -1,57 +1,129 @@
-"""What every network has: options, named arrays, a level of detail, clear errors."""
+"""What every network has: options, named arrays, layers with their places, clear errors."""
 
 from __future__ import annotations
 
+import dataclasses
 import functools
-import math
 import secrets
+from collections.abc import Iterable, Iterator, Mapping
 from types import MappingProxyType
+from typing import Any, Optional
 
 import numpy as np
 import tensorflow as tf
 from tensorflow import keras
 
-from networks import layers, options
+from networks import layers, options, registry
+from networks.original import Fields, RunnableNetwork
+
+BLOCK, RGB = "block", "rgb"
 
 
-class Network(keras.Model):
-    """A Keras model whose variables are known by their legacy names.
+@dataclasses.dataclass(frozen=True)
+class Place:
+    """A layer's place in its network.
 
-    options: every keyword option (networks/options.py), defaults filled in.
-    seed: of the initial weights; None draws one.
-    named: {legacy name: tf.Variable}; components' names carry their prefix.
+    scope: its variables' names up to the last part. kind: BLOCK; RGB for what turns features to
+    colours or back, of which a growing network has one for each resolution; or "" for a layer that
+    every resolution takes part in. resolution: pixels of the images that it works on at full size,
+    None where there are none. output: the shape of what comes out, without the minibatch, channels
+    first as in the original's tables.
     """
 
-    def __init__(self, func_name: str, seed: int | None, **kwargs):
+    scope: str
+    layer: Any
+    kind: str = ""
+    resolution: Optional[int] = None
+    output: tuple[int, ...] = ()
+
+
+class Network(layers.Named, keras.Model):
+    """A Keras model whose variables are known by their legacy names.
+
+    FAMILY, FUNC_NAME: the class's place in networks/registry.py. title: how messages call it.
+    options: every keyword option,
+    defaults filled in. seed: of the initial weights; None draws one. named: {legacy name:
+    tf.Variable}; components' names carry their prefix. places: {scope: Place} of its layers.
+    """
+
+    FAMILY = FUNC_NAME = ""
+
+    def __init__(self, seed: Optional[int] = None, **kwargs: Any):
         # Its own dtype, so that a global mixed-precision policy changes nothing.
-        super().__init__(name=func_name, dtype="float32")
-        self.func_name = func_name
+        super().__init__(name=self.FUNC_NAME, dtype="float32")
+        self.func_name = self.FUNC_NAME
+        self.title = registry.title(self.FUNC_NAME, self.FAMILY)
         # Read-only, and not a dict: Keras would wrap that.
-        self.options = MappingProxyType(options.resolve(func_name, **kwargs))
+        resolved = registry.resolve(self.FUNC_NAME, family=self.FAMILY, **kwargs)
+        self.options = MappingProxyType(resolved)
         self.seed = secrets.randbits(63) if seed is None else seed
         self.compute = tf.as_dtype(self.options["dtype"])
         self.named = {}
+        self.places: Mapping[str, Place] = MappingProxyType({})
         self.built = True
 
-    add_named = layers.Layer.add_named
+    @classmethod
+    def from_arrays(
+        cls, arrays: Iterable[tuple[str, np.ndarray]], seed: Optional[int] = None, **kwargs: Any
+    ) -> Any:
+        """A network whose weights are not drawn but set, each before the next is asked for.
 
-    def adopt(self, prefix, layer):
-        """Lists a part's variables under `prefix`; returns the part."""
-        self.named.update({prefix + name: variable for name, variable in layer.named.items()})
-        return layer
+        Raises ValueError as `set_arrays` does.
+        """
+        with layers.undrawn():
+            network = cls(seed=seed, **kwargs)
+        for name, value in network.fitting(arrays):
+            network.named[name].assign(value)
+        return network
 
-    def get_config(self):
+    def copy(self, **changed: Any) -> Any:
+        """A network of its own with the same values; changed: options in place of this one's."""
+        arrays = ((name, variable.numpy()) for name, variable in self.named.items())
+        return self.from_arrays(arrays, seed=self.seed, **{**self.options, **changed})
+
+    def place(
+        self,
+        scope: str,
+        layer: Any,
+        kind: str = "",
+        resolution: Optional[int] = None,
+        output: tuple[int, ...] = (),
+    ) -> Any:
+        """Adopts a layer under its scope, and records its place; returns the layer."""
+        place = Place(scope, layer, kind, resolution, output)
+        self.places = MappingProxyType({**self.places, scope: place})
+        return self.adopt(f"{scope}/", layer)
+
+    def adopt_network(self, prefix: str, network: Any) -> None:
+        """Lists a component's variables and places under a prefix."""
+        moved = {
+            prefix + scope: dataclasses.replace(place, scope=prefix + scope)
+            for scope, place in network.places.items()
+        }
+        self.places = MappingProxyType({**self.places, **moved})
+        self.adopt(prefix, network)
+
+    def place_of(self, name: str) -> Optional[Place]:
+        """The place of a variable's layer; None for variables of the network itself."""
+        scope = name
+        while scope:
+            scope = scope.rpartition("/")[0]  # StyleMod's and Noise's belong to their layer
+            if scope in self.places:
+                return self.places[scope]
+        return None
+
+    def get_config(self) -> dict[str, Any]:
         return dict(self.options)
 
     @classmethod
-    def from_config(cls, config):
+    def from_config(cls, config: dict[str, Any]) -> Any:
         return cls(**config)
 
     def arrays(self) -> dict[str, np.ndarray]:
         """{legacy name: array}, in the reference's order; the network's whole state."""
         return {name: np.asarray(variable.numpy()) for name, variable in self.named.items()}
 
-    def set_arrays(self, mapping) -> None:
+    def set_arrays(self, mapping: Mapping[str, np.ndarray]) -> None:
         """Sets every variable from {legacy name: array}.
 
         Names and shapes must be exactly this network's; otherwise nothing is changed and one
@@ -60,7 +132,7 @@ class Network(keras.Model):
         for name, value in dict(self.fitting(mapping.items())).items():
             self.named[name].assign(value)
 
-    def fitting(self, pairs):
+    def fitting(self, pairs: Iterable[tuple[str, Any]]) -> Iterator[tuple[str, np.ndarray]]:
         """Yields (legacy name, float32 array) of those `pairs` that fit, one at a time.
 
         Raises ValueError after the last one, unless they were exactly this network's.
@@ -85,7 +157,7 @@ class Network(keras.Model):
         if problems:
             raise ValueError(f"{self.func_name}: arrays do not fit: " + "; ".join(problems))
 
-    def trainable(self, level: int | None = None, fading: bool = False) -> dict:
+    def trainable(self, level: Optional[int] = None, fading: bool = False) -> dict:
         """{legacy name: tf.Variable} of what a stage trains; of everything when level is None."""
         return {
             name: variable
@@ -99,23 +171,33 @@ class Network(keras.Model):
 
     # ------------------------------------------------------------ as the original's networks
 
-    @functools.cached_property  # which bypasses Keras's tracking of attributes
-    def runnable(self):
-        """This network with all of the original's methods (networks/original.py)."""
-        from networks.original import RunnableNetwork
+    def components_of_run(self) -> dict[str, Any]:
+        """{name: network} of the parts that the original's networks offer by themselves."""
+        return {}
 
+    def inputs_of_run(self) -> dict[str, list]:
+        """{input: its shape} of the original's `run`, images as [None, C, H, W]."""
+        raise NotImplementedError
+
+    def output_of_run(self) -> list:
+        """The shape of what the original's `run` returns."""
+        raise NotImplementedError
+
+    @functools.cached_property  # which bypasses Keras's tracking of attributes
+    def runnable(self) -> RunnableNetwork:
+        """This network with all of the original's methods (networks/original.py)."""
         return RunnableNetwork(self)
 
-    def run(self, *inputs, **keywords) -> np.ndarray:
+    def run(self, *inputs: Any, **keywords: Any) -> np.ndarray:
         """NumPy in, NumPy out, images as [N, C, H, W]: RunnableNetwork.run."""
         return self.runnable.run(*inputs, **keywords)
 
-    def get_var(self, name) -> np.ndarray:
+    def get_var(self, name: str) -> np.ndarray:
         """The value of a variable, by its legacy name."""
         return self.runnable.get_var(name)
 
     @property
-    def components(self):
+    def components(self) -> Fields:
         """G_style's `mapping` and `synthesis`, with the original's methods; else empty."""
         return self.runnable.components
 
@@ -137,59 +219,68 @@ class ImageNetwork(Network):
     current level and the fraction the weight of the next lower one (ProGAN §2).
     """
 
-    def __init__(self, func_name, seed, **kwargs):
-        super().__init__(func_name, seed, **kwargs)
+    def __init__(self, seed: Optional[int] = None, **kwargs: Any):
+        super().__init__(seed, **kwargs)
         self.resolution = self.options["resolution"]
-        self.resolution_log2 = int(math.log2(self.resolution))
+        self.resolution_log2 = self.resolution.bit_length() - 1
         self.lod = self.add_named("lod", [], trainable=False)
+
+    @property
+    def growing(self) -> bool:
+        """Whether it has layers for images of lower resolutions, so that training can grow it."""
+        return self.options.get("structure") != "fixed"
 
     def fmaps(self, stage: int) -> int:
         """nf(s): feature maps of a block."""
-        base, decay = self.options["fmap_base"], self.options["fmap_decay"]
-        return min(int(base / 2.0 ** (stage * decay)), self.options["fmap_max"])
+        return options.feature_maps(self.options, stage)
 
     def fused(self, resolution: int) -> bool:
         """Whether the weights of a ×2 or ÷2 whose larger side is `resolution` are fused ones."""
         return options.is_fused(self.options["fused_scale"], resolution)
 
-    def split_lod(self, lod) -> tuple[int, float]:
-        """lod (None: the network's own) → (level, fade weight in [0, 1))."""
-        fixed = self.options.get("structure") == "fixed"
-        if lod is None and fixed:  # it has one level, whatever its variable says
+    def image_shape(self) -> list:
+        """[None, C, R, R], as the original's networks tell it."""
+        return [None, self.options["num_channels"], self.resolution, self.resolution]
+
+    def split_lod(self, lod: Optional[float]) -> tuple[int, Optional[float]]:
+        """lod (None: the network's own) → (level, weight of the lower resolution).
+
+        The weight is within (0, 1), and None where no lower resolution is blended in.
+        """
+        if lod is None and not self.growing:  # it has one level, whatever its variable says
             lod = 0
         elif lod is None:
             with tf.init_scope():  # also while a caller's graph is traced
                 lod = self.lod.numpy()
         lod = round(float(lod), 6)  # the variable is float32: 2.3 is not 2.29999995
-        lowest = 0 if fixed else self.resolution_log2 - 2
+        lowest = self.resolution_log2 - 2 if self.growing else 0
         if not 0 <= lod <= lowest:
             raise ValueError(f"{self.func_name}: lod={lod}, expected 0 to {lowest}")
-        return int(lod), lod - int(lod)
+        return int(lod), (lod - int(lod)) or None
 
     def set_lod(self, lod: float) -> None:
         """Sets the network's own level of detail, which calls without `lod` use."""
         self.lod.assign(lod)
 
-    def in_stage(self, name, level, fading):
-        scope = name.split("G_synthesis/")[-1].split("/")[0]
-        for kind in ("ToRGB_lod", "FromRGB_lod"):
-            if scope.startswith(kind):
-                lod = int(scope[len(kind) :])
-                return lod == level or (fading and lod == level + 1)
-        if "x" in scope and scope.split("x")[0].isdigit():
-            return int(scope.split("x")[0]) <= self.resolution >> level
-        return True
+    def in_stage(self, name: str, level: int, fading: bool) -> bool:
+        place = self.place_of(name)
+        if place is None or place.resolution is None:
+            return True
+        if place.kind == RGB:
+            own = (self.resolution // place.resolution).bit_length() - 1
+            return own == level or (fading and own == level + 1)
+        return place.resolution <= self.resolution >> level
 
 
-def check_width(network: str, what: str, value, width: int):
+def check_width(network: str, tensor: str, value: Any, width: int) -> tf.Tensor:
     """value as float32 [N, width]; ValueError naming the tensor when its shape differs."""
     value = tf.cast(tf.convert_to_tensor(value), tf.float32)
     if value.shape.rank != 2 or value.shape[-1] != width:
-        raise ValueError(f"{network}: {what} has shape {value.shape}, expected [N, {width}]")
+        raise ValueError(f"{network}: {tensor} has shape {value.shape}, expected [N, {width}]")
     return value
 
 
-def check_labels(network: str, labels, like, width: int):
+def check_labels(network: str, labels: Any, like: tf.Tensor, width: int) -> tf.Tensor:
     """Labels as float32 [N, width]; None means zeros, as many as `like` has rows."""
     if labels is None:
         return tf.zeros([tf.shape(like)[0], width])

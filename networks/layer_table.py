@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-import re
-
-_PARTS = ("/Noise", "/StyleMod")  # counted with the layer that they end
+from typing import Any, Optional
 
 
 @dataclasses.dataclass(frozen=True)
@@ -19,47 +17,22 @@ class Row:
     name: str
     parameters: int
     output: tuple[int, ...]
-    weight: tuple[int, ...] | None
+    weight: Optional[tuple[int, ...]]
 
 
-def rows(network) -> list[Row]:
+def rows(network: Any) -> list[Row]:
     """The layers of a network, in the order of its variables."""
     trained = network.trainable()
-    layers: dict[str, dict[str, tuple[int, ...]]] = {}
-    counts: dict[str, int] = {}
+    table: dict[str, Row] = {}
     for name, variable in network.named.items():
-        layer, _, kind = name.rpartition("/")
-        part = next((part for part in _PARTS if layer.endswith(part)), "")
-        layer = layer[: len(layer) - len(part)]
-        if name not in trained and kind != "spectral_u":
-            layer, kind = name, ""  # lod, an average, a noise image: a row of its own
-        layers.setdefault(layer, {})[f"{part}/{kind}"] = tuple(variable.shape)
-        counts[layer] = counts.get(layer, 0) + math.prod(variable.shape) * (name in trained)
-    resolution = getattr(network, "resolution", None)
-    return [_row(name, counts[name], variables, resolution) for name, variables in layers.items()]
-
-
-def _row(name, trained, variables, resolution):
-    if list(variables) == ["/"]:
-        return Row(name, 0, variables["/"], None)
-    weight = variables.get("/weight", variables.get("/const"))
-    return Row(name, trained, _output(name, variables, weight, resolution), weight)
-
-
-def _output(name, variables, weight, resolution):
-    scope, _, layer = name.split("G_synthesis/")[-1].split("G_mapping/")[-1].rpartition("/")
-    if layer == "LabelConcat":
-        return (2 * weight[-1],)
-    if "/const" in variables:
-        return weight[1:]
-    colours = re.fullmatch(r"(?:To|From)RGB_lod(\d+)", layer)
-    if colours:
-        side = resolution >> int(colours[1])
-        return (weight[-1], side, side)
-    if not scope or re.fullmatch(r"Dense\d+", layer):
-        return weight[-1:]
-    side = int(scope.split("x")[0])
-    if layer == "Dense":  # a generator's first layer, 4×4
-        return (weight[-1] // side**2, side, side)
-    side //= 2 if layer.endswith("_down") else 1
-    return (weight[-1], side, side)
+        place, shape = network.place_of(name), tuple(variable.shape)
+        if place is None:  # lod, an average, a noise image: a row of its own
+            table[name] = Row(name, 0, shape, None)
+            continue
+        row = table.get(place.scope) or Row(place.scope, 0, place.output, None)
+        if name in trained:
+            row = dataclasses.replace(row, parameters=row.parameters + math.prod(shape))
+        if name in (f"{place.scope}/weight", f"{place.scope}/const"):
+            row = dataclasses.replace(row, weight=shape)
+        table[place.scope] = row
+    return list(table.values())

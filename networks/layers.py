@@ -1,4 +1,4 @@
-"""The building blocks of the networks as Keras layers (networks.md §1).
+"""The building blocks of the networks as Keras layers.
 
 Every layer makes its variables when it is made and lists them under their legacy names
 (`named`), so a network is complete before its first call. Variables are float32; a layer
@@ -10,17 +10,20 @@ from __future__ import annotations
 import contextlib
 import contextvars
 import zlib
+from collections.abc import Iterator
+from typing import Any, Optional
 
 import numpy as np
 import tensorflow as tf
 from tensorflow import keras
 
 from networks import fast, fused, ops
+from networks.fast import Plan
 
 SQRT2 = float(np.sqrt(2))
 
 
-def tf_variable(variable):
+def tf_variable(variable: Any) -> tf.Variable:
     """The tf.Variable behind a Keras variable (Keras 3 wraps it; Keras 2 does not)."""
     return variable if callable(variable.value) else variable.value
 
@@ -29,7 +32,7 @@ _draws = contextvars.ContextVar("draws", default=True)
 
 
 @contextlib.contextmanager
-def undrawn():
+def undrawn() -> Iterator[None]:
     """What is made inside the block starts as zeros, where it would start as random numbers.
 
     For networks whose weights are set at once: drawing 27 million is most of making one.
@@ -51,7 +54,7 @@ class Initial:
     def __init__(self, seed: int, name: str, std: float):
         self.seed, self.name, self.std = seed, name, std
 
-    def __call__(self, shape, dtype=None, **_):
+    def __call__(self, shape, dtype: Any = None, **_: Any) -> tf.Tensor:
         if not _draws.get():
             return tf.zeros(shape)
         key = [self.seed & (2**64 - 1), zlib.crc32(self.name.encode())]
@@ -59,21 +62,18 @@ class Initial:
         return tf.constant(rng.standard_normal(tuple(shape), np.float32) * np.float32(self.std))
 
 
-class Layer(keras.layers.Layer):
-    """A Keras layer that knows its variables' legacy names.
+class Named:
+    """What knows its variables' legacy names.
 
     named: {local legacy name: tf.Variable}, in the order of the reference.
     """
 
-    def __init__(self, scope: str, seed: int):
-        # Keras 3 forbids '/' in names; the legacy name is kept in `scope` and `named`.
-        # Without autocast, which would turn activations of lower precision to float32.
-        super().__init__(name=scope.replace("/", "_") or None, dtype="float32", autocast=False)
-        self.scope, self.seed = scope, seed
-        self.named = {}
-        self.built = True  # every variable is made in the constructor
+    named: dict[str, tf.Variable]
 
-    def add_named(self, name, shape, initializer="zeros", trainable=True):
+    def add_named(
+        self, name: str, shape, initializer: Any = "zeros", trainable: bool = True
+    ) -> tf.Variable:
+        """Makes a float32 variable and lists it."""
         variable = self.add_weight(
             name=name.replace("/", "_"),
             shape=list(shape),
@@ -84,12 +84,26 @@ class Layer(keras.layers.Layer):
         self.named[name] = tf_variable(variable)
         return self.named[name]
 
-    def adopt(self, prefix, layer):
-        """Lists a sub-layer's variables under `prefix`; returns the layer."""
+    def adopt(self, prefix: str, layer: Any) -> Any:
+        """Lists a part's variables under `prefix`; returns the part."""
         self.named.update({prefix + name: variable for name, variable in layer.named.items()})
         return layer
 
-    def add_scaled(self, name, shape, *, gain, use_wscale=True, lrmul=1.0):
+
+class Layer(Named, keras.layers.Layer):
+    """A Keras layer that knows its variables' legacy names."""
+
+    def __init__(self, scope: str, seed: int):
+        # Keras 3 forbids '/' in names; the legacy name is kept in `scope` and `named`.
+        # Without autocast, which would turn activations of lower precision to float32.
+        super().__init__(name=scope.replace("/", "_") or None, dtype="float32", autocast=False)
+        self.scope, self.seed = scope, seed
+        self.named = {}
+        self.built = True  # every variable is made in the constructor
+
+    def add_scaled(
+        self, name: str, shape, *, gain: float, use_wscale: bool = True, lrmul: float = 1.0
+    ) -> tuple[tf.Variable, float]:
         """A weight with equalised learning rate: (variable, its runtime coefficient)."""
         he = gain / np.sqrt(np.prod(shape[:-1]))
         std, coefficient = (1 / lrmul, he * lrmul) if use_wscale else (he / lrmul, lrmul)
@@ -97,14 +111,14 @@ class Layer(keras.layers.Layer):
         return self.add_named(name, shape, initial), float(coefficient)
 
 
-def activate(x, nonlinearity: str):
+def activate(x: tf.Tensor, nonlinearity: str) -> tf.Tensor:
     """The activation function named by an option ('lrelu' or 'relu')."""
     if nonlinearity == "lrelu" and fast.plan().fuse_epilogue:
         return fused.leaky_relu(x)
     return ops.ACTIVATIONS[nonlinearity](x)
 
 
-def scaled(variable, coefficient: float, dtype):
+def scaled(variable: tf.Variable, coefficient: float, dtype) -> tf.Tensor:
     """The variable times its runtime coefficient, rounded to `dtype` last."""
     value = tf.convert_to_tensor(variable)
     return tf.cast(value * coefficient if coefficient != 1 else value, dtype)
@@ -113,35 +127,55 @@ def scaled(variable, coefficient: float, dtype):
 class Dense(Layer):
     """x [N, in] @ weight → [N, out]; the bias is separate (`Bias`)."""
 
-    def __init__(self, scope, seed, fan_in, units, *, gain=SQRT2, use_wscale=True, lrmul=1.0):
+    def __init__(
+        self,
+        scope: str,
+        seed: int,
+        fan_in: int,
+        units: int,
+        *,
+        gain: float = SQRT2,
+        use_wscale: bool = True,
+        lrmul: float = 1.0,
+    ):
         super().__init__(scope, seed)
         self.weight, self.coefficient = self.add_scaled(
             "weight", [fan_in, units], gain=gain, use_wscale=use_wscale, lrmul=lrmul
         )
 
     @property
-    def kernel(self):
+    def kernel(self) -> tf.Variable:
         """The weight, by the name that Keras's wrappers know."""
         return self.weight
 
-    def runtime_weight(self, dtype):
+    def runtime_weight(self, dtype: tf.DType, plan: Plan) -> tf.Tensor:
+        """The weight as the product takes it: scaled and cast, in every plan."""
         return scaled(self.weight, self.coefficient, dtype)
 
-    def call(self, x):
+    def call(self, x: tf.Tensor) -> tf.Tensor:
         return tf.matmul(x, fast.runtime_weight(self, x.dtype))
 
 
 class Conv2D(Layer):
     """A 1×1 or 3×3 convolution, optionally followed by ÷2 or preceded by ×2.
 
-    resample: None, 'up' or 'down'. fused: which form of it the *weights* are for
-    (networks.md §1: upscaled and transposed convolutions are different functions of w).
+    resample: None, 'up' or 'down'. fused: which form of it the *weights* are for: upscaling then
+    convolving, and convolving transposed, are different functions of the same weight.
     """
 
     def __init__(
-        self, scope, seed, fmaps_in, fmaps_out, kernel=3, *,
-        gain=SQRT2, use_wscale=True, resample=None, fused=False,
-    ):  # fmt: skip
+        self,
+        scope: str,
+        seed: int,
+        fmaps_in: int,
+        fmaps_out: int,
+        kernel: int = 3,
+        *,
+        gain: float = SQRT2,
+        use_wscale: bool = True,
+        resample: Optional[str] = None,
+        fused: bool = False,
+    ):
         super().__init__(scope, seed)
         self.resample, self.fused = resample, fused
         self.weight, self.coefficient = self.add_scaled(
@@ -149,18 +183,19 @@ class Conv2D(Layer):
         )
 
     @property
-    def kernel(self):
+    def kernel(self) -> tf.Variable:
         """The weight, by the name that Keras's wrappers know."""
         return self.weight
 
-    def runtime_weight(self, dtype):
+    def runtime_weight(self, dtype: tf.DType, plan: Plan) -> tf.Tensor:
+        """The kernel as the plan's convolution takes it."""
         kernel = scaled(self.weight, self.coefficient, dtype)
         if self.resample is None:
             return kernel
         form = ops.upscale_kernel if self.resample == "up" else ops.downscale_kernel
-        return form(kernel, fused=self.fused, fast=fast.plan().fuse_scaling)
+        return form(kernel, fused=self.fused, fast=plan.fuse_scaling)
 
-    def call(self, x):
+    def call(self, x: tf.Tensor) -> tf.Tensor:
         kernel = fast.runtime_weight(self, x.dtype)
         if self.resample is None:
             return ops.conv2d(x, kernel)
@@ -170,12 +205,12 @@ class Conv2D(Layer):
 class Bias(Layer):
     """Adds one number per channel, starting at 0, times lrmul."""
 
-    def __init__(self, scope, seed, channels, lrmul=1.0):
+    def __init__(self, scope: str, seed: int, channels: int, lrmul: float = 1.0):
         super().__init__(scope, seed)
         self.bias = self.add_named("bias", [channels])
         self.coefficient = float(lrmul)
 
-    def call(self, x):
+    def call(self, x: tf.Tensor) -> tf.Tensor:
         return tf.nn.bias_add(x, scaled(self.bias, self.coefficient, x.dtype))
 
 
@@ -185,12 +220,12 @@ class NoiseInjection(Layer):
     Call: x [N, H, W, C], noise [N or 1, H, W, 1] → [N, H, W, C].
     """
 
-    def __init__(self, scope, seed, channels):
+    def __init__(self, scope: str, seed: int, channels: int):
         super().__init__(scope, seed)
         # Zero at the start: the network first learns without noise.
         self.weight = self.add_named("weight", [channels])
 
-    def call(self, x, noise):
+    def call(self, x: tf.Tensor, noise: tf.Tensor) -> tf.Tensor:
         return x + noise * tf.cast(self.weight, x.dtype)
 
 
@@ -201,17 +236,19 @@ class StyleMod(Layer):
     Call: x [N, H, W, C], w → x·(scale + 1) + shift.
     """
 
-    def __init__(self, scope, seed, dlatent_size, channels, *, use_wscale):
+    def __init__(
+        self, scope: str, seed: int, dlatent_size: int, channels: int, *, use_wscale: bool
+    ):
         super().__init__(scope, seed)
         self.dense = self.adopt(
             "", Dense(scope, seed, dlatent_size, 2 * channels, gain=1, use_wscale=use_wscale)
         )
         self.bias = self.adopt("", Bias(scope, seed, 2 * channels))
 
-    def affine(self, w):
+    def affine(self, w: tf.Tensor) -> list[tf.Tensor]:
         return tf.split(self.bias(self.dense(w)), 2, axis=-1)
 
-    def call(self, x, w):
+    def call(self, x: tf.Tensor, w: tf.Tensor) -> tf.Tensor:
         scale, shift = self.affine(w)
         scale, shift = tf.cast(scale, x.dtype), tf.cast(shift, x.dtype)
         return x * (scale[:, None, None, :] + 1) + shift[:, None, None, :]

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from dnnlib.errors import UserError, explain_os_errors
 from dnnlib.pickles import tf_networks as legacy_pickle
-from networks import options
+from networks import registry
 from networks.registry import build
 
 ROLES = ("G", "D", "Gs")
@@ -77,13 +77,15 @@ def to_keras(found: legacy_pickle.LegacyNetwork, **changed):
 
 def own_options(found: legacy_pickle.LegacyNetwork) -> tuple[str, dict]:
     """(build function, the options that are its own); ValueError for an unknown function."""
-    name, kwargs = options.short_name(found.func_name), dict(found.static_kwargs)
-    if name in ("G_mapping", "G_synthesis"):
-        # A part was given the whole generator's options and used its own.
+    family, function = registry.locate(found.func_name)
+    name, kwargs = function.name, dict(found.static_kwargs)
+    if function.role == "part":
+        # It was given the whole generator's options and used its own.
+        wholes = {key for other in family.functions for key in other.options}
         kwargs = {
             key: value
             for key, value in kwargs.items()
-            if key in options.OPTIONS[name] or key not in options.G_STYLE
+            if key in function.options or key not in wholes
         }
     bias = found.variables.get("4x4/Dense1/bias")
     if name == "D_paper" and bias is not None:

@@ -1,13 +1,17 @@
-"""The keyword options of every network: the reference's names and defaults.
+"""What a network's options are: typed data, declared beside the classes that take them.
 
-Plain data, importable without TensorFlow, so that a command line can refuse a wrong
-option before it starts anything heavy. Pickles, `networks.build` and training configs
-all speak these names.
+Plain data, importable without TensorFlow, so that a command line can refuse a wrong option
+before it starts anything heavy. Pickles, `networks.build` and training configurations all speak
+the original's names. Each family's tables are in its folder (networks/stylegan/options.py).
 """
 
 from __future__ import annotations
 
+import enum
 import math
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Optional
 
 # Keywords that the reference accepts, that files and scripts carry, and that change
 # nothing here: they steered its graph building.
@@ -24,259 +28,185 @@ INERT = frozenset(
     }
 )
 
-G_MAPPING = {
-    "latent_size": 512,  # width of z
-    "label_size": 0,  # width of the labels; 0: unconditional
-    "dlatent_size": 512,  # width of w; None: as wide as what the mapping network takes
-    "dlatent_broadcast": None,  # copies of w, one per synthesis layer; None: [N, dlatent_size]
-    "mapping_layers": 8,  # 0-8
-    "mapping_fmaps": 512,  # width of the hidden layers
-    "mapping_lrmul": 0.01,
-    "mapping_nonlinearity": "lrelu",  # 'lrelu' or 'relu'
-    "use_wscale": True,
-    "normalize_latents": True,
-    "dtype": "float32",  # compute precision; variables are always float32
-}
 
-G_SYNTHESIS = {
-    "dlatent_size": 512,
-    "num_channels": 3,
-    "resolution": 1024,
-    "fmap_base": 8192,
-    "fmap_decay": 1.0,
-    "fmap_max": 512,
-    "use_styles": True,
-    "const_input_layer": True,
-    "use_noise": True,
-    "randomize_noise": True,  # False: calls default to the fixed noise variables
-    "nonlinearity": "lrelu",
-    "use_wscale": True,
-    "use_pixel_norm": False,
-    "use_instance_norm": True,
-    "dtype": "float32",
-    "fused_scale": "auto",  # True, False or 'auto' (at 128 and above)
-    "blur_filter": (1, 2, 1),  # None or empty: no blur
-    "structure": "auto",  # 'fixed' has only the full resolution's ToRGB; the others are one here
-}
+class Own(enum.Enum):
+    """Stands, in a call, for what the network was built with."""
 
-G_STYLE = {
-    **G_MAPPING,
-    **G_SYNTHESIS,
-    "truncation_psi": 0.7,  # None: never truncate
-    "truncation_cutoff": 8,  # layers below it are truncated; None: never truncate
-    "truncation_psi_val": None,  # of runs with is_validation=True
-    "truncation_cutoff_val": None,
-    "dlatent_avg_beta": 0.995,  # decay of the moving average of w; None: no tracking
-    "style_mixing_prob": 0.9,  # None or 0: no style mixing
-}
-
-D_BASIC = {
-    "num_channels": 1,
-    "resolution": 32,
-    "label_size": 0,
-    "fmap_base": 8192,
-    "fmap_decay": 1.0,
-    "fmap_max": 512,
-    "nonlinearity": "lrelu",
-    "use_wscale": True,
-    "spectral_norm": False,  # every kernel divided by its largest singular value
-    "mbstd_group_size": 4,  # 0 or 1: no minibatch standard deviation
-    "mbstd_num_features": 1,
-    "dtype": "float32",
-    "fused_scale": "auto",
-    "blur_filter": (1, 2, 1),
-    "structure": "auto",
-}
-
-G_PAPER = {
-    "num_channels": 1,
-    "resolution": 32,
-    "label_size": 0,
-    "fmap_base": 8192,
-    "fmap_decay": 1.0,
-    "fmap_max": 512,
-    "latent_size": None,  # width of z; None: as many as there are feature maps at 1x1
-    "normalize_latents": True,
-    "use_wscale": True,
-    "use_pixelnorm": True,
-    "pixelnorm_epsilon": 1e-8,
-    "use_leakyrelu": True,  # False: ReLU
-    "dtype": "float32",
-    "fused_scale": True,  # True or False, at every resolution
-}
-
-D_PAPER = {
-    "num_channels": 1,
-    "resolution": 32,
-    "label_size": 0,  # labels are accepted and ignored
-    "label_outputs": False,  # one more output for each label, which nothing here reads
-    "fmap_base": 8192,
-    "fmap_decay": 1.0,
-    "fmap_max": 512,
-    "use_wscale": True,
-    "spectral_norm": False,
-    "mbstd_group_size": 4,
-    "mbstd_num_features": 1,
-    "dtype": "float32",
-    "fused_scale": True,
-}
-
-OPTIONS = {
-    "G_mapping": G_MAPPING,
-    "G_synthesis": G_SYNTHESIS,
-    "G_style": G_STYLE,
-    "D_basic": D_BASIC,
-    "G_paper": G_PAPER,
-    "D_paper": D_PAPER,
-}
-
-_PROGRESSIVE = ("G_paper", "D_paper")
-
-_CHOICES = {
-    "nonlinearity": ("lrelu", "relu"),
-    "mapping_nonlinearity": ("lrelu", "relu"),
-    "dtype": ("float32", "float16", "bfloat16"),
-    "fused_scale": (True, False, "auto"),
-    "structure": ("auto", "fixed", "linear", "recursive"),
-    **{
-        key: (True, False)
-        for key in ("use_wscale", "normalize_latents", "use_styles", "const_input_layer")
-        + ("use_noise", "randomize_noise", "use_pixel_norm", "use_instance_norm")
-        + ("use_pixelnorm", "use_leakyrelu", "spectral_norm", "label_outputs")
-    },
-}
+    OWN = "own"
 
 
-def short_name(func_name: str) -> str:
-    """'training.networks_stylegan.G_style' → 'G_style'; ValueError when unknown."""
-    name = str(func_name).rsplit(".", 1)[-1]
-    if name not in OPTIONS:
-        raise ValueError(f"unknown network {func_name!r}; known: {', '.join(OPTIONS)}")
-    return name
+OWN = Own.OWN
+
+# ---------------------------------------------------------------- rules for one value
 
 
-def resolve(func_name: str, **kwargs) -> dict:
-    """Returns every option of `func_name`: the defaults, overridden by `kwargs`.
+@dataclass(frozen=True)
+class Rule:
+    """Which values an option takes. expected: the same in words, for messages."""
 
-    Raises ValueError naming an unknown keyword or an impossible value.
-    """
-    name = short_name(func_name)
-    options = dict(OPTIONS[name])
-    for key, value in kwargs.items():
-        if key in INERT or (key == "structure" and name in _PROGRESSIVE):
-            continue
-        if key not in options:
-            known = ", ".join(sorted(options))
-            raise ValueError(f"{name} has no option {key!r}; it has: {known}")
-        options[key] = value.item() if hasattr(value, "item") else value  # of NumPy
-    if isinstance(options.get("blur_filter"), (list, tuple)):
-        options["blur_filter"] = tuple(options["blur_filter"]) or None
-    _check(name, options)
-    if "dlatent_size" in options and options["dlatent_size"] is None:
-        options["dlatent_size"] = _mapping_input(options)
-    if "latent_size" in options and options["latent_size"] is None:
-        options["latent_size"] = min(int(options["fmap_base"]), options["fmap_max"])
-    return options
+    accepts: Callable[[Any], bool]
+    expected: str
 
 
-def _mapping_input(options: dict) -> int:
-    """Width of what the mapping network takes: z, and as much for the labels."""
-    return options["latent_size"] * (2 if options.get("label_size") else 1)
-
-
-def _number(value) -> bool:
+def is_number(value: Any) -> bool:
     return type(value) in (int, float) and math.isfinite(value)
 
 
-def _whole(least: int):
-    return lambda value: type(value) is int and value >= least
+def whole(least: int, expected: str, most: float = math.inf) -> Rule:
+    return Rule(lambda value: type(value) is int and least <= value <= most, expected)
 
 
-def _or_none(rule):
-    return lambda value: value is None or rule(value)
+def or_none(rule: Rule) -> Rule:
+    return Rule(lambda value: value is None or rule.accepts(value), f"{rule.expected}, or None")
 
 
-def _taps(value) -> bool:
-    return type(value) is tuple and all(map(_number, value)) and sum(value) != 0
+def one_of(*choices: Any) -> Rule:
+    # `1 == True`, so compare types as well.
+    return Rule(
+        lambda value: any(value == c and type(value) is type(c) for c in choices),
+        "one of " + ", ".join(map(repr, choices)),
+    )
 
 
-# (options, the test of one value, what to expect); `_CHOICES` holds the others.
-_RULES = (
-    (
-        ("mapping_fmaps", "num_channels", "fmap_base", "fmap_max", "mbstd_num_features"),
-        _whole(1),
-        "a positive whole number",
-    ),
-    (("label_size", "mbstd_group_size"), _whole(0), "0 or a positive whole number"),
-    (
-        ("dlatent_broadcast", "latent_size", "dlatent_size"),
-        _or_none(_whole(1)),
-        "a positive whole number, or None",
-    ),
-    (
-        ("truncation_psi", "truncation_cutoff", "dlatent_avg_beta"),
-        _or_none(_number),
-        "a number, or None",
-    ),
-    (("fmap_decay",), _number, "a number"),
-    (
-        ("mapping_lrmul", "pixelnorm_epsilon"),
-        lambda value: _number(value) and value > 0,
-        "a positive number",
-    ),
-    (("mapping_layers",), lambda value: _whole(0)(value) and value <= 8, "0 to 8"),
-    (
-        ("resolution",),
-        lambda value: _whole(4)(value) and value & (value - 1) == 0,
-        "a power of two, 4 or more",
-    ),
-    (("blur_filter",), _or_none(_taps), "a list of numbers, their sum not 0, or None"),
-    (
-        ("style_mixing_prob",),
-        _or_none(lambda value: _number(value) and 0 <= value <= 1),
-        "a probability, 0 to 1, or None",
-    ),
+def _is_filter(value: Any) -> bool:
+    return type(value) is tuple and all(map(is_number, value)) and sum(value) != 0
+
+
+SWITCH = one_of(True, False)
+DTYPE = one_of("float32", "float16", "bfloat16")
+POSITIVE = Rule(lambda value: is_number(value) and value > 0, "a positive number")
+NUMBER = Rule(is_number, "a number")
+PROBABILITY = Rule(
+    lambda value: value is None or (is_number(value) and 0 <= value <= 1),
+    "a probability, 0 to 1, or None",
+)
+COUNT = whole(1, "a positive whole number")
+COUNT_OR_0 = whole(0, "0 or a positive whole number")
+RESOLUTION = Rule(
+    lambda value: type(value) is int and value >= 4 and value & (value - 1) == 0,
+    "a power of two, 4 or more",
+)
+FILTER = Rule(
+    lambda value: value is None or _is_filter(value),
+    "a list of numbers, their sum not 0, or None",
 )
 
+# ---------------------------------------------------------------- options, functions, families
 
-def is_fused(fused_scale, resolution: int) -> bool:
+
+@dataclass(frozen=True)
+class Option:
+    """One keyword option: its default, the rule for its values, and what it means."""
+
+    default: Any
+    rule: Rule
+    doc: str = ""
+
+
+@dataclass(frozen=True)
+class Function:
+    """One of the original's build functions: a kind of network.
+
+    name: the function's name, 'G_style'. role: 'G' and 'D' for whole networks, 'part' for parts of
+    them. options: {keyword: Option}. target: where its class is, 'package.module.Class', imported
+    when one is built. title: how messages call one, 'a G_style'. has_styles: whether a generator's
+    codes are w. check: raises ValueError for values that do not go together; complete: fills in
+    what follows from other options. ignored: further keywords that are accepted and change nothing.
+    """
+
+    name: str
+    role: str
+    options: Mapping[str, Option]
+    target: str
+    title: str = ""
+    has_styles: bool = False
+    check: Optional[Callable[[str, dict], None]] = None
+    complete: Optional[Callable[[dict], None]] = None
+    ignored: frozenset = frozenset()
+
+    def defaults(self) -> dict[str, Any]:
+        """{option: its default}."""
+        return {key: option.default for key, option in self.options.items()}
+
+    def resolve(self, **kwargs: Any) -> dict[str, Any]:
+        """Returns every option: the defaults, overridden by `kwargs`.
+
+        Raises ValueError naming an unknown keyword or an impossible value.
+        """
+        options = self.defaults()
+        for key, value in kwargs.items():
+            if key in INERT or key in self.ignored:
+                continue
+            if key not in options:
+                known = ", ".join(sorted(options))
+                raise ValueError(f"{self.name} has no option {key!r}; it has: {known}")
+            options[key] = _plain(value, self.options[key].rule)
+        for key, value in options.items():
+            rule = self.options[key].rule
+            if not rule.accepts(value):
+                fail(self.name, key, value, rule.expected)
+        if self.check:
+            self.check(self.name, options)
+        if self.complete:
+            self.complete(options)
+        return options
+
+
+@dataclass(frozen=True)
+class Family:
+    """Networks that belong together.
+
+    name: 'stylegan'. modules: the last parts of the names of the original's modules that had its
+    functions, by which pickles tell functions of one name apart.
+    """
+
+    name: str
+    modules: tuple[str, ...]
+    functions: tuple[Function, ...]
+
+
+def fail(name: str, key: str, value: Any, expected: str) -> None:
+    """Raises the ValueError of an impossible option."""
+    raise ValueError(f"{name}: {key}={value!r}, expected {expected}")
+
+
+def _plain(value: Any, rule: Rule) -> Any:
+    """NumPy's numbers as Python's; a filter's taps as a tuple, and none of them as None."""
+    if rule is FILTER and isinstance(value, (list, tuple)):
+        return tuple(value) or None
+    return value.item() if hasattr(value, "item") else value
+
+
+# ---------------------------------------------------------------- formulas that families share
+
+
+def feature_maps(options: Mapping[str, Any], stage: int) -> int:
+    """nf(s): the feature maps of stage s, of images of 2^(s+1) pixels (ProGAN, table 2)."""
+    fmaps = options["fmap_base"] / 2.0 ** (stage * options["fmap_decay"])
+    return min(int(fmaps), options["fmap_max"])
+
+
+def is_fused(fused_scale: Any, resolution: int) -> bool:
     """Whether the weights of a ×2 or ÷2 whose larger side is `resolution` are fused ones."""
     return resolution >= 128 if fused_scale == "auto" else fused_scale
 
 
-def _check(name: str, options: dict) -> None:
-    def fail(key, expected):
-        raise ValueError(f"{name}: {key}={options[key]!r}, expected {expected}")
+def check_feature_maps(name: str, options: Mapping[str, Any]) -> None:
+    """Raises ValueError where some resolution has no feature map left."""
+    last = options["resolution"].bit_length() - 2  # the stage of the full resolution
+    if min(feature_maps(options, stage) for stage in (0, last)) < 1:
+        expected = "more: some resolution has no feature map left"
+        fail(name, "fmap_base", options["fmap_base"], expected)
 
-    for key, choices in _CHOICES.items():
-        # `1 == True`, so compare types as well.
-        if key in options and not any(
-            options[key] == choice and type(options[key]) is type(choice) for choice in choices
-        ):
-            fail(key, "one of " + ", ".join(repr(choice) for choice in choices))
-    for keys, rule, expected in _RULES:
-        for key in keys:
-            if key in options and not rule(options[key]):
-                fail(key, expected)
-    if "fmap_max" in options:
-        last = options["resolution"].bit_length() - 2  # the stage of the full resolution
-        if min(options["fmap_base"] / 2.0 ** (s * options["fmap_decay"]) for s in (0, last)) < 1:
-            fail("fmap_base", "more: some resolution has no feature map left")
-    for key, may_be_none in (
-        ("latent_size", ("G_paper",)),
-        ("dlatent_size", ("G_style", "G_mapping")),
-    ):
-        if options.get(key, 1) is None and name not in may_be_none:
-            fail(key, "a positive whole number")
-    if name in _PROGRESSIVE and options["fused_scale"] == "auto":
-        fail("fused_scale", "True or False")
-    if options.get("mbstd_group_size", 0) > 1:
-        fmaps = min(int(options["fmap_base"] / 2.0 ** options["fmap_decay"]), options["fmap_max"])
-        if fmaps % options["mbstd_num_features"]:
-            fail("mbstd_num_features", f"a divisor of the {fmaps} feature maps at 4x4")
-    if name == "G_style":
-        width = _mapping_input(options)
-        if not options["mapping_layers"] and options["dlatent_size"] not in (None, width):
-            fail("dlatent_size", f"{width}: without mapping layers, w is z and labels")
-        if options["style_mixing_prob"] and not options["use_styles"]:
-            fail("style_mixing_prob", "None or 0 with use_styles=False (there is one w to mix)")
+
+def check_minibatch_stddev(name: str, options: Mapping[str, Any]) -> None:
+    """Raises ValueError where the features of the statistic do not divide the feature maps."""
+    fmaps, features = feature_maps(options, 1), options["mbstd_num_features"]
+    if options["mbstd_group_size"] > 1 and fmaps % features:
+        expected = f"a divisor of the {fmaps} feature maps at 4x4"
+        fail(name, "mbstd_num_features", features, expected)
+
+
+def subset(table: Mapping[str, Any], keys: Iterable[str]) -> dict[str, Any]:
+    """Those entries of a table that `keys` names, in their order."""
+    return {key: table[key] for key in keys}

@@ -8,18 +8,20 @@ docs/from-the-original.md has its idioms next to this project's own.
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable
+from typing import Any, NoReturn, Optional
+
 import numpy as np
 import tensorflow as tf
 
 from compute.images import convert_images_to_uint8, legacy_output
 from dnnlib.config import nearest
-from networks import layer_table
-from networks.options import INERT, OPTIONS, resolve
-from networks.registry import build
-from networks.snapshot import ROLES, load
-from networks.stylegan.synthesis import as_seed
+from networks import layer_table, registry
+from networks.options import INERT
+from networks.sampling import Renderer
 
-MAX_FUNCTIONS = 8  # compiled graphs kept for each network
+MAX_FUNCTIONS = 8  # compiled graphs kept for each discriminator
 
 # Options that a call may give in place of the network's own; those of training change nothing
 # here, as in the original outside of training.
@@ -38,7 +40,7 @@ _OUT = ("out_mul", "out_add", "out_shrink", "out_dtype")
 _OF_RUN = ("minibatch_size", "print_progress", "output_transform", "return_as_list")
 
 
-def runnable(network) -> RunnableNetwork | None:
+def runnable(network: Any) -> Optional[RunnableNetwork]:
     """The facade of a network of `networks.build` or `networks.load`; None stays None.
 
     There is one for each network, so that its compiled graphs are shared.
@@ -46,19 +48,10 @@ def runnable(network) -> RunnableNetwork | None:
     return None if network is None else network.runnable
 
 
-def load_runnable(source) -> tuple:
-    """(G, D, Gs) as `networks.load` finds them, each a RunnableNetwork or None."""
-    found = tuple(map(runnable, load(source)))
-    for role, network in zip(ROLES, found):
-        if network is not None:
-            network.name = role
-    return found
-
-
 class Fields(dict):
     """A dict whose items are also attributes."""
 
-    def __getattr__(self, key):
+    def __getattr__(self, key: str) -> Any:
         if key in self:
             return self[key]
         raise AttributeError(f"no {key!r}{nearest(key, self)}; there are: {', '.join(self)}")
@@ -74,22 +67,31 @@ class RunnableNetwork:
     are the first of them. vars, trainables: {local name: tf.Variable}.
     """
 
-    def __init__(self, network, name: str | None = None):
+    def __init__(self, network: Any, name: Optional[str] = None):
         self.network, self.name = network, name or network.func_name
         self.static_kwargs = Fields(network.options)
-        parts = ("mapping", "synthesis") if network.func_name == "G_style" else ()
-        self.components = Fields({part: runnable(getattr(network, part)) for part in parts})
+        parts = network.components_of_run()
+        self.components = Fields({part: runnable(network) for part, network in parts.items()})
         self.vars, self.trainables = Fields(network.named), Fields(network.trainable())
-        inputs, self.output_shape = _interface(network)
-        self._input_names, self.input_shapes = list(inputs), list(inputs.values())
+        shapes = network.inputs_of_run()
+        self._input_names, self.input_shapes = list(shapes), list(shapes.values())
+        self.output_shape = network.output_of_run()
         self.input_shape, self.output_shapes = self.input_shapes[0], [self.output_shape]
         self.num_inputs, self.num_outputs = len(self.input_shapes), 1
-        self._functions = {}  # (lod, noise, minibatch): compiled function; the last used is last
+        self._functions: dict = {}  # (lod, minibatch): compiled function; the last used is last
+        self._renderer = Renderer(network) if hasattr(network, "render") else None
 
     def run(
-        self, *inputs, minibatch_size: int | None = None, num_gpus=1, assume_frozen=False,
-        print_progress=False, output_transform=None, return_as_list=False, **keywords,
-    ):  # fmt: skip
+        self,
+        *inputs: Any,
+        minibatch_size: Optional[int] = None,
+        num_gpus: int = 1,
+        assume_frozen: bool = False,
+        print_progress: bool = False,
+        output_transform: Optional[dict] = None,
+        return_as_list: bool = False,
+        **keywords: Any,
+    ) -> Any:
         """Returns the output for NumPy inputs, float32 unless a transform makes it another type.
 
         inputs: generators: latents [N, L], labels [N, K]; mapping: the same → dlatents
@@ -130,7 +132,7 @@ class RunnableNetwork:
 
     # ------------------------------------------------------------ variables
 
-    def find_var(self, name):
+    def find_var(self, name: Any) -> tf.Variable:
         """The tf.Variable with a local name; a variable is returned as it is."""
         if not isinstance(name, str):
             return name
@@ -138,11 +140,11 @@ class RunnableNetwork:
             self._fail(f"no variable {name!r}{nearest(name, self.vars)}")
         return self.vars[name]
 
-    def get_var(self, name) -> np.ndarray:
+    def get_var(self, name: Any) -> np.ndarray:
         """The value of a variable, by its local name."""
         return np.array(self.find_var(name).numpy())
 
-    def set_var(self, name, value) -> None:
+    def set_var(self, name: Any, value: Any) -> None:
         """Sets a variable; ValueError when the shape is another."""
         variable, value = self.find_var(name), np.asarray(value, np.float32)
         if value.shape != tuple(variable.shape):
@@ -150,20 +152,20 @@ class RunnableNetwork:
             self._fail(f"{name}: shape {value.shape}, expected {tuple(variable.shape)}")
         variable.assign(value)
 
-    def copy_vars_from(self, other) -> None:
+    def copy_vars_from(self, other: Any) -> None:
         """Copies every variable whose name both networks have."""
         other = getattr(other, "runnable", other)
         for name in self.vars:
             if name in other.vars:
                 self.set_var(name, other.get_var(name))
 
-    def clone(self, name: str | None = None, **new_static_kwargs) -> RunnableNetwork:
+    def clone(self, name: Optional[str] = None, **new_static_kwargs: Any) -> RunnableNetwork:
         """A network of its own with the same values; new_static_kwargs change its options.
 
         Variables that only the new one has start as in a new network.
         """
         options = {**self.static_kwargs, **new_static_kwargs}
-        result = runnable(build(self.network.func_name, seed=self.network.seed, **options))
+        result = runnable(type(self.network)(seed=self.network.seed, **options))
         result.name = name or self.name
         result.copy_vars_from(self)
         return result
@@ -180,10 +182,10 @@ class RunnableNetwork:
 
     # ------------------------------------------------------------ within run
 
-    def _fail(self, message):
+    def _fail(self, message: str) -> NoReturn:
         raise ValueError(f"{self.name}: {message}")
 
-    def _arrays(self, inputs):
+    def _arrays(self, inputs: tuple) -> list[np.ndarray]:
         """The inputs as float32 arrays of equal length."""
         names = self._input_names
         if len(inputs) > self.num_inputs or all(value is None for value in inputs):
@@ -205,14 +207,14 @@ class RunnableNetwork:
                 self._fail(f"{name}: shape {arrays[index].shape}, expected ({expected})")
         return arrays
 
-    def _minibatch(self, size, count):
+    def _minibatch(self, size: Optional[int], count: int) -> int:
         if size is None:
             return count
         if not isinstance(size, (int, np.integer)) or isinstance(size, bool) or size < 1:
             self._fail(f"minibatch_size={size!r}, expected a positive whole number or None")
         return min(int(size), count)
 
-    def _transform(self, output_transform, keywords):
+    def _transform(self, output_transform: Optional[dict], keywords: dict) -> Callable:
         """A function: NumPy output → NumPy output. Takes out_* from the keywords."""
         old = {key: keywords.pop(key) for key in _OUT if key in keywords}
         if output_transform is None:
@@ -228,7 +230,7 @@ class RunnableNetwork:
             self._fail(f"output_transform: func is {function!r}, expected a function")
         return lambda values: np.asarray(function(tf.constant(values), **kwargs))
 
-    def _settings(self, keywords):
+    def _settings(self, keywords: dict) -> dict[str, Any]:
         """The keywords of a call → what `_evaluate` takes; ValueError for what it cannot honour."""
         network, own = self.network, self.network.options
         for key, value in keywords.items():
@@ -240,7 +242,8 @@ class RunnableNetwork:
             self._fail(f"structure={structure!r}, expected one of {_STRUCTURES}")
         lod = None
         if "lod" in self.vars:  # the mapping network has none
-            lod = 0.0 if structure == "fixed" else float(sum(network.split_lod(None)))
+            level, alpha = network.split_lod(None)
+            lod = 0.0 if structure == "fixed" else level + (alpha or 0.0)
         settings = {"lod": lod, "noise": None}
         if "randomize_noise" in own:
             random = keywords.get("randomize_noise", own["randomize_noise"])
@@ -253,8 +256,8 @@ class RunnableNetwork:
             settings[name] = value.item() if hasattr(value, "item") else value
         return settings
 
-    def _check_keyword(self, key, value):
-        own, known = self.network.options, {key for table in OPTIONS.values() for key in table}
+    def _check_keyword(self, key: str, value: Any) -> None:
+        own, known = self.network.options, registry.every_option()
         if key == "lod":
             self._fail("lod is a variable, not a keyword: set_var('lod', value)")
         if key not in _OF_A_CALL | known:
@@ -262,72 +265,67 @@ class RunnableNetwork:
             self._fail(f"run() has no keyword {key!r}{near}")
         if key in _OF_A_CALL or key not in own:
             return
-        if resolve(self.network.func_name, **{**own, key: value}) != own:
+        changed = {**own, key: value}
+        family = self.network.FAMILY
+        if registry.resolve(self.network.func_name, family=family, **changed) != own:
             self._fail(
                 f"{key}={value!r}, but the network is built with {own[key]!r}; "
                 f"clone({key}={value!r}) makes one that differs"
             )
 
-    def _evaluate(self, inputs, *, lod, noise, psi, cutoff):
+    def _evaluate(
+        self,
+        inputs: list[tf.Tensor],
+        *,
+        lod: Optional[float],
+        noise: Optional[str],
+        psi: Any,
+        cutoff: Any,
+    ) -> tf.Tensor:
         """The output for tensors, images NCHW."""
-        seed = as_seed(None)
-        if not self.components:
-            return self._compiled(lod, noise, len(inputs[0]))(inputs, seed)
-        mapping, synthesis = self.components.mapping, self.components.synthesis
-        # As the original does: a later run of the synthesis network alone has the same lod.
-        synthesis.network.lod.assign(self.network.lod)
-        w = mapping._compiled(None, None, len(inputs[0]))(inputs, seed)
-        # Truncation between the two graphs: another ψ needs no other graph.
-        w = self.network.truncate(w, psi, cutoff)
-        return synthesis._compiled(lod, noise, len(w))([w], seed)
+        network = self.network
+        if self._renderer is None:
+            return self._compiled(lod, len(inputs[0]))(inputs)
+        codes = inputs[0]
+        if hasattr(network, "codes"):
+            for part in self.components.values():
+                # As the original does: a later run of the part alone has the same lod.
+                if "lod" in part.vars:
+                    part.network.lod.assign(network.lod)
+            codes = self._codes(*inputs)
+            # Truncation between the two graphs: another ψ needs no other graph.
+            codes = network.truncate(codes, psi, cutoff)
+        return tf.transpose(self._renderer(codes, lod=lod, noise=noise), [0, 3, 1, 2])
 
-    def _compiled(self, lod, noise, minibatch):
-        """The graph function for settings: (inputs, seed) → output.
+    @functools.cached_property
+    def _codes(self) -> Callable:
+        codes = functools.partial(self.network.codes, truncation_psi=None)
+        return tf.function(codes, autograph=False, reduce_retracing=True)
+
+    def _compiled(self, lod: Optional[float], minibatch: Optional[int]) -> Callable:
+        """The graph of what makes no images: inputs → output.
 
         It reads the variables at every call, except lod, which decides what is computed.
         """
-        network, kind = self.network, self.network.func_name
-        if not kind.startswith("D_"):
+        network = self.network
+        if lod is None:
             minibatch = None  # one graph for any
-        key = (lod, noise, minibatch)
+        key = (lod, minibatch)
         if key in self._functions:
             self._functions[key] = self._functions.pop(key)
             return self._functions[key]
 
         @tf.function(autograph=False)
-        def call(inputs, seed):
+        def call(inputs):
             # Not `network(…)`: Keras would remember these arguments for saving the model.
-            if kind == "G_mapping":
+            if lod is None:
                 return network.call(*inputs)
-            if kind == "G_synthesis":
-                return _nchw(network.call(*inputs, lod=lod, noise=noise, seed=seed))
-            if kind == "G_paper":
-                return _nchw(network.call(*inputs, lod=lod))
             images, labels = inputs
             return network.call(tf.transpose(images, [0, 2, 3, 1]), labels, lod=lod)
 
         signature = [tf.TensorSpec([minibatch, *shape[1:]]) for shape in self.input_shapes]
-        function = call.get_concrete_function(signature, tf.TensorSpec([2], tf.int32))
+        function = call.get_concrete_function(signature)
         while len(self._functions) >= MAX_FUNCTIONS:
             del self._functions[next(iter(self._functions))]
         self._functions[key] = function
         return function
-
-
-def _nchw(images):
-    return tf.transpose(images, [0, 3, 1, 2])
-
-
-def _interface(network):
-    """({input: shape}, output shape) as `run` takes and returns them."""
-    opt, kind = network.options, network.func_name
-    pair = {"latents": [None, opt.get("latent_size")], "labels": [None, opt.get("label_size")]}
-    if kind == "G_mapping":
-        copies = opt["dlatent_broadcast"]
-        return pair, [None, network.width] if copies is None else [None, copies, network.width]
-    images = [None, opt["num_channels"], network.resolution, network.resolution]
-    if kind == "G_synthesis":
-        return {"dlatents": [None, network.num_layers, opt["dlatent_size"]]}, images
-    if kind.startswith("D_"):
-        return {"images": images, "labels": pair["labels"]}, [None, 1]
-    return pair, images

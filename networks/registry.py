@@ -1,40 +1,124 @@
-"""From the name of a reference build function to a network."""
+"""The families of networks, and from the name of a build function to a network.
+
+A family registers with one entry, its `Family` (networks/options.py): names, options, and where
+the classes are. Needs no TensorFlow until a network is built.
+"""
 
 from __future__ import annotations
 
-from networks import layers
-from networks.options import short_name
-from networks.progan.discriminator import PaperDiscriminator
-from networks.progan.generator import PaperGenerator
-from networks.stylegan.discriminator import Discriminator
-from networks.stylegan.generator import StyleGenerator
-from networks.stylegan.mapping import MappingNetwork
-from networks.stylegan.synthesis import SynthesisNetwork
+from collections.abc import Iterable
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Optional
 
-_BUILDERS = {
-    "G_style": StyleGenerator,
-    "G_mapping": MappingNetwork,
-    "G_synthesis": SynthesisNetwork,
-    "D_basic": Discriminator,
-    "G_paper": PaperGenerator,
-    "D_paper": PaperDiscriminator,
-}
+from networks.options import Family, Function
+from networks.progan.options import FAMILY as _PROGAN
+from networks.stylegan.options import FAMILY as _STYLEGAN
+
+if TYPE_CHECKING:
+    import numpy as np
+
+# In the order of search, where a name alone does not tell the family.
+_FAMILIES: dict[str, Family] = {family.name: family for family in (_STYLEGAN, _PROGAN)}
 
 
-def build(func_name: str, *, seed: int | None = None, arrays=None, **kwargs):
+def register(family: Family) -> None:
+    """Adds a family, or replaces the one of its name."""
+    _FAMILIES[family.name] = family
+
+
+def unregister(name: str) -> None:
+    """Removes a family."""
+    del _FAMILIES[name]
+
+
+def locate(func_name: str, family: Optional[str] = None) -> tuple[Family, Function]:
+    """The family and the function that a name means.
+
+    func_name: 'G_style', or with the original's module in front, which tells functions of one name
+    in several families apart, 'training.networks_stylegan.G_style'. family: where to look, by its
+    name. Raises ValueError, naming the known functions, when there is none.
+    """
+    module, _, name = str(func_name).rpartition(".")
+    module = module.rpartition(".")[2]
+    searched = [f for f in _FAMILIES.values() if family in (None, f.name)]
+    searched.sort(key=lambda f: module not in f.modules)  # stable: the module's own family first
+    for candidate in searched:
+        for function in candidate.functions:
+            if function.name == name:
+                return candidate, function
+    known = ", ".join(function.name for f in searched for function in f.functions)
+    raise ValueError(f"unknown network {func_name!r}; known: {known}")
+
+
+def names(role: str) -> list[str]:
+    """The functions of all families that make a network of a role: 'G', 'D' or 'part'."""
+    every = (function for family in _FAMILIES.values() for function in family.functions)
+    return list(dict.fromkeys(function.name for function in every if function.role == role))
+
+
+def short_name(func_name: str) -> str:
+    """'training.networks_stylegan.G_style' → 'G_style'; ValueError when unknown."""
+    return locate(func_name)[1].name
+
+
+def role(func_name: str) -> str:
+    """'G', 'D', or 'part' for a part of a generator; ValueError when unknown."""
+    return locate(func_name)[1].role
+
+
+def title(func_name: str, family: Optional[str] = None) -> str:
+    """How messages call a network of a function: 'a G_style', 'a Progressive GAN (G_paper)'."""
+    function = locate(func_name, family)[1]
+    return function.title or f"a {function.name}"
+
+
+def has_styles(func_name: str) -> bool:
+    """Whether the codes of a generator are w; ValueError when unknown."""
+    return locate(func_name)[1].has_styles
+
+
+def defaults(func_name: str) -> dict[str, Any]:
+    """{option: its default} of a function; ValueError when unknown."""
+    return locate(func_name)[1].defaults()
+
+
+def every_option() -> set[str]:
+    """The names of the options of all functions."""
+    return {
+        key
+        for family in _FAMILIES.values()
+        for function in family.functions
+        for key in function.options
+    }
+
+
+def resolve(func_name: str, *, family: Optional[str] = None, **kwargs: Any) -> dict[str, Any]:
+    """Returns every option of `func_name`: the defaults, overridden by `kwargs`.
+
+    Raises ValueError naming an unknown function or keyword, or an impossible value.
+    """
+    return locate(func_name, family)[1].resolve(**kwargs)
+
+
+def build(
+    func_name: str,
+    *,
+    family: Optional[str] = None,
+    seed: Optional[int] = None,
+    arrays: Optional[Iterable[tuple[str, np.ndarray]]] = None,
+    **kwargs: Any,
+) -> Any:
     """Makes a network, complete with all its variables.
 
     func_name: 'G_style', 'G_mapping', 'G_synthesis', 'D_basic', 'G_paper' or 'D_paper', also with
-    the reference's module in front. kwargs: the reference's keywords (networks/options.py).
+    the reference's module in front. family: 'stylegan' or 'progan', where the name alone is not
+    clear. kwargs: the reference's keywords (networks/stylegan/options.py and others).
     seed: of the initial weights; None draws one. arrays: pairs (legacy name, array), exactly the
     network's, to start with instead: none is drawn, and each is assigned before the next is
     asked for. Raises ValueError naming an unknown name or keyword, or all arrays that differ.
     """
-    make = _BUILDERS[short_name(func_name)]
+    module, _, name = locate(func_name, family)[1].target.rpartition(".")
+    network_class = getattr(import_module(module), name)
     if arrays is None:
-        return make(seed=seed, **kwargs)
-    with layers.undrawn():
-        network = make(seed=seed, **kwargs)
-    for name, value in network.fitting(arrays):
-        network.named[name].assign(value)
-    return network
+        return network_class(seed=seed, **kwargs)
+    return network_class.from_arrays(arrays, seed=seed, **kwargs)

@@ -1,8 +1,14 @@
-"""A generator made ready for pictures: from latents to uint8 images, within a memory bound."""
+"""From latents to images, the one way there is: codes, noise, minibatches within a memory bound.
+
+A `Renderer` is a generator's graphs; a `Sampler` makes uint8 images with one. Pictures, figures,
+videos, grids while training, metrics, other formats and the original's `run()` go through them.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import contextlib
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, Optional, Union
 
 import numpy as np
 import tensorflow as tf
@@ -10,9 +16,10 @@ from tqdm import tqdm
 
 from compute.images import to_uint8
 from dnnlib.errors import UserError
-from networks import fast, ops, snapshot
-from networks.options import G_STYLE
-from networks.stylegan.generator import OWN
+from networks import fast, ops
+from networks.fast import Plan
+from networks.options import OWN
+from networks.seeds import Seed, as_seed
 
 MEMORY = 2.0  # GiB for activations
 MAX_MINIBATCH = 64
@@ -20,167 +27,225 @@ MAX_MINIBATCH = 64
 _COPIES = 4
 
 
-def minibatch_size(Gs, memory: float = MEMORY) -> int:
+class Renderer:
+    """The graphs of what has a `render`: a generator, or the synthesis part of one.
+
+    frozen: its weights do not change any more, so they are scaled, brought to the form their
+    operation takes and cast once; for one replica only. plan: the form of the arithmetic, by
+    default the one for this machine. One graph is traced for each stage and kind of noise.
+    """
+
+    def __init__(self, network: Any, *, frozen: bool = False, plan: Optional[Plan] = None):
+        self.network = network
+        self._weights = fast.FrozenWeights() if frozen else None
+        self._plan = plan
+        self._graph = tf.function(self.at_stage, autograph=False, reduce_retracing=True)
+
+    def __call__(
+        self, codes: Any, *, lod: Optional[float] = None, noise: Any = None, seed: Seed = None
+    ) -> tf.Tensor:
+        """Images [N, R, R, C] float32, about [−1, 1], of codes [N, …].
+
+        lod: None is the network's own. noise: 'random' (of `seed`; None draws one), 'fixed',
+        'none', or for each layer an image [N or 1, H, W, 1] or None; None: as the network was
+        built.
+        """
+        level, alpha = self.network.split_lod(lod)
+        alpha = None if alpha is None else tf.constant(alpha, tf.float32)
+        return self._graph(tf.convert_to_tensor(codes), level, alpha, noise, as_seed(seed))
+
+    def at_stage(
+        self,
+        codes: tf.Tensor,
+        level: int = 0,
+        alpha: Union[float, tf.Tensor, None] = None,
+        noise: Any = None,
+        seed: Seed = None,
+    ) -> tf.Tensor:
+        """The same within a caller's graph, at one stage: still [N, R, R, C]."""
+        with self.settings():
+            images = self.network.render(codes, level, alpha, noise=noise, seed=seed)
+        return ops.upscale2d(images, 2**level)
+
+    @contextlib.contextmanager
+    def settings(self) -> Iterator[None]:
+        """Traces what is inside the block with this renderer's plan and weights."""
+        with contextlib.ExitStack() as stack:
+            if self._plan is not None:
+                stack.enter_context(fast.using(self._plan))
+            if self._weights is not None:
+                stack.enter_context(fast.frozen_weights(self._weights))
+            yield
+
+
+def generator_function(
+    G: Any,
+    *,
+    lod: Optional[float] = None,
+    noise: Any = None,
+    truncation_psi: Any = OWN,
+    truncation_cutoff: Any = OWN,
+    dtype: Optional[str] = None,
+) -> Callable[..., tf.Tensor]:
+    """Returns generate(z, labels=None, seed=None) → images, as G(z, labels, …) returns them.
+
+    It is a frozen copy: what happens to G later does not reach it, so make a new one after
+    every change. Arguments as in a call of G; dtype: the compute precision, by default G's own.
+    One graph is traced for each minibatch size.
+    """
+    frozen = G.copy(dtype=dtype or G.options["dtype"])
+    renderer = Renderer(frozen, frozen=True)
+    level, alpha = frozen.split_lod(lod)
+
+    @tf.function(autograph=False)
+    def call(z: tf.Tensor, labels: Any, seed: tf.Tensor) -> tf.Tensor:
+        with renderer.settings():
+            codes = frozen.codes(
+                z, labels, truncation_psi=truncation_psi, truncation_cutoff=truncation_cutoff
+            )
+        return renderer.at_stage(codes, level, alpha, noise, seed)
+
+    def generate(z: Any, labels: Any = None, seed: Seed = None) -> tf.Tensor:
+        z = tf.convert_to_tensor(z, tf.float32)
+        if labels is not None:
+            labels = tf.convert_to_tensor(labels, tf.float32)
+        return call(z, labels, as_seed(seed))
+
+    return generate
+
+
+def minibatch_size(Gs: Any, memory: float = MEMORY) -> int:
     """How many images at once keep activations within about `memory` GiB; at least 1."""
-    widest = max(
-        4**log2 * (Gs.fmaps(log2 - 1) + Gs.options["num_channels"])
-        for log2 in range(2, Gs.resolution_log2 + 1)
-    )
-    return int(np.clip(memory * 2**30 // (4 * _COPIES * widest), 1, MAX_MINIBATCH))
-
-
-def load_generator(path, **changed):
-    """The Gs of a file, or its G where there is no Gs; UserError when it holds neither.
-
-    changed: options in place of the network's own (networks/snapshot.py).
-    """
-    found = snapshot.load_one(path, "Gs", "G", **changed)
-    if found is None:
-        raise UserError(f"{path} holds no Gs")
-    if found.func_name not in ("G_style", "G_paper"):
-        raise UserError(
-            f"{path}: expected a whole generator, G_style or G_paper, not {found.func_name}"
-        )
-    return found
-
-
-def truncation_of(Gs, psi: float | None, cutoff: int | None) -> dict:
-    """{'psi', 'cutoff'} for a Sampler, where a user gave at least one of them.
-
-    What was not given is the network's own, or the paper's where it has none.
-    """
-    own, usual = Gs.options, G_STYLE
-    psi = own["truncation_psi"] if psi is None else psi
-    cutoff = own["truncation_cutoff"] if cutoff is None else cutoff
-    return {
-        "psi": usual["truncation_psi"] if psi is None else psi,
-        "cutoff": usual["truncation_cutoff"] if cutoff is None else cutoff,
-    }
+    room = 4 * _COPIES * Gs.widest_layer
+    return int(np.clip(memory * 2**30 // room, 1, MAX_MINIBATCH))
 
 
 class Sampler:
     """Makes images of one generator. The same codes give the same images in any company.
 
-    Gs: a G_style or G_paper, whose weights must not change meanwhile. psi, cutoff: truncation,
-    by default the network's own. noise: 'fixed' (the network's noise images), 'random' (each
-    image's from a seed) or 'none'. memory: GiB for activations, which decides how many images
-    are made at once. progress: a bar on stderr, where that is a terminal.
+    Gs: a generator. psi, cutoff: truncation, by default the network's own. noise: 'fixed' (the
+    network's noise images), 'random' (each image's from a seed) or 'none'. memory: GiB for
+    activations, which decides how many images are made at once. progress: a bar on stderr, where
+    that is a terminal. frozen: the network's weights do not change any more.
 
-    A code is what `codes` makes of a latent: w [layers, width] after truncation, of a G_paper
-    the latent with its label [L + K]. styled: whether codes are w.
+    A code is what `codes` makes of a latent: w [layers, width] after truncation where the network
+    has styles, else what its family makes of a latent and a label.
     """
 
     def __init__(
-        self, Gs, *, psi=OWN, cutoff=OWN, noise="fixed", memory: float = MEMORY, progress=True
-    ):  # fmt: skip
+        self,
+        Gs: Any,
+        *,
+        psi: Any = OWN,
+        cutoff: Any = OWN,
+        noise: str = "fixed",
+        memory: float = MEMORY,
+        progress: bool = True,
+        frozen: bool = True,
+    ):
         self.Gs, self.psi, self.cutoff, self.noise = Gs, psi, cutoff, noise
-        self.styled = Gs.func_name == "G_style"
-        self.resolution, self.channels = Gs.resolution, Gs.options["num_channels"]
-        self.latent_size, self.label_size = Gs.options["latent_size"], Gs.options["label_size"]
+        self.resolution, self.channels = Gs.resolution, Gs.num_channels
+        self.latent_size, self.label_size = Gs.latent_size, Gs.label_size
         if not 1 <= self.channels <= 4:
             raise UserError(
                 f"no picture has {self.channels} channels, as the network's images have"
             )
-        self.num_layers = Gs.num_layers if self.styled else 0
-        self.w_shape = (Gs.num_layers, Gs.options["dlatent_size"]) if self.styled else None
-        self.noise_layers = len(Gs.synthesis.noise_images) if self.styled else 0
+        self.has_styles, self.num_layers, self.w_shape = Gs.has_styles, Gs.num_layers, Gs.w_shape
+        self.noise_shapes = Gs.noise_shapes()
         self.minibatch = minibatch_size(Gs, memory)
         self.progress = progress
-        self._weights: dict = {}
-        self._function = tf.function(self._generate, autograph=False)
+        self._renderer = Renderer(Gs, frozen=frozen)
 
-    def codes(self, z: np.ndarray, labels: np.ndarray | None = None, *, psi=None, cutoff=None):
+    def codes(
+        self,
+        z: np.ndarray,
+        labels: Optional[np.ndarray] = None,
+        *,
+        psi: Any = None,
+        cutoff: Any = None,
+    ) -> np.ndarray:
         """Codes of z [N, L], labels [N, K] (None: zeros); psi, cutoff: not the sampler's."""
         if labels is None:
             labels = np.zeros([len(z), self.label_size], np.float32)
-        if not self.styled:
-            return np.concatenate([z, labels], axis=1)
         parts = []
         for start in range(0, len(z), 1024):
             rows = slice(start, start + 1024)
-            parts.append(self.Gs.mapping(tf.constant(z[rows]), tf.constant(labels[rows])).numpy())
+            latents = tf.constant(z[rows], tf.float32), tf.constant(labels[rows], tf.float32)
+            parts.append(self.Gs.codes(*latents, truncation_psi=None).numpy())
         return self.truncate(np.concatenate(parts), psi=psi, cutoff=cutoff)
 
-    def truncate(self, w: np.ndarray, *, psi=None, cutoff=None) -> np.ndarray:
+    def truncate(self, codes: np.ndarray, *, psi: Any = None, cutoff: Any = None) -> np.ndarray:
         """w pulled towards the average; psi, cutoff: not the sampler's."""
         psi = self.psi if psi is None else psi
         cutoff = self.cutoff if cutoff is None else cutoff
-        return self.Gs.truncate(tf.constant(w), psi, cutoff).numpy()
+        return self.Gs.truncate(tf.constant(codes), psi, cutoff).numpy()
 
     def stream(
-        self, codes: np.ndarray, *, noise_seeds: Sequence[int] | None = None,
-        noise_layers: Sequence[int] | None = None, what: str = "images",
-    ) -> Iterator[np.ndarray]:  # fmt: skip
+        self,
+        codes: np.ndarray,
+        *,
+        noise_seeds: Optional[Sequence[int]] = None,
+        noise_layers: Optional[Sequence[int]] = None,
+        lod: Optional[float] = None,
+        title: str = "images",
+    ) -> Iterator[np.ndarray]:
         """Yields uint8 images [R, R, C], one for each code.
 
         noise_seeds: one for each code, with noise='random'. noise_layers: the layers that get
-        noise, by default all. what: for the progress bar.
+        noise, by default all. lod: None is the network's own. title: of the progress bar.
         """
         count, size = len(codes), min(self.minibatch, len(codes))
-        layers = tuple(range(self.noise_layers) if noise_layers is None else noise_layers)
-        bar = tqdm(total=count, desc=what, leave=False, disable=None if self.progress else True)
+        layers = range(len(self.noise_shapes)) if noise_layers is None else noise_layers
+        bar = tqdm(total=count, desc=title, leave=False, disable=None if self.progress else True)
         with bar:
             for start in range(0, count, size):
                 # The last minibatch starts over from the front: one shape, one graph.
                 rows = np.arange(start, start + size) % count
-                noise = self._noise(layers, noise_seeds, rows)
-                images = to_uint8(self._function(tf.constant(codes[rows]), noise).numpy())
+                noise = self._noise(tuple(layers), noise_seeds, rows)
+                images = to_uint8(self._renderer(codes[rows], lod=lod, noise=noise).numpy())
                 for image in images[: count - start]:
                     bar.update()
                     yield image
 
-    def images(self, codes: np.ndarray, **options) -> np.ndarray:
+    def images(self, codes: np.ndarray, **options: Any) -> np.ndarray:
         """uint8 [N, R, R, C]: all of `stream`."""
         return np.stack(list(self.stream(codes, **options)))
 
-    def _generate(self, codes, noise):
-        level, alpha = self.Gs.split_lod(None)
-        with fast.frozen_weights(self._weights):
-            if self.styled:
-                part = self.Gs.synthesis.stage(codes, level, alpha or None, noise=noise or "none")
-            else:
-                z, labels = tf.split(codes, [self.latent_size, self.label_size], axis=1)
-                part = self.Gs.stage(z, labels, level, alpha or None)
-        return ops.upscale2d(part, 2**level)
-
-    def _noise(self, layers, seeds, rows) -> list:
-        """A noise image, [N or 1, H, W, 1], or None for each layer; [] for none at all."""
+    def _noise(
+        self, layers: tuple[int, ...], seeds: Optional[Sequence[int]], rows: np.ndarray
+    ) -> Union[str, list]:
+        """A noise image, [N or 1, H, W, 1], or None for each layer; 'none' for none at all."""
         if self.noise == "none" or not layers:
-            return []
+            return "none"
         if self.noise == "fixed":
-            images = self.Gs.synthesis.noise_images
-            drawn = [np.transpose(image.numpy(), [0, 2, 3, 1]) for image in images]
+            drawn = self.Gs.noise_images()
         else:
             # All layers are drawn, so that a layer's noise does not depend on the others.
-            drawn = [
-                np.stack(layer)
-                for layer in zip(*(noise_images(seeds[row], self.noise_layers) for row in rows))
-            ]
+            images = (noise_images(seeds[row], self.noise_shapes) for row in rows)
+            drawn = [np.stack(layer) for layer in zip(*images)]
         return [
             tf.constant(image) if index in layers else None for index, image in enumerate(drawn)
         ]
 
-    def need_styles(self, what: str) -> None:
+    def need_styles(self, figure: str) -> None:
         """UserError unless the generator has styles in several layers."""
         if self.num_layers < 2:
-            raise UserError(f"{what} needs a generator with styles; this is {self._kind()}")
+            raise UserError(f"{figure} needs a generator with styles; this is {self._kind()}")
 
-    def need_noise(self, what: str) -> None:
+    def need_noise(self, figure: str) -> None:
         """UserError unless the generator has noise inputs."""
-        if not self.noise_layers:
-            raise UserError(f"{what} needs a generator with noise inputs; this is {self._kind()}")
+        if not self.noise_shapes:
+            raise UserError(f"{figure} needs a generator with noise inputs; this is {self._kind()}")
 
-    def _kind(self):
-        if not self.styled:
-            return "a Progressive GAN (G_paper)"
-        kinds = {"use_styles": "styles", "use_noise": "noise"}
-        lacks = [word for key, word in kinds.items() if not self.Gs.options[key]]
-        return f"a G_style without {' and without '.join(lacks)}"
+    def _kind(self) -> str:
+        if not self.has_styles:
+            return self.Gs.title
+        has = {"styles": self.num_layers > 1, "noise": bool(self.noise_shapes)}
+        return f"{self.Gs.title} without {' and without '.join(w for w in has if not has[w])}"
 
 
-def noise_images(seed: int, count: int) -> list[np.ndarray]:
+def noise_images(seed: int, shapes: Sequence[tuple[int, int]]) -> list[np.ndarray]:
     """The noise images of one image, [H, W, 1] float32 for each layer, on any machine."""
     # A stream of its own: with the seed alone the noise would start with the latent's numbers.
     rng = np.random.RandomState([seed, 1])
-    sides = [2 ** (index // 2 + 2) for index in range(count)]
-    return [rng.randn(side, side, 1).astype(np.float32) for side in sides]
+    return [rng.randn(height, width, 1).astype(np.float32) for height, width in shapes]

@@ -15,7 +15,8 @@ from pathlib import Path
 from dnnlib import tensor_file
 from dnnlib.download import local_path
 from dnnlib.errors import UserError
-from networks import legacy
+from networks import legacy, registry
+from networks.original import runnable
 from networks.registry import build
 
 FORMAT = "stylegan-tf2 snapshot 1"
@@ -32,7 +33,11 @@ def save(path, *, G=None, D=None, Gs=None, info: dict | None = None) -> None:
         raise ValueError("networks.save: no network given")
     tensors, kinds = {}, {}
     for role, network in networks.items():
-        kinds[role] = {"func_name": network.func_name, "options": dict(network.options)}
+        kinds[role] = {
+            "family": network.FAMILY,
+            "func_name": network.func_name,
+            "options": dict(network.options),
+        }
         tensors.update({f"{role}/{name}": array for name, array in network.arrays().items()})
     metadata = {"networks": json.dumps(kinds), "info": json.dumps(info or {})}
     tensor_file.save(path, tensors, FORMAT, metadata)
@@ -41,7 +46,7 @@ def save(path, *, G=None, D=None, Gs=None, info: dict | None = None) -> None:
 def read(path) -> tuple[dict, dict, dict]:
     """A snapshot without building it: (kinds, arrays, info).
 
-    kinds: {role: {"func_name", "options"}}; arrays: {role: {legacy name: array}}.
+    kinds: {role: {"family", "func_name", "options"}}; arrays: {role: {legacy name: array}}.
     Raises UserError naming the file when it is missing or not a snapshot.
     """
     with _usable(path):
@@ -94,6 +99,29 @@ def load(source):
     return tuple(made.get(role) for role in ROLES)
 
 
+def load_runnable(source) -> tuple:
+    """(G, D, Gs) as `load` finds them, each a RunnableNetwork (networks/original.py) or None."""
+    networks = tuple(map(runnable, load(source)))
+    for role, network in zip(ROLES, networks):
+        if network is not None:
+            network.name = role
+    return networks
+
+
+def load_generator(path, **changed):
+    """The Gs of a file, or its G where there is no Gs; UserError when it holds neither.
+
+    changed: options in place of the network's own.
+    """
+    network = load_one(path, "Gs", "G", **changed)
+    if network is None:
+        raise UserError(f"{path} holds no Gs")
+    if registry.role(network.func_name) != "G":
+        whole = ", ".join(registry.names("G"))
+        raise UserError(f"{path}: expected a whole generator ({whole}), not a {network.func_name}")
+    return network
+
+
 def load_one(source, *roles: str, **changed):
     """The first of `roles` that a file holds; None when it holds none of them.
 
@@ -114,8 +142,9 @@ def _makers(path) -> dict[str, Callable]:
     def make(role, **changed):
         try:
             kind = kinds[role]
-            options = {**kind["options"], **changed}
-            return build(kind["func_name"], seed=0, arrays=pairs[role], **options)
+            options, family = {**kind["options"], **changed}, kind.get("family")
+            arrays = pairs[role]
+            return build(kind["func_name"], family=family, seed=0, arrays=arrays, **options)
         except (ValueError, KeyError, TypeError) as error:
             raise UserError(f"{path}: {role}: {error}") from error
 

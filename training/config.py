@@ -9,14 +9,14 @@ from typing import Any, Optional, Union  # dnnlib.config evaluates the types, on
 
 from dnnlib.config import nearest
 from dnnlib.errors import UserError
-from networks import options as network_tables
+from networks import registry
+from networks.options import INERT
 from training import loss_options, schedule as schedules
 from training.schedule import ScheduleConfig
 
 # Precision of training → compute dtype of the networks; their variables are always float32.
 PRECISIONS = {"float32": "float32", "mixed_bfloat16": "bfloat16", "mixed_float16": "float16"}
 GRID_LAYOUTS = ("random", "row_per_class", "col_per_class", "class4x4")
-_PARTS_OF_G = ("G_mapping", "G_synthesis")  # no generators by themselves
 # Options of the networks that are settled elsewhere in the configuration.
 SETTLED = {
     "resolution": "dataset.resolution",
@@ -118,22 +118,22 @@ def network_options(config: TrainingConfig, dataset_info: Any) -> tuple[dict, di
 
 def _network(key: str, chosen: dict, settled: dict) -> dict:
     name = str(chosen.get("func_name", "")).rsplit(".", 1)[-1]
-    known = [n for n in network_tables.OPTIONS if n.startswith(key) and n not in _PARTS_OF_G]
+    known = registry.names(key)
     if name not in known:
         raise UserError(
             f"{key}.func_name={chosen.get('func_name')!r}: unknown network; "
             f"known: {', '.join(known)}"
         )
-    table = network_tables.OPTIONS[name]
+    table = registry.defaults(name)
     for option in chosen:
         if option in SETTLED:
             raise UserError(f"{key}.{option}: is set by {SETTLED[option]}, not here")
-        if option not in table and option not in network_tables.INERT:
+        if option not in table and option not in INERT:
             hint = nearest(option, table) or f"; it has: {', '.join(sorted(table))}"
             raise UserError(f"{key}.{option}: {name} has no such option{hint}")
     kwargs = {**chosen, "func_name": name, **settled}
     try:
-        network_tables.resolve(**kwargs)
+        registry.resolve(**kwargs)
     except (TypeError, ValueError) as error:  # TypeError: a list where a number belongs
         raise UserError(f"{key}: {error}") from error
     return kwargs
@@ -169,7 +169,7 @@ def validate(config: TrainingConfig, dataset_info: Any, num_replicas: Optional[i
 def check_minibatches(config: TrainingConfig, dataset_info: Any, num_replicas: int) -> None:
     """Raises UserError unless the schedule works on `num_replicas` devices, at every stage."""
     schedules.check(config.schedule, dataset_info.resolution, num_replicas)
-    D_options = network_tables.resolve(**network_options(config, dataset_info)[1])
+    D_options = registry.resolve(**network_options(config, dataset_info)[1])
     group_size = D_options.get("mbstd_group_size") or 1
     for resolution in schedules.resolutions(config.schedule, dataset_info.resolution):
         images = schedules.minibatch(config.schedule, resolution, num_replicas) // num_replicas

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tensorflow as tf
 
-from networks.stylegan.generator import assign_local
+from compute.devices import assign_local
 
 
 class Adam(tf.Module):

@@ -18,7 +18,7 @@ from compute.cluster import read_cluster
 from datasets.format import reader as dataset
 from dnnlib import atomic, config as config_lib, run_dirs
 from dnnlib.errors import UserError, explain_os_errors
-from networks import options as network_tables
+from networks import registry
 from training import (
     checkpoint,
     config as training_config,
@@ -178,7 +178,7 @@ def describe(run: Run) -> str:
         f"Data set   {info.name}: {info.num_images:,} images of {info.resolution}x"
         f"{info.resolution}x{info.channels}, {labels}{mirror}"
     ]
-    G, D = (network_tables.resolve(**kwargs) for kwargs in network_options(run.config, info))
+    G, D = (registry.resolve(**kwargs) for kwargs in network_options(run.config, info))
     mapping = f"z {G['latent_size']}"
     if "mapping_layers" in G:
         mapping += f", {G['mapping_layers']} mapping layers, w {G['dlatent_size']}"
@@ -228,7 +228,7 @@ def _network_defaults(config: TrainingConfig) -> list[str]:
     lines = []
     for key in ("G", "D"):
         chosen = getattr(config, key)
-        table = network_tables.OPTIONS[network_tables.short_name(chosen["func_name"])]
+        table = registry.defaults(chosen["func_name"])
         rest = [
             f"{option}={value}"
             for option, value in table.items()

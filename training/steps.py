@@ -12,7 +12,9 @@ import functools
 
 import tensorflow as tf
 
-from networks.stylegan.generator import assign_local, fold_in
+from compute.devices import assign_local
+from networks.options import OWN
+from networks.seeds import fold_in
 from training.losses import LOSSES, Game
 from training.reals import process_reals
 
@@ -28,7 +30,7 @@ class StepSettings:
     D_loss: dict
     mirror_augment: bool = False
     noise: str | None = None  # None: as the generator was built
-    mixing: object = "own"  # probability of style mixing; 'own': the generator's
+    mixing: object = OWN  # probability of style mixing; OWN: the generator's
 
 
 def _loss(config):

@@ -20,7 +20,6 @@ import tensorflow as tf
 from dnnlib.download import file_sha256, local_path
 from dnnlib.errors import UserError, explain_os_errors
 from networks import legacy, ops, registry, snapshot
-from networks.options import short_name
 
 
 @dataclass(frozen=True)
@@ -112,8 +111,10 @@ def _load_one(source: str, path: Path) -> Classifier:
             func_name, options, arrays = _read_pickle(source, path)
         else:
             func_name, options, arrays, attribute = _read_snapshot(source, path)
-        if not short_name(func_name).startswith("D_"):
-            raise _unsuitable(source, f"it is a {func_name}, expected D_basic or D_paper")
+        if registry.role(func_name) != "D":
+            raise _unsuitable(
+                source, f"it is a {func_name}, expected {' or '.join(registry.names('D'))}"
+            )
         options = {**options, "dtype": "float32"}  # however it was trained
         network = registry.build(func_name, seed=0, arrays=arrays.items(), **options)
     except (ValueError, KeyError, TypeError) as error:  # also an option named as build's own

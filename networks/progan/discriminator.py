@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import tensorflow as tf
+
 from networks import ops
-from networks.stylegan.discriminator import Discriminator
+from networks.stylegan.discriminator import Discriminator, DiscriminatorLayer
 
 
 class PaperDiscriminator(Discriminator):
@@ -12,25 +14,25 @@ class PaperDiscriminator(Discriminator):
     Fused and unfused are different functions: unfused, the activation comes before ÷2.
     """
 
-    NAME = "D_paper"
+    FAMILY, FUNC_NAME = "progan", "D_paper"
 
-    def _nonlinearity(self):
+    def _nonlinearity(self) -> str:
         return "lrelu_progan"
 
-    def _make_block(self, res):
-        side, fmaps, fused = 2**res, self.fmaps(res - 1), self.options["fused_scale"]
-        first = self._conv(f"{side}x{side}/Conv0", fmaps, fmaps)
+    def _make_block(self, res_log2: int) -> list[DiscriminatorLayer]:
+        side, fmaps, fused = 2**res_log2, self.fmaps(res_log2 - 1), self.options["fused_scale"]
+        first = self._conv(f"{side}x{side}/Conv0", side, fmaps, fmaps)
         scope = f"{side}x{side}/" + ("Conv1_down" if fused else "Conv1")
-        resample = dict(resample="down", fused=True) if fused else {}
-        return [first, self._conv(scope, fmaps, self.fmaps(res - 2), **resample)]
+        resample = {"resample": "down", "fused": True} if fused else {}
+        return [first, self._conv(scope, side, fmaps, self.fmaps(res_log2 - 2), **resample)]
 
-    def _apply_block(self, res, x):
-        first, second = self.blocks[str(res)]
+    def _apply_block(self, res_log2: int, x: tf.Tensor) -> tf.Tensor:
+        first, second = self.blocks[str(res_log2)]
         x = second(first(x))
         return x if self.options["fused_scale"] else ops.downscale2d(x)
 
-    def _outputs(self):
+    def _outputs(self) -> int:
         return 1 + (self.options["label_size"] if self.options["label_outputs"] else 0)
 
-    def _score(self, outputs, labels):
+    def _score(self, outputs: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
         return outputs[:, :1]

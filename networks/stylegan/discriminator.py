@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any, Optional, Union
+
 import tensorflow as tf
 
 from networks import fast, ops
-from networks.base import ImageNetwork, check_labels
+from networks.base import BLOCK, RGB, ImageNetwork, check_labels
 from networks.layers import Bias, Conv2D, Dense, Layer, activate
 from networks.spectral_norm import SpectralNorm
 
@@ -13,13 +15,13 @@ from networks.spectral_norm import SpectralNorm
 class DiscriminatorLayer(Layer):
     """Convolution (or dense), bias, activation."""
 
-    def __init__(self, scope, seed, source, channels, nonlinearity):
+    def __init__(self, scope: str, seed: int, source: Layer, channels: int, nonlinearity: str):
         super().__init__(scope, seed)
         self.source = self.adopt("", source)
         self.bias = self.adopt("", Bias(scope, seed, channels))
         self.nonlinearity = nonlinearity
 
-    def call(self, x):
+    def call(self, x: tf.Tensor) -> tf.Tensor:
         return activate(self.bias(self.source(x)), self.nonlinearity)
 
 
@@ -28,112 +30,134 @@ class Discriminator(ImageNetwork):
     → scores [N, 1] float32, higher for what looks real.
     """
 
-    NAME = "D_basic"
+    FAMILY, FUNC_NAME = "stylegan", "D_basic"
 
-    def __init__(self, *, seed=None, **kwargs):
-        super().__init__(self.NAME, seed, **kwargs)
+    def __init__(self, *, seed: Optional[int] = None, **kwargs: Any):
+        super().__init__(seed, **kwargs)
         opt = self.options
         self.from_rgb, self.blocks, self.norms = {}, {}, {}
-        for res in range(self.resolution_log2, 2, -1):
-            self._add_from_rgb(res)
-            self.blocks[str(res)] = self._make_block(res)
+        for res_log2 in range(self.resolution_log2, 2, -1):
+            self._add_from_rgb(res_log2)
+            self.blocks[str(res_log2)] = self._make_block(res_log2)
         self._add_from_rgb(2)
         self.features = opt["mbstd_num_features"] if opt["mbstd_group_size"] > 1 else 0
-        fmaps = self.fmaps(1)
-        self.conv = self._conv("4x4/Conv", fmaps + self.features, fmaps)
-        self.dense0 = self._layer(
-            "4x4/Dense0",
-            Dense("4x4/Dense0", self.seed, fmaps * 16, self.fmaps(0), use_wscale=opt["use_wscale"]),
-            self.fmaps(0),
-        )
+        fmaps, units = self.fmaps(1), self.fmaps(0)
+        self.conv = self._conv("4x4/Conv", 4, fmaps + self.features, fmaps)
+        dense0 = Dense("4x4/Dense0", self.seed, fmaps * 16, units, use_wscale=opt["use_wscale"])
+        self.dense0 = self._layer("4x4/Dense0", dense0, 4, (units,))
         outputs = self._outputs()
         dense1 = Dense(
-            "4x4/Dense1", self.seed, self.fmaps(0), outputs, gain=1, use_wscale=opt["use_wscale"]
+            "4x4/Dense1", self.seed, units, outputs, gain=1, use_wscale=opt["use_wscale"]
         )
-        self.dense1 = self.adopt("4x4/Dense1/", dense1)
+        self.dense1 = self.place("4x4/Dense1", dense1, BLOCK, 4, (outputs,))
         self.bias1 = self.adopt("4x4/Dense1/", Bias("4x4/Dense1", self.seed, outputs))
         self._add_norm("4x4/Dense1", dense1)
 
     # ------------------------------------------------------------ what D_paper does otherwise
 
-    def _nonlinearity(self):
+    def _nonlinearity(self) -> str:
         return self.options["nonlinearity"]
 
-    def _make_block(self, res):
-        side, fmaps = 2**res, self.fmaps(res - 1)
-        first = self._conv(f"{side}x{side}/Conv0", fmaps, fmaps)
+    def _make_block(self, res_log2: int) -> list[DiscriminatorLayer]:
+        side, fmaps = 2**res_log2, self.fmaps(res_log2 - 1)
+        first = self._conv(f"{side}x{side}/Conv0", side, fmaps, fmaps)
         second = self._conv(
-            f"{side}x{side}/Conv1_down", fmaps, self.fmaps(res - 2),
-            resample="down", fused=self.fused(side),
-        )  # fmt: skip
+            f"{side}x{side}/Conv1_down",
+            side,
+            fmaps,
+            self.fmaps(res_log2 - 2),
+            resample="down",
+            fused=self.fused(side),
+        )
         return [first, second]
 
-    def _apply_block(self, res, x):
-        first, second = self.blocks[str(res)]
-        return second(
-            ops.blur2d(first(x), self.options["blur_filter"], fast=fast.plan().direct_blur)
-        )
+    def _apply_block(self, res_log2: int, x: tf.Tensor) -> tf.Tensor:
+        first, second = self.blocks[str(res_log2)]
+        x = ops.blur2d(first(x), self.options["blur_filter"], fast=fast.plan().direct_blur)
+        return second(x)
 
-    def _outputs(self):
+    def _outputs(self) -> int:
         return max(self.options["label_size"], 1)
 
-    def _score(self, outputs, labels):
+    def _score(self, outputs: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
         if not self.options["label_size"]:
             return outputs
         return tf.reduce_sum(outputs * labels, axis=1, keepdims=True)
 
     # ------------------------------------------------------------ what they share
 
-    def _layer(self, scope, source, channels):
-        layer = DiscriminatorLayer(scope, self.seed, source, channels, self._nonlinearity())
-        self.adopt(f"{scope}/", layer)
+    def _layer(
+        self, scope: str, source: Layer, side: int, output: tuple[int, ...], kind: str = BLOCK
+    ) -> DiscriminatorLayer:
+        layer = DiscriminatorLayer(scope, self.seed, source, output[0], self._nonlinearity())
+        self.place(scope, layer, kind, side, output)
         self._add_norm(scope, source)
         return layer
 
-    def _add_norm(self, scope, source):
+    def _add_norm(self, scope: str, source: Layer) -> None:
         if self.options["spectral_norm"]:
             self.norms[scope] = self.adopt(f"{scope}/", SpectralNorm(source))
 
-    def _conv(self, scope, fmaps_in, fmaps_out, kernel=3, **resample):
+    def _conv(
+        self,
+        scope: str,
+        side: int,
+        fmaps_in: int,
+        fmaps_out: int,
+        kernel: int = 3,
+        kind: str = BLOCK,
+        **resample: Any,
+    ) -> DiscriminatorLayer:
         use_wscale = self.options["use_wscale"]
         source = Conv2D(
             scope, self.seed, fmaps_in, fmaps_out, kernel, use_wscale=use_wscale, **resample
         )
-        return self._layer(scope, source, fmaps_out)
+        shown = side // 2 if resample else side
+        return self._layer(scope, source, side, (fmaps_out, shown, shown), kind)
 
-    def _add_from_rgb(self, res):
-        level = self.resolution_log2 - res
-        if level == 0 or self.options.get("structure") != "fixed":
-            channels = self.options["num_channels"]
+    def _add_from_rgb(self, res_log2: int) -> None:
+        level = self.resolution_log2 - res_log2
+        if level == 0 or self.growing:
             self.from_rgb[str(level)] = self._conv(
-                f"FromRGB_lod{level}", channels, self.fmaps(res - 1), kernel=1
+                f"FromRGB_lod{level}",
+                2**res_log2,
+                self.options["num_channels"],
+                self.fmaps(res_log2 - 1),
+                kernel=1,
+                kind=RGB,
             )
 
-    def call(self, images, labels=None, *, lod=None):
+    def call(self, images: Any, labels: Any = None, *, lod: Optional[float] = None) -> tf.Tensor:
         """lod: None is the network's own."""
         level, alpha = self.split_lod(lod)
         images = tf.convert_to_tensor(images)
         expected = [self.resolution, self.resolution, self.options["num_channels"]]
         if images.shape.rank != 4 or list(images.shape[1:]) != expected:
             raise ValueError(
-                f"{self.NAME}: images have shape {images.shape}, expected [N, {expected[0]}, "
+                f"{self.func_name}: images have shape {images.shape}, expected [N, {expected[0]}, "
                 f"{expected[1]}, {expected[2]}]"
             )
-        return self.stage(ops.downscale2d(images, 2**level), labels, level, alpha or None)
+        return self.stage(ops.downscale2d(images, 2**level), labels, level, alpha)
 
-    def stage(self, images, labels, level, alpha=None):
+    def stage(
+        self,
+        images: tf.Tensor,
+        labels: Any,
+        level: int,
+        alpha: Union[float, tf.Tensor, None] = None,
+    ) -> tf.Tensor:
         """Scores of images at the resolution of one stage, [N, R/2^level, R/2^level, C].
 
         alpha: None outside fades, else the weight of the lower resolution.
         """
         self._check_minibatch(images)
-        labels = check_labels(self.NAME, labels, images, self.options["label_size"])
+        labels = check_labels(self.func_name, labels, images, self.options["label_size"])
         images = tf.cast(images, self.compute)
         x = self.from_rgb[str(level)](images)
         top = self.resolution_log2 - level
-        for res in range(top, 2, -1):
-            x = self._apply_block(res, x)
-            if res == top and alpha is not None:
+        for res_log2 in range(top, 2, -1):
+            x = self._apply_block(res_log2, x)
+            if res_log2 == top and alpha is not None:
                 lower = self.from_rgb[str(level + 1)](ops.downscale2d(images))
                 x += (lower - x) * tf.cast(alpha, x.dtype)
         if self.features:
@@ -145,20 +169,28 @@ class Discriminator(ImageNetwork):
         x = tf.cast(self.bias1(self.dense1(self.dense0(x))), tf.float32)
         return self._score(x, labels)
 
-    def normalize_kernels(self, level, fading=False):
+    def normalize_kernels(self, level: int, fading: bool = False) -> None:
         """Spectral normalisation, if on, of what a stage trains; between steps, not within."""
         for name in self.trainable(level, fading):
             scope, _, kind = name.rpartition("/")
             if kind == "weight" and scope in self.norms:
                 self.norms[scope].normalize()
 
-    def _check_minibatch(self, images):
+    def _check_minibatch(self, images: tf.Tensor) -> None:
         minibatch = images.shape[0]
         if not self.features or minibatch is None:
             return
         group = min(self.options["mbstd_group_size"], minibatch)
         if minibatch % group:
             raise ValueError(
-                f"{self.NAME}: a minibatch of {minibatch} does not divide into groups of {group} "
-                "(mbstd_group_size); use a multiple, or another group size"
+                f"{self.func_name}: a minibatch of {minibatch} does not divide into groups of "
+                f"{group} (mbstd_group_size); use a multiple, or another group size"
             )
+
+    # ------------------------------------------------------------ as the original's networks
+
+    def inputs_of_run(self) -> dict[str, list]:
+        return {"images": self.image_shape(), "labels": [None, self.options["label_size"]]}
+
+    def output_of_run(self) -> list:
+        return [None, 1]

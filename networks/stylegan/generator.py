@@ -2,30 +2,34 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any, Optional, Union
+
+import numpy as np
 import tensorflow as tf
 
-from networks import ops
-from networks.base import ImageNetwork
-from networks.options import G_MAPPING, G_SYNTHESIS
+from compute.devices import assign_local
+from networks.generator import Cutoff, Generator, Noise, Psi
+from networks.options import OWN
+from networks.seeds import MIXING, Seed, fold_in
 from networks.stylegan.mapping import MappingNetwork
-from networks.stylegan.synthesis import SynthesisNetwork, as_seed
+from networks.stylegan.options import G_MAPPING, G_STYLE, G_SYNTHESIS
+from networks.stylegan.synthesis import SynthesisNetwork
 
-OWN = "own"  # as the network was built
 
-
-class StyleGenerator(ImageNetwork):
-    """Call: z [N, latent_size], labels [N, label_size] or None (zeros) → images
-    [N, R, R, num_channels] float32, about [−1, 1], not clipped.
+class StyleGenerator(Generator):
+    """A generator whose codes are w, [N, num_layers, dlatent_size].
 
     dlatent_avg [dlatent_size] is the moving average of w that truncation pulls towards.
     """
 
-    def __init__(self, *, seed=None, **kwargs):
-        super().__init__("G_style", seed, **kwargs)
+    FAMILY, FUNC_NAME = "stylegan", "G_style"
+
+    def __init__(self, *, seed: Optional[int] = None, **kwargs: Any):
+        super().__init__(seed, **kwargs)
         opt = self.options
         self.dlatent_avg = self.add_named("dlatent_avg", [opt["dlatent_size"]], trainable=False)
         self.synthesis = SynthesisNetwork(seed=self.seed, **{key: opt[key] for key in G_SYNTHESIS})
-        self.num_layers = self.synthesis.num_layers
         self.mapping = MappingNetwork(
             seed=self.seed,
             **{
@@ -33,53 +37,55 @@ class StyleGenerator(ImageNetwork):
                 "dlatent_broadcast": opt["dlatent_broadcast"] or self.num_layers,
             },
         )
-        self.adopt("G_synthesis/", self.synthesis)
-        self.adopt("G_mapping/", self.mapping)
+        self.adopt_network("G_synthesis/", self.synthesis)
+        self.adopt_network("G_mapping/", self.mapping)
 
-    def call(
-        self, z, labels=None, *, training=False,
-        truncation_psi=OWN, truncation_cutoff=OWN, noise=None, lod=None, seed=None,
-    ):  # fmt: skip
-        """training: updates dlatent_avg and mixes styles instead of truncating.
-        noise: 'random' | 'fixed' | 'none'; lod: None is the network's own; seed: of noise and
-        mixing, an int or an int tensor [2]; None draws one.
-        """
-        level, alpha = self.split_lod(lod)
-        seed = as_seed(seed)
-        if training:
-            images = self.training_stage(z, labels, level, alpha or None, noise=noise, seed=seed)
-        else:
-            images = self.stage(
-                z, labels, level, alpha or None, noise=noise, seed=seed,
-                truncation_psi=truncation_psi, truncation_cutoff=truncation_cutoff,
-            )  # fmt: skip
-        return ops.upscale2d(images, 2**level)
+    @property
+    def has_styles(self) -> bool:
+        return True
 
-    def stage(
-        self, z, labels, level, alpha=None, *,
-        truncation_psi=OWN, truncation_cutoff=OWN, noise=None, seed=None,
-    ):  # fmt: skip
-        """Images at one stage's resolution: [N, R/2^level, R/2^level, C], float32.
+    @property
+    def num_layers(self) -> int:
+        return self.synthesis.num_layers
 
-        alpha: None outside fades, else the weight of the lower resolution.
-        """
-        w = self.truncate(self.mapping(z, labels), truncation_psi, truncation_cutoff)
-        return self.synthesis.stage(w, level, alpha, noise=noise, seed=seed)
+    @property
+    def w_shape(self) -> tuple[int, int]:
+        return self.num_layers, self.options["dlatent_size"]
 
-    def training_stage(self, z, labels, level, alpha=None, *, seed, noise=None, mixing=OWN):
-        """Training-mode images at one stage's resolution: [N, R/2^level, R/2^level, C].
+    def noise_shapes(self) -> list[tuple[int, int]]:
+        return self.synthesis.noise_shapes()
 
-        alpha: None outside fades, else the weight of the lower resolution. mixing: the
-        probability of style mixing, by default the network's own; None or 0: never.
-        """
-        w = self.training_dlatents(z, labels, level, seed, mixing=mixing)
-        return self.synthesis.stage(w, level, alpha, noise=noise, seed=seed)
+    def noise_images(self) -> list[np.ndarray]:
+        return [
+            np.transpose(image.numpy(), [0, 2, 3, 1]) for image in self.synthesis.noise_variables
+        ]
 
-    def set_lod(self, lod):
+    def codes(
+        self,
+        z: Any,
+        labels: Any = None,
+        *,
+        truncation_psi: Psi = OWN,
+        truncation_cutoff: Cutoff = OWN,
+    ) -> tf.Tensor:
+        return self.truncate(self.mapping(z, labels), truncation_psi, truncation_cutoff)
+
+    def render(
+        self,
+        codes: Any,
+        level: int = 0,
+        alpha: Union[float, tf.Tensor, None] = None,
+        *,
+        noise: Noise = None,
+        seed: Seed = None,
+    ) -> tf.Tensor:
+        return self.synthesis.render(codes, level, alpha, noise=noise, seed=seed)
+
+    def set_lod(self, lod: float) -> None:
         super().set_lod(lod)
         self.synthesis.set_lod(lod)
 
-    def truncate(self, w, psi=OWN, cutoff=OWN):
+    def truncate(self, codes: Any, psi: Psi = OWN, cutoff: Cutoff = OWN) -> tf.Tensor:
         """Pulls the layers below `cutoff` towards dlatent_avg: w_avg + ψ (w − w_avg).
 
         psi may be a tensor, a scalar or [N, 1, 1].
@@ -87,20 +93,31 @@ class StyleGenerator(ImageNetwork):
         psi = self.options["truncation_psi"] if psi is OWN else psi
         cutoff = self.options["truncation_cutoff"] if cutoff is OWN else cutoff
         if psi is None or cutoff is None or cutoff <= 0 or (not tf.is_tensor(psi) and psi == 1):
-            return w
+            return codes
         layers = tf.range(self.num_layers)[None, :, None]
         coefficient = tf.where(layers < cutoff, tf.cast(psi, tf.float32), 1.0)
         average = tf.convert_to_tensor(self.dlatent_avg)
-        return average + (w - average) * coefficient
+        return average + (codes - average) * coefficient
 
-    def training_dlatents(self, z, labels, level, seed, *, mixing=OWN):
+    def truncation(self, psi: Optional[float], cutoff: Optional[int]) -> dict[str, Any]:
+        """What was not given is the network's own, or the paper's where it has none."""
+        given = {"truncation_psi": psi, "truncation_cutoff": cutoff}
+        chosen = {}
+        for key, value in given.items():
+            own = self.options[key] if value is None else value
+            chosen[key.rpartition("_")[2]] = G_STYLE[key].default if own is None else own
+        return chosen
+
+    def training_codes(
+        self, z: tf.Tensor, labels: Any, level: int, seed: tf.Tensor, *, mixing: Any = OWN
+    ) -> tf.Tensor:
         """w for training at `level`: tracks dlatent_avg, then mixes styles."""
         w = self.mapping(z, labels)
         self.track_average(w)
-        probability = self.options["style_mixing_prob"] if mixing == OWN else mixing
+        probability = self.options["style_mixing_prob"] if mixing is OWN else mixing
         if not probability:
             return w
-        seeds = [fold_in(seed, 1000 + index) for index in range(3)]
+        seeds = [fold_in(seed, MIXING + index) for index in range(3)]
         z2 = tf.random.stateless_normal(tf.shape(z), seeds[0], alg="philox")
         layers = 2 * (self.resolution_log2 - level) - 2
         draw = tf.random.stateless_uniform([], seeds[1], alg="philox")
@@ -108,7 +125,7 @@ class StyleGenerator(ImageNetwork):
         cutoff = tf.where(draw < probability, index, layers)
         return mix_styles(w, self.mapping(z2, labels), cutoff)
 
-    def track_average(self, w):
+    def track_average(self, w: tf.Tensor) -> None:
         """dlatent_avg ← lerp(mean of w, dlatent_avg, 0.995), the mean over all replicas."""
         beta = self.options["dlatent_avg_beta"]
         if beta is None:
@@ -120,18 +137,11 @@ class StyleGenerator(ImageNetwork):
         average = tf.convert_to_tensor(self.dlatent_avg)
         assign_local(self.dlatent_avg, mean + (average - mean) * beta)
 
+    def components_of_run(self) -> Mapping[str, Any]:
+        return {"mapping": self.mapping, "synthesis": self.synthesis}
 
-def mix_styles(w, w2, cutoff):
+
+def mix_styles(w: tf.Tensor, w2: tf.Tensor, cutoff: tf.Tensor) -> tf.Tensor:
     """Layers below `cutoff` from w, the others from w2 (StyleGAN §3.1): [N, layers, D]."""
     layers = tf.range(w.shape[1])[None, :, None]
     return tf.where(layers < cutoff, w, w2)
-
-
-def fold_in(seed, data):
-    """A new seed [2] from a seed and an integer."""
-    return tf.random.experimental.stateless_fold_in(seed, data, alg="philox")
-
-
-def assign_local(variable, value):
-    """Assigns on this replica alone: all replicas assign equal values, so none is sent."""
-    tf.raw_ops.AssignVariableOp(resource=variable.handle, value=value)

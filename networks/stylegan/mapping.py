@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any, Optional
+
 import tensorflow as tf
 
 from networks import ops
@@ -12,19 +14,29 @@ from networks.layers import Bias, Dense, Initial, Layer
 class LabelConcat(Layer):
     """Appends an embedding of the labels: z [N, L], labels [N, K] → [N, 2L]."""
 
-    def __init__(self, scope, seed, label_size, latent_size):
+    def __init__(self, scope: str, seed: int, label_size: int, latent_size: int):
         super().__init__(scope, seed)
         initial = Initial(seed, f"{scope}/weight", 1.0)
         self.weight = self.add_named("weight", [label_size, latent_size], initial)
 
-    def call(self, z, labels):
+    def call(self, z: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
         return tf.concat([z, tf.matmul(labels, self.weight)], axis=1)
 
 
 class MappingLayer(Layer):
     """Dense → bias → activation, with a hundredth of the learning rate (lrmul)."""
 
-    def __init__(self, scope, seed, fan_in, units, nonlinearity, *, use_wscale, lrmul):
+    def __init__(
+        self,
+        scope: str,
+        seed: int,
+        fan_in: int,
+        units: int,
+        nonlinearity: str,
+        *,
+        use_wscale: bool,
+        lrmul: float,
+    ):
         super().__init__(scope, seed)
         self.dense = self.adopt(
             "", Dense(scope, seed, fan_in, units, use_wscale=use_wscale, lrmul=lrmul)
@@ -32,7 +44,7 @@ class MappingLayer(Layer):
         self.bias = self.adopt("", Bias(scope, seed, units, lrmul))
         self.activation = ops.ACTIVATIONS[nonlinearity]
 
-    def call(self, x):
+    def call(self, x: tf.Tensor) -> tf.Tensor:
         return self.activation(self.bias(self.dense(x)))
 
 
@@ -43,29 +55,35 @@ class MappingNetwork(Network):
     Always computed in float32: it is small, and everything depends on it.
     """
 
-    def __init__(self, *, seed=None, **kwargs):
-        super().__init__("G_mapping", seed, **kwargs)
+    FAMILY, FUNC_NAME = "stylegan", "G_mapping"
+
+    def __init__(self, *, seed: Optional[int] = None, **kwargs: Any):
+        super().__init__(seed, **kwargs)
         opt = self.options
         width = opt["latent_size"]
         self.label_concat = None
         if opt["label_size"]:
-            self.label_concat = self.adopt(
-                "LabelConcat/", LabelConcat("LabelConcat", self.seed, opt["label_size"], width)
-            )
+            concat = LabelConcat("LabelConcat", self.seed, opt["label_size"], width)
             width *= 2
+            self.label_concat = self.place("LabelConcat", concat, output=(width,))
         self.dense = []
         for index in range(opt["mapping_layers"]):
             last = index == opt["mapping_layers"] - 1
             units = opt["dlatent_size"] if last else opt["mapping_fmaps"]
             layer = MappingLayer(
-                f"Dense{index}", self.seed, width, units, opt["mapping_nonlinearity"],
-                use_wscale=opt["use_wscale"], lrmul=opt["mapping_lrmul"],
-            )  # fmt: skip
-            self.dense.append(self.adopt(f"Dense{index}/", layer))
+                f"Dense{index}",
+                self.seed,
+                width,
+                units,
+                opt["mapping_nonlinearity"],
+                use_wscale=opt["use_wscale"],
+                lrmul=opt["mapping_lrmul"],
+            )
+            self.dense.append(self.place(layer.scope, layer, output=(units,)))
             width = units
         self.width = width
 
-    def call(self, z, labels=None):
+    def call(self, z: Any, labels: Any = None) -> tf.Tensor:
         opt = self.options
         x = check_width("G_mapping", "z", z, opt["latent_size"])
         labels = check_labels("G_mapping", labels, x, opt["label_size"])
@@ -78,3 +96,11 @@ class MappingNetwork(Network):
         if opt["dlatent_broadcast"] is not None:
             x = tf.tile(x[:, None, :], [1, opt["dlatent_broadcast"], 1])
         return x
+
+    def inputs_of_run(self) -> dict[str, list]:
+        opt = self.options
+        return {"latents": [None, opt["latent_size"]], "labels": [None, opt["label_size"]]}
+
+    def output_of_run(self) -> list:
+        copies = self.options["dlatent_broadcast"]
+        return [None, self.width] if copies is None else [None, copies, self.width]

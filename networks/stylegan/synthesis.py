@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Optional, Union
+
 import tensorflow as tf
 
 from networks import fast, fused, ops
-from networks.base import ImageNetwork
+from networks.base import BLOCK, RGB, ImageNetwork
+from networks.generator import Noise
 from networks.layers import (
     SQRT2,
     Bias,
@@ -16,7 +20,8 @@ from networks.layers import (
     NoiseInjection,
     StyleMod,
     activate,
-)  # fmt: skip
+)
+from networks.seeds import Seed, as_seed, fold_in
 
 NOISE_MODES = ("random", "fixed", "none")
 
@@ -29,7 +34,15 @@ class SynthesisLayer(Layer):
     between the two, or None.
     """
 
-    def __init__(self, scope, seed, source, channels, options, blur=None):
+    def __init__(
+        self,
+        scope: str,
+        seed: int,
+        source: Layer,
+        channels: int,
+        options: Mapping[str, Any],
+        blur: Optional[Sequence[float]] = None,
+    ):
         super().__init__(scope, seed)
         self.source, self.blur = self.adopt("", source), blur
         self.noise = self.style = None
@@ -41,15 +54,18 @@ class SynthesisLayer(Layer):
         self.pixel_norm_epsilon = options.get("pixelnorm_epsilon", ops.EPSILON)
         self.use_instance_norm = options["use_instance_norm"]
         if options["use_styles"]:
-            self.style = self.adopt(
-                "StyleMod/",
-                StyleMod(
-                    f"{scope}/StyleMod", seed, options["dlatent_size"], channels,
-                    use_wscale=options["use_wscale"],
-                ),
-            )  # fmt: skip
+            style = StyleMod(
+                f"{scope}/StyleMod",
+                seed,
+                options["dlatent_size"],
+                channels,
+                use_wscale=options["use_wscale"],
+            )
+            self.style = self.adopt("StyleMod/", style)
 
-    def call(self, x, w=None, noise=None):
+    def call(
+        self, x: tf.Tensor, w: Optional[tf.Tensor] = None, noise: Optional[tf.Tensor] = None
+    ) -> tf.Tensor:
         """x: the source's input; w [N, dlatent_size]; noise [N or 1, H, W, 1] or None."""
         plan = fast.plan()
         x = ops.blur2d(self.source(x), self.blur, fast=plan.direct_blur)
@@ -66,7 +82,7 @@ class SynthesisLayer(Layer):
             x = self.style(x, w)
         return x
 
-    def _activate(self, x, noise):
+    def _activate(self, x: tf.Tensor, noise: Optional[tf.Tensor]) -> tf.Tensor:
         """Noise (unless None), bias, activation."""
         if fast.plan().fuse_epilogue and self.nonlinearity == "lrelu":
             if noise is None:
@@ -84,18 +100,27 @@ class LearnedConstant(Layer):
     instance norm then shows nothing but the rounding. So its layer is computed in float32.
     """
 
-    def __init__(self, scope, seed, channels):
+    def __init__(self, scope: str, seed: int, channels: int):
         super().__init__(scope, seed)
         self.const = self.add_named("const", [1, channels, 4, 4], "ones")
 
-    def call(self, w):
+    def call(self, w: tf.Tensor) -> tf.Tensor:
         return tf.tile(tf.transpose(self.const, [0, 2, 3, 1]), [tf.shape(w)[0], 1, 1, 1])
 
 
 class DenseInput(Layer):
     """A dense input instead of the constant: w [N, dlatent_size] → [N, 4, 4, C]."""
 
-    def __init__(self, scope, seed, fan_in, channels, compute, *, use_wscale):
+    def __init__(
+        self,
+        scope: str,
+        seed: int,
+        fan_in: int,
+        channels: int,
+        compute: tf.DType,
+        *,
+        use_wscale: bool,
+    ):
         super().__init__(scope, seed)
         # The gain of ProGAN's first layer.
         self.dense = self.adopt(
@@ -103,7 +128,7 @@ class DenseInput(Layer):
         )
         self.channels, self.compute = channels, compute
 
-    def call(self, w):
+    def call(self, w: tf.Tensor) -> tf.Tensor:
         x = self.dense(tf.cast(w, self.compute))
         x = tf.reshape(x, [-1, self.channels, 4, 4])  # the order of the stored weight
         return tf.transpose(x, [0, 2, 3, 1])
@@ -112,14 +137,14 @@ class DenseInput(Layer):
 class ToRGB(Layer):
     """Features to colours: 1×1 convolution and bias, gain 1, no activation."""
 
-    def __init__(self, scope, seed, fmaps, channels, *, use_wscale):
+    def __init__(self, scope: str, seed: int, fmaps: int, channels: int, *, use_wscale: bool):
         super().__init__(scope, seed)
         self.conv = self.adopt(
             "", Conv2D(scope, seed, fmaps, channels, kernel=1, gain=1, use_wscale=use_wscale)
         )
         self.bias = self.adopt("", Bias(scope, seed, channels))
 
-    def call(self, x):
+    def call(self, x: tf.Tensor) -> tf.Tensor:
         return tf.cast(self.bias(self.conv(x)), tf.float32)
 
 
@@ -129,77 +154,100 @@ class SynthesisNetwork(ImageNetwork):
     num_layers is 2·log2 R − 2, or 1 without styles.
     """
 
-    def __init__(self, *, seed=None, **kwargs):
-        super().__init__("G_synthesis", seed, **kwargs)
+    FAMILY, FUNC_NAME = "stylegan", "G_synthesis"
+
+    def __init__(self, *, seed: Optional[int] = None, **kwargs: Any):
+        super().__init__(seed, **kwargs)
         opt = self.options
         self.num_layers = 2 * self.resolution_log2 - 2 if opt["use_styles"] else 1
-        self.noise_images = []
-        if opt["use_noise"]:
-            self._add_noise_images()
+        self.noise_variables = []
+        for index, (height, width) in enumerate(self.noise_shapes()):
+            initial = Initial(self.seed, f"noise{index}", 1.0)
+            self.noise_variables.append(
+                self.add_named(f"noise{index}", [1, 1, height, width], initial, trainable=False)
+            )
         self.blocks = []  # 4×4 first; each is [layer, layer]
         self.to_rgb = {}  # level (as text): ToRGB
-        for res in range(2, self.resolution_log2 + 1):
-            self.blocks.append([self._first_layer(res), self._second_layer(res)])
-            level = self.resolution_log2 - res
-            if level == 0 or opt["structure"] != "fixed":
-                scope = f"ToRGB_lod{level}"
-                self.to_rgb[str(level)] = self.adopt(
-                    f"{scope}/",
-                    ToRGB(
-                        scope, self.seed, self.fmaps(res - 1), opt["num_channels"],
-                        use_wscale=opt["use_wscale"],
-                    ),
-                )  # fmt: skip
+        for res_log2 in range(2, self.resolution_log2 + 1):
+            self.blocks.append([self._first_layer(res_log2), self._second_layer(res_log2)])
+            level = self.resolution_log2 - res_log2
+            if level == 0 or self.growing:
+                self.to_rgb[str(level)] = self._to_rgb(res_log2, level)
 
-    def _add_noise_images(self):
-        for index in range(2 * self.resolution_log2 - 2):
-            side = 2 ** (index // 2 + 2)
-            name = f"noise{index}"
-            initial = Initial(self.seed, name, 1.0)
-            self.noise_images.append(
-                self.add_named(name, [1, 1, side, side], initial, trainable=False)
-            )
+    def noise_shapes(self) -> list[tuple[int, int]]:
+        """(height, width) of each layer's noise image; empty without noise."""
+        layers = 2 * self.resolution_log2 - 2 if self.options["use_noise"] else 0
+        return [(2 ** (index // 2 + 2),) * 2 for index in range(layers)]
 
-    def _layer(self, scope, source, channels, blur=None):
+    def _to_rgb(self, res_log2: int, level: int) -> ToRGB:
+        scope, channels, side = f"ToRGB_lod{level}", self.options["num_channels"], 2**res_log2
+        layer = ToRGB(
+            scope,
+            self.seed,
+            self.fmaps(res_log2 - 1),
+            channels,
+            use_wscale=self.options["use_wscale"],
+        )
+        return self.place(scope, layer, RGB, side, (channels, side, side))
+
+    def _layer(self, scope: str, source: Layer, res_log2: int, blur=None) -> SynthesisLayer:
+        channels, side = self.fmaps(res_log2 - 1), 2**res_log2
         layer = SynthesisLayer(scope, self.seed, source, channels, self.options, blur)
-        return self.adopt(f"{scope}/", layer)
+        return self.place(scope, layer, BLOCK, side, (channels, side, side))
 
-    def _first_layer(self, res):
-        opt, seed, channels = self.options, self.seed, self.fmaps(res - 1)
-        blur = opt["blur_filter"] if res > 2 else None
-        if res > 2:
-            side = 2**res
+    def _first_layer(self, res_log2: int) -> SynthesisLayer:
+        opt, seed, channels = self.options, self.seed, self.fmaps(res_log2 - 1)
+        if res_log2 > 2:
+            side = 2**res_log2
             scope = f"{side}x{side}/Conv0_up"
-            source = Conv2D(
-                scope, seed, self.fmaps(res - 2), channels, use_wscale=opt["use_wscale"],
-                resample="up", fused=self.fused(side),
-            )  # fmt: skip
+            source: Layer = Conv2D(
+                scope,
+                seed,
+                self.fmaps(res_log2 - 2),
+                channels,
+                use_wscale=opt["use_wscale"],
+                resample="up",
+                fused=self.fused(side),
+            )
         elif opt["const_input_layer"]:
             scope = "4x4/Const"
             source = LearnedConstant(scope, seed, channels)
         else:
             scope = "4x4/Dense"
             source = DenseInput(
-                scope, seed, opt["dlatent_size"], channels, self.compute,
+                scope,
+                seed,
+                opt["dlatent_size"],
+                channels,
+                self.compute,
                 use_wscale=opt["use_wscale"],
-            )  # fmt: skip
-        return self._layer(scope, source, channels, blur)
+            )
+        return self._layer(scope, source, res_log2, opt["blur_filter"] if res_log2 > 2 else None)
 
-    def _second_layer(self, res):
-        channels, side = self.fmaps(res - 1), 2**res
-        scope = f"{side}x{side}/" + ("Conv" if res == 2 else "Conv1")
+    def _second_layer(self, res_log2: int) -> SynthesisLayer:
+        channels, side = self.fmaps(res_log2 - 1), 2**res_log2
+        scope = f"{side}x{side}/" + ("Conv" if res_log2 == 2 else "Conv1")
         source = Conv2D(scope, self.seed, channels, channels, use_wscale=self.options["use_wscale"])
-        return self._layer(scope, source, channels)
+        return self._layer(scope, source, res_log2)
 
-    def call(self, w, *, noise=None, lod=None, seed=None):
+    def call(
+        self, w: Any, *, noise: Noise = None, lod: Optional[float] = None, seed: Seed = None
+    ) -> tf.Tensor:
         """noise: 'random' | 'fixed' | 'none', or one image [N or 1, H, W, 1] or None for each
         layer; lod: None is the network's own; seed: of the random noise, an int or an int
         tensor [2]; None draws one."""
         level, alpha = self.split_lod(lod)
-        images = self.stage(w, level, alpha or None, noise=noise, seed=seed)
-        return ops.upscale2d(images, 2**level)
+        return ops.upscale2d(self.render(w, level, alpha, noise=noise, seed=seed), 2**level)
 
-    def stage(self, w, level, alpha=None, *, noise=None, seed=None):
+    def render(
+        self,
+        w: Any,
+        level: int = 0,
+        alpha: Union[float, tf.Tensor, None] = None,
+        *,
+        noise: Noise = None,
+        seed: Seed = None,
+    ) -> tf.Tensor:
         """Images at the resolution of one stage: [N, R/2^level, R/2^level, C], float32.
 
         level: floor(lod). alpha: None outside fades, else the weight of the lower
@@ -226,59 +274,52 @@ class SynthesisNetwork(ImageNetwork):
             return images
         return images + (lower - images) * alpha
 
-    def _noise_source(self, w, mode, seed):
+    def _noise_source(self, w: tf.Tensor, noise: Noise, seed: Seed) -> Callable:
         """A function: layer index → noise [N or 1, H, W, 1] in the compute dtype, or None."""
-        if mode is None:
-            mode = "random" if self.options["randomize_noise"] else "fixed"
-        if isinstance(mode, (list, tuple)):
-            return self._given_noise(mode)
-        if mode not in NOISE_MODES:
+        if noise is None:
+            noise = "random" if self.options["randomize_noise"] else "fixed"
+        if isinstance(noise, (list, tuple)):
+            return self._given_noise(noise)
+        if noise not in NOISE_MODES:
             raise ValueError(
-                f"G_synthesis: noise={mode!r}, expected one of {NOISE_MODES} or a list"
+                f"G_synthesis: noise={noise!r}, expected one of {NOISE_MODES} or a list"
             )
-        if mode == "none" or not self.options["use_noise"]:
+        if noise == "none" or not self.options["use_noise"]:
             return lambda index: None
-        if mode == "fixed":
+        if noise == "fixed":
             return lambda index: tf.cast(
-                tf.transpose(self.noise_images[index], [0, 2, 3, 1]), self.compute
+                tf.transpose(self.noise_variables[index], [0, 2, 3, 1]), self.compute
             )
-        seed = as_seed(seed)
-        minibatch = tf.shape(w)[0]
+        seed, minibatch = as_seed(seed), tf.shape(w)[0]
 
-        def random(index):
-            side = 2 ** (index // 2 + 2)
-            layer_seed = tf.random.experimental.stateless_fold_in(seed, index, alg="philox")
+        def random(index: int) -> tf.Tensor:
+            height, width = self.noise_shapes()[index]
             return tf.random.stateless_normal(
-                [minibatch, side, side, 1], layer_seed, dtype=self.compute, alg="philox"
+                [minibatch, height, width, 1],
+                fold_in(seed, index),
+                dtype=self.compute,
+                alg="philox",
             )
 
         return random
 
-    def _given_noise(self, images):
+    def _given_noise(self, images: Sequence[Any]) -> Callable:
         """As `_noise_source`, from a list of noise images."""
-        if len(images) != len(self.noise_images):
-            expected = len(self.noise_images)
-            raise ValueError(f"G_synthesis: {len(images)} noise images, expected {expected}")
-        for index, image in enumerate(images):
-            side = 2 ** (index // 2 + 2)
-            if image is not None and list(image.shape[1:]) != [side, side, 1]:
+        shapes = self.noise_shapes()
+        if len(images) != len(shapes):
+            raise ValueError(f"G_synthesis: {len(images)} noise images, expected {len(shapes)}")
+        for index, (image, (height, width)) in enumerate(zip(images, shapes)):
+            if image is not None and list(image.shape[1:]) != [height, width, 1]:
                 raise ValueError(
                     f"G_synthesis: noise image {index} has shape {image.shape}, "
-                    f"expected [N or 1, {side}, {side}, 1]"
+                    f"expected [N or 1, {height}, {width}, 1]"
                 )
         return lambda index: None if images[index] is None else tf.cast(images[index], self.compute)
 
+    # ------------------------------------------------------------ as the original's networks
 
-def as_seed(seed):
-    """An int32 tensor [2] from None (draws one), an int (also a tensor), or such a tensor."""
-    if seed is None:
-        return tf.random.uniform([2], maxval=tf.int32.max, dtype=tf.int32)
-    if isinstance(seed, int):
-        seed = tf.constant(seed % 2**62, tf.int64)
-    seed = tf.convert_to_tensor(seed)
-    if seed.shape == []:
-        seed = tf.cast(seed, tf.int64)
-        seed = tf.stack([seed % 2**31, seed // 2**31 % 2**31])
-    if seed.shape != [2]:
-        raise ValueError(f"seed has shape {seed.shape}, expected an int or an int tensor [2]")
-    return tf.cast(seed, tf.int32)
+    def inputs_of_run(self) -> dict[str, list]:
+        return {"dlatents": [None, self.num_layers, self.options["dlatent_size"]]}
+
+    def output_of_run(self) -> list:
+        return self.image_shape()

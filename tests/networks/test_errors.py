@@ -7,7 +7,7 @@ import pytest
 import tensorflow as tf
 
 import networks
-from networks import options
+from networks import registry
 from tests.networks.common import D_TINY, G_TINY, discriminator, generator, normal
 
 pytestmark = pytest.mark.conformance
@@ -15,11 +15,13 @@ pytestmark = pytest.mark.conformance
 BASE = {"G_style": G_TINY, "D_basic": D_TINY, "G_mapping": {}, "G_synthesis": dict(resolution=8)}
 BASE.update(G_paper={}, D_paper={})
 
+FUNCTIONS = [name for role in ("G", "D", "part") for name in registry.names(role)]
+
 
 # ---------------------------------------------------------------- building
 
 
-@pytest.mark.parametrize("func_name", options.OPTIONS)
+@pytest.mark.parametrize("func_name", FUNCTIONS)
 def test_unknown_keyword(func_name):
     with pytest.raises(ValueError, match=f"{func_name}.*'fmap_maxx'.*dtype"):
         networks.build(func_name, fmap_maxx=8)
@@ -120,7 +122,7 @@ def test_values_of_numpy_will_do():
     assert type(network.options["resolution"]) is int
 
 
-@pytest.mark.parametrize("func_name", options.OPTIONS)
+@pytest.mark.parametrize("func_name", FUNCTIONS)
 def test_defaults_are_the_references(func_name):
     """The reference's signatures, where they are not None; D's own size defaults included."""
     both = dict(fmap_base=8192, fmap_decay=1.0, fmap_max=512, nonlinearity="lrelu", use_wscale=True)
@@ -143,7 +145,7 @@ def test_defaults_are_the_references(func_name):
     D_paper = dict(paper, mbstd_group_size=4)
     wanted = dict(G_mapping=mapping, G_synthesis=synthesis, G_style=style, D_basic=basic)
     wanted.update(G_paper=G_paper, D_paper=D_paper)
-    found = options.resolve(func_name)
+    found = registry.resolve(func_name)
     assert {key: found[key] for key in wanted[func_name]} == wanted[func_name]
 
 

@@ -42,8 +42,8 @@ def run_python(*args):
 def test_import_without_tensorflow():
     run_python(
         "-c",
-        "import sys, networks, networks.options;"
-        "networks.options.resolve('G_style', resolution=64);"
+        "import sys, networks, networks.registry;"
+        "networks.registry.resolve('G_style', resolution=64);"
         "names = 'build convert_images_to_uint8 load load_runnable runnable save'.split();"
         "assert sorted(networks.__all__) == names;"
         "assert not {'tensorflow', 'keras', 'numpy'} & set(sys.modules)",
@@ -147,7 +147,7 @@ def test_a_stage_is_one_trace_for_all_its_fades():
     @tf.function
     def score(z, alpha):
         traces.append(1)
-        images = G.synthesis.stage(G.mapping(z), 1, alpha, noise="fixed")
+        images = G.synthesis.render(G.mapping(z), 1, alpha, noise="fixed")
         return D.stage(images, None, 1, alpha)
 
     z = tf.constant(normal(4, 8))

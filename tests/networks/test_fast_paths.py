@@ -7,7 +7,7 @@ import pytest
 import tensorflow as tf
 
 from networks import fast, fused, ops
-from networks.inference import generator_function
+from networks.sampling import generator_function
 from tests.networks.common import D_TINY, discriminator, error, generator, normal, randomize
 
 pytestmark = pytest.mark.conformance
@@ -165,7 +165,7 @@ def penalised_scores(D, images):
 def generator_gradients(G, w):
     variables = [v for name, v in G.trainable(0).items() if name.startswith("G_synthesis/")]
     with tf.GradientTape() as tape:
-        images = G.synthesis.stage(w, 0, noise="fixed")
+        images = G.synthesis.render(w, 0, noise="fixed")
         loss = tf.reduce_sum(tf.square(images))
     return [images, *tape.gradient(loss, variables)]
 

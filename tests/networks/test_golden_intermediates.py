@@ -57,7 +57,7 @@ def walk_synthesis(network, w, seen):
     for block, layers in enumerate(network.blocks):
         for half, layer in enumerate(layers):
             index = 2 * block + half
-            noise = tf.transpose(network.noise_images[index], [0, 2, 3, 1])
+            noise = tf.transpose(network.noise_variables[index], [0, 2, 3, 1])
             x = walk_layer(layer, x, w[:, index], noise, seen)
         level = len(network.blocks) - 1 - block
         to_rgb = network.to_rgb[str(level)]

@@ -37,7 +37,7 @@ def noise_of(layer, count=1, **options):
     """The noise that a call adds in one layer: [N, H, W]."""
     network = probe(layer)
     level = network.resolution_log2 - (layer // 2 + 2)
-    images = network.stage(np.zeros([count, 1, 8], np.float32), level, **options)
+    images = network.render(np.zeros([count, 1, 8], np.float32), level, **options)
     return images.numpy()[:, :, :, 0] - 10
 
 

@@ -14,7 +14,7 @@ from benchmarks.opening import write_pickle
 from dnnlib import tensor_file
 from dnnlib.errors import UserError
 from networks import layers, legacy, snapshot
-from networks.inference import generator_function
+from networks.sampling import generator_function
 from tests.networks.common import discriminator, generator, normal, randomize
 
 pytestmark = pytest.mark.conformance

@@ -8,8 +8,8 @@ import pytest
 import tensorflow as tf
 
 import networks
-from networks import fast, ops, options as options_table
-from networks.inference import generator_function
+from networks import fast, ops, registry
+from networks.sampling import generator_function
 from tests.networks import numpy_progan as expected
 from tests.networks.common import error, images_for, labels_for, nchw, normal, randomize
 
@@ -90,7 +90,7 @@ def test_labels_move_the_generator_and_not_the_discriminator():
 
 def test_latents_are_as_wide_as_the_innermost_features():
     for base, maximum, width in ((64, 8, 8), (6, 512, 6), (8192, 512, 512)):
-        options = options_table.resolve("G_paper", fmap_base=base, fmap_max=maximum, resolution=4)
+        options = registry.resolve("G_paper", fmap_base=base, fmap_max=maximum, resolution=4)
         assert options["latent_size"] == width
 
 

@@ -12,7 +12,6 @@ from networks.sampling import (
     Sampler,
     minibatch_size,
     noise_images,
-    truncation_of,
 )
 from tests.generation.common import KINDS, close_levels, made, sampler
 from tests.networks.common import generator
@@ -60,7 +59,7 @@ def test_random_noise_is_the_seeds():
     images = ours.images(codes, noise_seeds=[4, 9, 4])
     np.testing.assert_array_equal(images[0], images[2])
     assert (images[0] != images[1]).mean() > 0.3
-    drawn = [image[None] for image in noise_images(9, 6)]
+    drawn = [image[None] for image in noise_images(9, ours.noise_shapes)]
     assert [image.shape for image in drawn] == [(1, s, s, 1) for s in (4, 4, 8, 8, 16, 16)]
     rng = np.random.RandomState([9, 1])
     np.testing.assert_array_equal(drawn[0], np.float32(rng.randn(1, 4, 4, 1)))
@@ -70,7 +69,7 @@ def test_random_noise_is_the_seeds():
 
 def test_noise_and_latents_of_a_seed_have_nothing_in_common():
     z = latents.from_seeds([7], 512)[0]
-    noise = np.concatenate([image.ravel() for image in noise_images(7, 18)])[:512]
+    noise = np.concatenate([image.ravel() for image in noise_images(7, [(16, 16)] * 2)])[:512]
     assert abs(np.corrcoef(z, noise)[0, 1]) < 0.2
     assert not np.isin(z, noise).any()
 
@@ -81,9 +80,7 @@ def test_noise_in_some_layers():
     close_levels(fixed.images(codes, noise_layers=[]), none.images(codes))
     close_levels(fixed.images(codes, noise_layers=range(6)), fixed.images(codes))
     last = fixed.images(codes, noise_layers=[5])
-    images = [
-        np.transpose(image.numpy(), [0, 2, 3, 1]) for image in fixed.Gs.synthesis.noise_images
-    ]
+    images = fixed.Gs.noise_images()
     expected = fixed.Gs.synthesis(codes, noise=[None] * 5 + images[5:])
     close_levels(last, to_uint8(expected.numpy()))
     assert (last != fixed.images(codes)).mean() > 0.1
@@ -104,7 +101,7 @@ def test_a_seed_is_the_same_image_on_every_stack():
     ours = sampler("labels", noise="random")
     codes = ours.codes(latents.from_seeds([11], 8), latents.labels_for([11], 3))
     noise = ours._noise(tuple(range(6)), [11], np.arange(1))
-    image = ours._function(codes, noise).numpy()[0, :, :, 0]
+    image = ours._renderer(codes, noise=noise).numpy()[0, :, :, 0]
     np.testing.assert_allclose(image[::5, ::5], RECORDED, atol=1e-4 * np.abs(image).max())
 
 
@@ -117,11 +114,9 @@ RECORDED = [
 
 
 def test_the_memory_bound():
-    wide = SimpleNamespace(
-        resolution_log2=10,
-        options={"num_channels": 3},
-        fmaps=lambda stage: min(8192 >> stage, 512),
-    )
+    fmaps = [min(8192 >> (log2 - 1), 512) for log2 in range(2, 11)]
+    widest = max(4**log2 * (maps + 3) for log2, maps in zip(range(2, 11), fmaps))
+    wide = SimpleNamespace(widest_layer=widest)
     sizes = [minibatch_size(wide, memory) for memory in (0.0, 0.1, 2, 4, 1e9)]
     assert sizes[:2] == [1, 1]
     assert 1 < sizes[2] < sizes[3] < sizes[4] == 64
@@ -145,7 +140,7 @@ def test_channels_that_no_picture_has():
 )
 def test_truncation_that_is_asked_for_always_happens(own, given, expected):
     Gs = generator(truncation_psi=own[0], truncation_cutoff=own[1])
-    assert truncation_of(Gs, *given) == dict(zip(("psi", "cutoff"), expected))
+    assert Gs.truncation(*given) == dict(zip(("psi", "cutoff"), expected))
 
 
 def test_what_needs_styles_or_noise_says_so():

@@ -12,7 +12,7 @@ import pytest
 import tensorflow as tf
 
 from dnnlib import config as config_lib
-from networks import options as network_tables, snapshot
+from networks import registry, snapshot
 from tests import golden
 from tests.training.small import assert_same_bits, final_state
 from training import ablations, checkpoint, presets
@@ -20,13 +20,13 @@ from training.config import network_options
 from training.loop import train
 
 FFHQ = SimpleNamespace(resolution=1024, channels=3, label_size=0)
-F = network_tables.G_STYLE  # for FFHQ
+F = registry.defaults("G_style")  # for FFHQ
 
 
 def on_ffhq(row):
     """All that the row's preset decides, with the networks' options filled in."""
     config = presets.make(row)
-    G, D = (network_tables.resolve(**kwargs) for kwargs in network_options(config, FFHQ))
+    G, D = (registry.resolve(**kwargs) for kwargs in network_options(config, FFHQ))
     names = (config.G["func_name"], config.D["func_name"])
     return names, dataclasses.replace(config, preset="", description="", G=G, D=D)
 
@@ -54,8 +54,8 @@ def test_traditional_generators_are_the_recorded_ones(row, tag):
     sizes = "func_name num_channels resolution label_size fmap_base fmap_max".split()
     sizes += "latent_size dlatent_size mapping_fmaps".split()
     G = {key: value for key, value in meta["G"].items() if key in sizes}
-    resolved = network_tables.resolve(**{**G, **ablations.ROWS[row]["G"]})
-    assert resolved == network_tables.resolve(**meta["G"])
+    resolved = registry.resolve(**{**G, **ablations.ROWS[row]["G"]})
+    assert resolved == registry.resolve(**meta["G"])
     assert set(ablations.ROWS[row]) == {"G"}
     assert set(meta["D"]) <= set(sizes)  # D is F's
 
@@ -79,7 +79,7 @@ def test_table_1_adds_one_thing_at_a_time(row):
     expected = {**F, **{option: values[index] for option, values in TABLE_1.items()}}
     config = presets.make(f"table1-{row}")
     G, D = network_options(config, FFHQ)
-    assert network_tables.resolve(**G) == expected
+    assert registry.resolve(**G) == expected
     assert D["func_name"] == "D_basic"
     assert config.D_loss == {"func_name": "D_logistic_simplegp"}
     assert (config.total_kimg, config.num_gpus, config.dataset.name) == (25000, 0, "ffhq")
@@ -96,7 +96,7 @@ def test_table_1_adds_one_thing_at_a_time(row):
     ],
 )
 def test_tables_2_and_4_change_one_number(row, option, value):
-    G = network_tables.resolve(**network_options(presets.make(row), FFHQ)[0])
+    G = registry.resolve(**network_options(presets.make(row), FFHQ)[0])
     assert G[option] == value
     if "traditional" not in row:
         assert {key for key in F if F[key] != G[key]} <= {option}

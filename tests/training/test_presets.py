@@ -8,7 +8,7 @@ import pytest
 
 from dnnlib import config as config_lib
 from dnnlib.errors import UserError
-from networks import options as network_tables
+from networks import registry
 from tests import golden
 from training import ablations, config as training_config, presets, schedule as schedules
 from training.config import TrainingConfig, network_options, validate
@@ -180,8 +180,8 @@ def test_the_paper_s_numbers(name):
     # Configuration F is the networks' defaults, at full width.
     G, D = network_options(config, info_for(config))
     settled = training_config.SETTLED
-    for kwargs, table in ((G, network_tables.G_STYLE), (D, network_tables.D_BASIC)):
-        options = network_tables.resolve(**kwargs)
+    for kwargs, table in ((G, registry.defaults("G_style")), (D, registry.defaults("D_basic"))):
+        options = registry.resolve(**kwargs)
         assert {k: v for k, v in options.items() if k not in settled} == {
             k: v for k, v in table.items() if k not in settled
         }

@@ -16,7 +16,7 @@ from datasets.format.info import DatasetInfo
 from datasets.format.reader import is_built_in, open_dataset
 from dnnlib import atomic, config as config_lib, run_dirs
 from dnnlib.errors import UserError, explain_os_errors
-from networks import options as network_tables
+from networks import registry
 from training.classifiers import config as classifier_config
 from training.classifiers.config import PRESETS, ClassifierConfig
 from training.runs import (
@@ -130,7 +130,7 @@ def own_config(config: ClassifierConfig, columns: tuple[int, ...]) -> Classifier
 def describe(run: ClassifierRun) -> str:
     """Returns data set, network and attributes; several lines, no newline at the end."""
     config, info = run.config, run.dataset_info
-    options = network_tables.resolve(**classifier_config.network_options(config, info))
+    options = registry.resolve(**classifier_config.network_options(config, info))
     mirror = ", mirrored" if config.dataset.mirror_augment else ""
     width = max(map(len, ("attribute", *run.attributes)))
     lines = [

@@ -123,22 +123,28 @@ def test_later_changes_are_honoured(pair):
 
 
 def test_compiled_graphs_are_shared_and_few(pair):
-    Gs, _ = pair
-    synthesis = Gs.components.synthesis
-    z, kept = normal(2, 8), len(synthesis._functions)
+    Gs, D = pair
+    z = normal(2, 8)
     settings = [
         dict(truncation_psi=psi, minibatch_size=size) for psi in (0.1, 0.2) for size in (1, 2)
     ]
-    Gs.run(z, None, structure="fixed", randomize_noise=False)
+    traces = Gs._renderer._graph.experimental_get_tracing_count
+    for kwargs in settings * 2:
+        Gs.run(z, None, structure="fixed", randomize_noise=False, **kwargs)
+    settled = traces()
     for kwargs in settings:
-        Gs.run(z, None, randomize_noise=False, **kwargs)
-    assert len(synthesis._functions) <= kept + 1
-    made = [synthesis._compiled(lod / 10, "fixed", 2) for lod in range(facade.MAX_FUNCTIONS + 1)]
-    assert len(synthesis._functions) == facade.MAX_FUNCTIONS
-    assert synthesis._compiled(0.1, "fixed", 5) is made[1]  # for any minibatch
-    assert synthesis._compiled(0.0, "fixed", 2) is not made[0]  # had gone; now goes the next
-    assert synthesis._compiled(0.1, "fixed", 2) is made[1]  # which is not the one just used
-    assert synthesis._compiled(0.2, "fixed", 2) is not made[2]
+        Gs.run(z, None, structure="fixed", randomize_noise=False, **kwargs)
+    assert traces() == settled  # neither another psi nor another minibatch makes one more
+    for lod in np.arange(0.1, 0.9, 0.1):
+        Gs.set_var("lod", lod)
+        Gs.run(z, None, randomize_noise=False)
+    assert traces() <= settled + 1  # one for a fade, however far it is
+    made = [D._compiled(lod / 10, 4) for lod in range(facade.MAX_FUNCTIONS + 1)]
+    assert len(D._functions) == facade.MAX_FUNCTIONS
+    assert D._compiled(0.1, 4) is made[1]
+    assert D._compiled(0.0, 4) is not made[0]  # had gone; now goes the next
+    assert D._compiled(0.1, 4) is made[1]  # which is not the one just used
+    assert D._compiled(0.2, 4) is not made[2]
 
 
 def test_output_transforms(pair):
