@@ -17,6 +17,8 @@ trace it with `fast.using(fast.PLAIN)`.
 from __future__ import annotations
 
 import functools
+from collections.abc import Callable
+from typing import Optional
 
 import tensorflow as tf
 
@@ -24,7 +26,7 @@ SLOPE = 0.2  # of the leaky ReLU below zero
 EPSILON = 1e-8
 
 
-def small_program(function):
+def small_program(function: Callable) -> Callable:
     """`function` of tensors as one XLA program, compiled once for each set of shapes.
 
     Only as part of a graph: outside one, compiling would cost more than it saves.
@@ -32,13 +34,13 @@ def small_program(function):
     program = tf.function(function, jit_compile=True, autograph=False)
 
     @functools.wraps(function)
-    def call(*args):
+    def call(*args: tf.Tensor) -> tf.Tensor:
         return function(*args) if tf.executing_eagerly() else program(*args)
 
     return call
 
 
-def _float(*values):
+def _float(*values: tf.Tensor) -> list[tf.Tensor]:
     return [tf.cast(value, tf.float32) for value in values]
 
 
@@ -46,47 +48,49 @@ def _float(*values):
 
 
 @small_program
-def leaky_relu_gradient(y, dy):
+def leaky_relu_gradient(y: tf.Tensor, dy: tf.Tensor) -> tf.Tensor:
     """dy where the activation y ≥ 0, else dy/5: from y, so that x need not be kept."""
     (slope,) = _float(dy)
     return tf.cast(tf.where(y >= 0, slope, slope * SLOPE), dy.dtype)
 
 
 @tf.custom_gradient
-def leaky_relu(x):
+def leaky_relu(x: tf.Tensor) -> tf.Tensor:
     """max(x, x/5), with derivative 1 at exactly 0."""
     # The ordinary operation forward: grappler joins it to the convolution and bias before it,
     # which it cannot when the gradient needs the value in between.
     y = tf.nn.leaky_relu(x, SLOPE)
 
-    def gradient(dy):
+    def gradient(dy: tf.Tensor) -> tf.Tensor:
         return leaky_relu_gradient(y, dy)
 
     return y, gradient
 
 
 @small_program
-def _biased_activation(x, bias):
+def _biased_activation(x: tf.Tensor, bias: tf.Tensor) -> tf.Tensor:
     value, bias = _float(x, bias)
     value += bias
     return tf.cast(tf.where(value >= 0, value, value * SLOPE), x.dtype)
 
 
 @small_program
-def _noisy_activation(x, bias, noise, weight):
+def _noisy_activation(
+    x: tf.Tensor, bias: tf.Tensor, noise: tf.Tensor, weight: tf.Tensor
+) -> tf.Tensor:
     value, bias, noise, weight = _float(x, bias, noise, weight)
     value = (value + noise * weight) + bias
     return tf.cast(tf.where(value >= 0, value, value * SLOPE), x.dtype)
 
 
-def biased_activation(x, bias):
+def biased_activation(x: tf.Tensor, bias: tf.Variable) -> tf.Tensor:
     """leaky_relu(x + bias): x [N, H, W, C], bias [C]."""
 
     @tf.custom_gradient
-    def function(x, bias):
+    def function(x: tf.Tensor, bias: tf.Tensor) -> tuple:
         y = _biased_activation(x, bias)
 
-        def gradient(dy):
+        def gradient(dy: tf.Tensor) -> tuple:
             dx = leaky_relu_gradient(y, dy)
             return dx, tf.cast(_weighted_sums(dx, None)[0], bias.dtype)
 
@@ -95,14 +99,16 @@ def biased_activation(x, bias):
     return function(x, tf.convert_to_tensor(bias))
 
 
-def noisy_activation(x, bias, noise, weight):
+def noisy_activation(
+    x: tf.Tensor, bias: tf.Variable, noise: tf.Tensor, weight: tf.Variable
+) -> tf.Tensor:
     """leaky_relu(x + noise·weight + bias): noise [N or 1, H, W, 1], weight and bias [C]."""
 
     @tf.custom_gradient
-    def function(x, bias, noise, weight):
+    def function(x: tf.Tensor, bias: tf.Tensor, noise: tf.Tensor, weight: tf.Tensor) -> tuple:
         y = _noisy_activation(x, bias, noise, weight)
 
-        def gradient(dy):
+        def gradient(dy: tf.Tensor) -> tuple:
             dx = leaky_relu_gradient(y, dy)
             d_bias, d_weight = tf.unstack(_weighted_sums(dx, noise))
             # No step asks for the noise's gradient; a graph then drops this.
@@ -116,7 +122,7 @@ def noisy_activation(x, bias, noise, weight):
     return function(x, tf.convert_to_tensor(bias), noise, tf.convert_to_tensor(weight))
 
 
-def _weighted_sums(dx, noise):
+def _weighted_sums(dx: tf.Tensor, noise: Optional[tf.Tensor]) -> tf.Tensor:
     """Σ dx and, with noise, Σ noise·dx over N, H, W: [1 or 2, C], by one matrix product.
 
     A third of the time of BiasAddGrad and a sum, as dx is read once.
@@ -132,7 +138,7 @@ def _weighted_sums(dx, noise):
 # ---------------------------------------------------------------- AdaIN
 
 
-def spatial_mean(x):
+def spatial_mean(x: tf.Tensor) -> tf.Tensor:
     """Mean over H and W in float32: [N, H, W, C] → [N, 1, 1, C]."""
     # Tiles, then their mean: nearly as exact as a sum in float32 also when x is bfloat16,
     # because the tiles' rounding errors average out.
@@ -143,36 +149,43 @@ def spatial_mean(x):
 
 
 @small_program
-def _squared_deviation(x, mean):
+def _squared_deviation(x: tf.Tensor, mean: tf.Tensor) -> tf.Tensor:
     return tf.cast(tf.square(tf.cast(x, tf.float32) - mean), x.dtype)
 
 
 @small_program
-def _deviation_product(dy, x, mean):
+def _deviation_product(dy: tf.Tensor, x: tf.Tensor, mean: tf.Tensor) -> tf.Tensor:
     return tf.cast(tf.cast(dy, tf.float32) * (tf.cast(x, tf.float32) - mean), dy.dtype)
 
 
 @small_program
-def _modulate(x, mean, factor, shift):
+def _modulate(x: tf.Tensor, mean: tf.Tensor, factor: tf.Tensor, shift: tf.Tensor) -> tf.Tensor:
     return tf.cast((tf.cast(x, tf.float32) - mean) * factor + shift, x.dtype)
 
 
 @small_program
-def _modulate_gradient(dy, x, mean, factor, mean_dy, slope):
+def _modulate_gradient(
+    dy: tf.Tensor,
+    x: tf.Tensor,
+    mean: tf.Tensor,
+    factor: tf.Tensor,
+    mean_dy: tf.Tensor,
+    slope: tf.Tensor,
+) -> tf.Tensor:
     deviation = tf.cast(x, tf.float32) - mean
     return tf.cast((tf.cast(dy, tf.float32) - mean_dy - deviation * slope) * factor, dy.dtype)
 
 
 @small_program
-def _centred(x, mean):
+def _centred(x: tf.Tensor, mean: tf.Tensor) -> tf.Tensor:
     return x - mean
 
 
-def adain(x, scale, shift):
+def adain(x: tf.Tensor, scale: tf.Tensor, shift: tf.Tensor) -> tf.Tensor:
     """Instance norm, then x·(scale + 1) + shift: x [N, H, W, C], scale and shift [N, C]."""
 
     @tf.custom_gradient
-    def function(x, scale, shift):
+    def function(x: tf.Tensor, scale: tf.Tensor, shift: tf.Tensor) -> tuple:
         scale32, shift32 = (v[:, None, None, :] for v in _float(scale, shift))
         mean = spatial_mean(x)
         # Not E[x²] − E[x]²: that is negative for constant features.
@@ -180,7 +193,7 @@ def adain(x, scale, shift):
         factor = inverse * (scale32 + 1)
         y = _modulate(x, mean, factor, shift32)
 
-        def gradient(dy):
+        def gradient(dy: tf.Tensor) -> tuple:
             count = float(x.shape[1] * x.shape[2])
             mean_dy = spatial_mean(dy)
             product = spatial_mean(_deviation_product(dy, x, mean)) * inverse

@@ -54,7 +54,7 @@ class Initial:
     def __init__(self, seed: int, name: str, std: float):
         self.seed, self.name, self.std = seed, name, std
 
-    def __call__(self, shape, dtype: Any = None, **_: Any) -> tf.Tensor:
+    def __call__(self, shape: Any, dtype: Any = None, **_: Any) -> tf.Tensor:
         if not _draws.get():
             return tf.zeros(shape)
         key = [self.seed & (2**64 - 1), zlib.crc32(self.name.encode())]
@@ -71,7 +71,7 @@ class Named:
     named: dict[str, tf.Variable]
 
     def add_named(
-        self, name: str, shape, initializer: Any = "zeros", trainable: bool = True
+        self, name: str, shape: Any, initializer: Any = "zeros", trainable: bool = True
     ) -> tf.Variable:
         """Makes a float32 variable and lists it."""
         variable = self.add_weight(
@@ -102,7 +102,7 @@ class Layer(Named, keras.layers.Layer):
         self.built = True  # every variable is made in the constructor
 
     def add_scaled(
-        self, name: str, shape, *, gain: float, use_wscale: bool = True, lrmul: float = 1.0
+        self, name: str, shape: Any, *, gain: float, use_wscale: bool = True, lrmul: float = 1.0
     ) -> tuple[tf.Variable, float]:
         """A weight with equalised learning rate: (variable, its runtime coefficient)."""
         he = gain / np.sqrt(np.prod(shape[:-1]))
@@ -118,7 +118,7 @@ def activate(x: tf.Tensor, nonlinearity: str) -> tf.Tensor:
     return ops.ACTIVATIONS[nonlinearity](x)
 
 
-def scaled(variable: tf.Variable, coefficient: float, dtype) -> tf.Tensor:
+def scaled(variable: tf.Variable, coefficient: float, dtype: tf.DType) -> tf.Tensor:
     """The variable times its runtime coefficient, rounded to `dtype` last."""
     value = tf.convert_to_tensor(variable)
     return tf.cast(value * coefficient if coefficient != 1 else value, dtype)

@@ -9,39 +9,41 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from typing import Any, Union
 
 from dnnlib.errors import UserError, explain_os_errors
-from dnnlib.pickles import tf_networks as legacy_pickle
+from dnnlib.pickles import tf_networks
+from dnnlib.pickles.tf_networks import LegacyNetwork
 from networks import registry
 from networks.registry import build
 
 ROLES = ("G", "D", "Gs")
 
 
-def is_pickle(path) -> bool:
+def is_pickle(path: Union[str, Path]) -> bool:
     """Whether a file starts as a pickle of protocol 2 or later does."""
     with explain_os_errors("read", path), open(path, "rb") as file:
         start = file.read(2)
     return len(start) == 2 and start[0] == 0x80 and 2 <= start[1] <= 5
 
 
-def makers(path) -> dict[str, Callable]:
+def makers(path: Union[str, Path]) -> dict[str, Callable]:
     """{role: a function that builds the network} of those of G, D, Gs that a legacy pickle holds.
 
     The function takes options in place of the file's own. It, and this, raise UserError naming
     the file when it is not a legacy network or not one of those that this package has.
     """
 
-    def make(role, found, **changed):
+    def make(role: str, recorded: LegacyNetwork, **changed: Any) -> Any:
         try:
-            return to_keras(found, **changed)
+            return to_keras(recorded, **changed)
         except (ValueError, TypeError) as error:  # also an option named as build's own
             raise UserError(f"{path}: {role}: {error}") from error
 
-    return {role: partial(make, role, found) for role, found in read(path).items()}
+    return {role: partial(make, role, recorded) for role, recorded in read(path).items()}
 
 
-def read(path) -> dict[str, legacy_pickle.LegacyNetwork]:
+def read(path: Union[str, Path]) -> dict[str, LegacyNetwork]:
     """{role: network} of those of G, D, Gs that a legacy pickle holds, as plain data.
 
     A file of one network gives it the place that its kind has: a generator's is Gs. Raises
@@ -50,35 +52,35 @@ def read(path) -> dict[str, legacy_pickle.LegacyNetwork]:
     with explain_os_errors("read", path):
         data = Path(path).read_bytes()
     try:
-        found = legacy_pickle.read(data).networks
-    except legacy_pickle.LegacyPickleError as error:
+        recorded = tf_networks.read(data).networks
+    except tf_networks.LegacyPickleError as error:
         raise UserError(f"{path}: {error}") from error
-    if len(found) == 3:
-        return {role: network for role, network in zip(ROLES, found) if network is not None}
-    roles: dict[str, legacy_pickle.LegacyNetwork] = {}
-    for network in found:
+    if len(recorded) == 3:
+        return {role: network for role, network in zip(ROLES, recorded) if network is not None}
+    roles: dict[str, LegacyNetwork] = {}
+    for network in recorded:
         role = "D" if network is not None and network.func_name.startswith("D_") else "Gs"
         if network is None or role in roles:
-            raise UserError(f"{path}: expected (G, D, Gs) or one network, not {len(found)}")
+            raise UserError(f"{path}: expected (G, D, Gs) or one network, not {len(recorded)}")
         roles[role] = network
     return roles
 
 
-def to_keras(found: legacy_pickle.LegacyNetwork, **changed):
+def to_keras(recorded: LegacyNetwork, **changed: Any) -> Any:
     """The network with the file's options, but for those in `changed`, and its arrays.
 
     Raises ValueError for an unknown build function or option, listing the known ones, or for
     arrays that are not the network's, listing all that differ.
     """
-    name, kwargs = own_options(found)
+    name, kwargs = own_options(recorded)
     kwargs.update(changed)
-    return build(name, seed=0, arrays=found.all_variables().items(), **kwargs)
+    return build(name, seed=0, arrays=recorded.all_variables().items(), **kwargs)
 
 
-def own_options(found: legacy_pickle.LegacyNetwork) -> tuple[str, dict]:
+def own_options(recorded: LegacyNetwork) -> tuple[str, dict]:
     """(build function, the options that are its own); ValueError for an unknown function."""
-    family, function = registry.locate(found.func_name)
-    name, kwargs = function.name, dict(found.static_kwargs)
+    family, function = registry.locate(recorded.func_name)
+    name, kwargs = function.name, dict(recorded.static_kwargs)
     if function.role == "part":
         # It was given the whole generator's options and used its own.
         wholes = {key for other in family.functions for key in other.options}
@@ -87,7 +89,7 @@ def own_options(found: legacy_pickle.LegacyNetwork) -> tuple[str, dict]:
             for key, value in kwargs.items()
             if key in function.options or key not in wholes
         }
-    bias = found.variables.get("4x4/Dense1/bias")
+    bias = recorded.variables.get("4x4/Dense1/bias")
     if name == "D_paper" and bias is not None:
         # Progressive GAN's own repository also trained it to tell labels apart.
         labels = kwargs.get("label_size", 0)
@@ -95,11 +97,11 @@ def own_options(found: legacy_pickle.LegacyNetwork) -> tuple[str, dict]:
     return name, kwargs
 
 
-def provenance(found: dict[str, legacy_pickle.LegacyNetwork]) -> dict:
+def provenance(recorded: dict[str, LegacyNetwork]) -> dict:
     """Where the networks of `read` come from, as values that JSON can hold."""
     return {
-        "pickled as": sorted({network.class_name for network in found.values()}),
-        "pickle version": sorted({network.version for network in found.values()}),
+        "pickled as": sorted({network.class_name for network in recorded.values()}),
+        "pickle version": sorted({network.version for network in recorded.values()}),
         # Of the Python source inside, which the original executed and this package never does.
-        "source sha256": sorted({network.source_sha256 for network in found.values()}),
+        "source sha256": sorted({network.source_sha256 for network in recorded.values()}),
     }

@@ -7,6 +7,9 @@ gradient penalties differentiate a gradient.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Optional
+
 import numpy as np
 import tensorflow as tf
 
@@ -16,17 +19,17 @@ EPSILON = 1e-8  # inside every reciprocal square root
 
 
 @tf.custom_gradient
-def leaky_relu(x):
+def leaky_relu(x: tf.Tensor) -> tf.Tensor:
     """max(x, x/5), with derivative 1 at exactly 0 (tf.nn.leaky_relu has 0.2 there)."""
     slope_one = x >= 0
 
-    def grad(dy):
+    def grad(dy: tf.Tensor) -> tf.Tensor:
         return tf.where(slope_one, dy, dy * 0.2)
 
     return tf.nn.leaky_relu(x, 0.2), grad
 
 
-def leaky_relu_progan(x):
+def leaky_relu_progan(x: tf.Tensor) -> tf.Tensor:
     """max(x, x/5), with derivative 1/5 at exactly 0, as in Progressive GAN."""
     return tf.nn.leaky_relu(x, 0.2)
 
@@ -36,7 +39,7 @@ ACTIVATIONS = {"lrelu": leaky_relu, "lrelu_progan": leaky_relu_progan, "relu": t
 # ---------------------------------------------------------------- resampling
 
 
-def upscale2d(x, factor=2):
+def upscale2d(x: tf.Tensor, factor: int = 2) -> tf.Tensor:
     """Nearest neighbour: [N, H, W, C] → [N, H·factor, W·factor, C]."""
     if factor == 1:
         return x
@@ -46,14 +49,14 @@ def upscale2d(x, factor=2):
     return tf.reshape(x, [-1, height * factor, width * factor, channels])
 
 
-def downscale2d(x, factor=2):
+def downscale2d(x: tf.Tensor, factor: int = 2) -> tf.Tensor:
     """Box mean: [N, H, W, C] → [N, H/factor, W/factor, C]."""
     if factor == 1:
         return x
     return tf.nn.avg_pool2d(x, factor, factor, "VALID")
 
 
-def blur2d(x, taps, *, fast: bool = True):
+def blur2d(x: tf.Tensor, taps: Optional[Sequence[float]], *, fast: bool = True) -> tf.Tensor:
     """Convolves each channel with the outer product of `taps`, normalised to sum 1.
 
     Zero padding, `SAME`: edges darken, and an even number of taps is off centre by one
@@ -70,9 +73,9 @@ def blur2d(x, taps, *, fast: bool = True):
     return tf.nn.depthwise_conv2d(x, tf.constant(kernel, x.dtype), [1, 1, 1, 1], "SAME")
 
 
-def _blur2d_odd(x, taps):
+def _blur2d_odd(x: tf.Tensor, taps: tuple[float, ...]) -> tf.Tensor:
     @tf.custom_gradient
-    def blur(x):
+    def blur(x: tf.Tensor) -> tuple:
         # The adjoint of a centred filter with zero padding is the mirrored filter.
         return blur2d(x, taps, fast=False), lambda dy: _blur2d_odd(dy, taps[::-1])
 
@@ -82,7 +85,8 @@ def _blur2d_odd(x, taps):
 # ---------------------------------------------------------------- convolutions
 
 
-def conv2d(x, kernel):
+def conv2d(x: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
+    """Stride 1, zero padding: [N, H, W, in] → [N, H, W, out]."""
     return tf.nn.conv2d(x, kernel, 1, "SAME")
 
 
@@ -98,8 +102,9 @@ def _four_by_four(mirror: bool) -> np.ndarray:
     return matrix.reshape(16, 9)
 
 
-def kernel4(kernel, *, mirror=False, scale=1.0):
-    """K₄ (networks.md §1): [3, 3, in, out] → [4, 4, in, out], times `scale`.
+def kernel4(kernel: tf.Tensor, *, mirror: bool = False, scale: float = 1.0) -> tf.Tensor:
+    """A kernel, and itself one pixel to the right, below, and both, summed, times `scale`:
+    [3, 3, in, out] → [4, 4, in, out]. Convolving with it is convolving and summing 2×2 pixels.
 
     One matrix product: pads and slices would spend a third of a training step in their
     gradients.
@@ -110,11 +115,11 @@ def kernel4(kernel, *, mirror=False, scale=1.0):
     return tf.reshape(tf.matmul(matrix, flat), [4, 4, fan_in, fan_out])
 
 
-def upscale_kernel(kernel, *, fused: bool, fast: bool = True):
+def upscale_kernel(kernel: tf.Tensor, *, fused: bool, fast: bool = True) -> tf.Tensor:
     """The kernel in the form `upscale_conv2d` applies: [3, 3, in, out] or [4, 4, out, in].
 
     `fused` decides which of two functions the convolution is: True applies the kernel
-    mirrored, as a transposed convolution does (networks.md §1). `fast` decides only how: the
+    mirrored, as a transposed convolution does. `fast` decides only how: the
     transposed convolution needs 16 products per input pixel and channel pair where upscaling
     first needs 36.
     """
@@ -124,7 +129,7 @@ def upscale_kernel(kernel, *, fused: bool, fast: bool = True):
     return kernel4(tf.transpose(kernel, [0, 1, 3, 2]), mirror=not fused)
 
 
-def downscale_kernel(kernel, *, fused: bool, fast: bool = True):
+def downscale_kernel(kernel: tf.Tensor, *, fused: bool, fast: bool = True) -> tf.Tensor:
     """The kernel in the form `conv2d_downscale` applies: [3, 3, in, out] or [4, 4, in, out].
 
     One function, two forms: 4×4, 16 products per output pixel and channel pair; else 36.
@@ -132,7 +137,7 @@ def downscale_kernel(kernel, *, fused: bool, fast: bool = True):
     return kernel4(kernel, scale=0.25) if fused or fast else kernel
 
 
-def upscale_conv2d(x, kernel):
+def upscale_conv2d(x: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
     """×2 and a convolution, kernel from `upscale_kernel`: [N, H, W, in] → [N, 2H, 2W, out]."""
     if kernel.shape[0] == 3:
         return conv2d(upscale2d(x), kernel)
@@ -141,7 +146,7 @@ def upscale_conv2d(x, kernel):
     return tf.nn.conv2d_transpose(x, kernel, size, 2, "SAME")
 
 
-def conv2d_downscale(x, kernel):
+def conv2d_downscale(x: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
     """A convolution and ÷2, kernel from `downscale_kernel`: [N, H, W, in] → [N, H/2, W/2, out]."""
     if kernel.shape[0] == 3:
         return downscale2d(conv2d(x, kernel))
@@ -151,14 +156,14 @@ def conv2d_downscale(x, kernel):
 # ---------------------------------------------------------------- normalisation
 
 
-def pixel_norm(x, epsilon=EPSILON):
+def pixel_norm(x: tf.Tensor, epsilon: float = EPSILON) -> tf.Tensor:
     """Scales each vector along the last axis to unit mean square, in float32."""
     y = tf.cast(x, tf.float32)  # float16 has no 1e-8
     y *= tf.math.rsqrt(tf.reduce_mean(tf.square(y), axis=-1, keepdims=True) + epsilon)
     return tf.cast(y, x.dtype)
 
 
-def instance_norm(x):
+def instance_norm(x: tf.Tensor) -> tf.Tensor:
     """Zero mean and unit variance per image and channel, over H and W, in float32."""
     y = tf.cast(x, tf.float32)
     y -= tf.reduce_mean(y, axis=[1, 2], keepdims=True)
@@ -166,7 +171,7 @@ def instance_norm(x):
     return tf.cast(y, x.dtype)
 
 
-def minibatch_stddev(x, group_size: int, num_features: int):
+def minibatch_stddev(x: tf.Tensor, group_size: int, num_features: int) -> tf.Tensor:
     """Appends the statistic of ProGAN §3: [N, H, W, C] → [N, H, W, C + num_features].
 
     The group is the *outer* axis: image n is compared with n+M, n+2M, … for M = N / group.

@@ -8,9 +8,12 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
+from typing import Any, Optional, Union
+
+import numpy as np
 
 from dnnlib import tensor_file
 from dnnlib.download import local_path
@@ -23,7 +26,9 @@ FORMAT = "stylegan-tf2 snapshot 1"
 ROLES = ("G", "D", "Gs")
 
 
-def save(path, *, G=None, D=None, Gs=None, info: dict | None = None) -> None:
+def save(
+    path: Path, *, G: Any = None, D: Any = None, Gs: Any = None, info: Optional[dict] = None
+) -> None:
     """Writes networks to `path`, which appears complete or not at all.
 
     Any of the three may be absent. info: anything JSON can hold, kept in the metadata.
@@ -43,7 +48,7 @@ def save(path, *, G=None, D=None, Gs=None, info: dict | None = None) -> None:
     tensor_file.save(path, tensors, FORMAT, metadata)
 
 
-def read(path) -> tuple[dict, dict, dict]:
+def read(path: Path) -> tuple[dict, dict, dict]:
     """A snapshot without building it: (kinds, arrays, info).
 
     kinds: {role: {"family", "func_name", "options"}}; arrays: {role: {legacy name: array}}.
@@ -54,13 +59,13 @@ def read(path) -> tuple[dict, dict, dict]:
         return kinds, {role: dict(arrays) for role, arrays in pairs.items()}, info
 
 
-def read_info(path) -> dict:
+def read_info(path: Path) -> dict:
     """What `save` was given as info. Raises as `read` does."""
     with _usable(path):
         return _open(path)[2]
 
 
-def _open(path):
+def _open(path: Path) -> tuple[dict, dict[str, Iterator], dict]:
     """As `read`, but with pairs (legacy name, array) that are read one at a time."""
     file = tensor_file.TensorFile(path, FORMAT)
     kinds = json.loads(file.metadata["networks"])
@@ -72,14 +77,14 @@ def _open(path):
             raise ValueError(f"tensor {key!r} belongs to no network of the file")
         names[role].append(name)
 
-    def pairs(role):
+    def pairs(role: str) -> Iterator[tuple[str, np.ndarray]]:
         return ((name, file.read(f"{role}/{name}")) for name in names[role])
 
     return kinds, {role: pairs(role) for role in kinds}, info
 
 
 @contextlib.contextmanager
-def _usable(path):
+def _usable(path: Path) -> Iterator[None]:
     if not Path(path).is_file():
         raise UserError(f"no snapshot at {path}")
     try:
@@ -88,7 +93,7 @@ def _usable(path):
         raise UserError(f"{path}: not a usable snapshot: {error}") from error
 
 
-def load(source):
+def load(source: Union[str, Path]) -> tuple:
     """(G, D, Gs) from a snapshot or a legacy pickle; None for a network the file does not hold.
 
     source: a path, an http(s) address, or the name of a published network
@@ -99,7 +104,7 @@ def load(source):
     return tuple(made.get(role) for role in ROLES)
 
 
-def load_runnable(source) -> tuple:
+def load_runnable(source: Union[str, Path]) -> tuple:
     """(G, D, Gs) as `load` finds them, each a RunnableNetwork (networks/original.py) or None."""
     networks = tuple(map(runnable, load(source)))
     for role, network in zip(ROLES, networks):
@@ -108,7 +113,7 @@ def load_runnable(source) -> tuple:
     return networks
 
 
-def load_generator(path, **changed):
+def load_generator(path: Union[str, Path], **changed: Any) -> Any:
     """The Gs of a file, or its G where there is no Gs; UserError when it holds neither.
 
     changed: options in place of the network's own.
@@ -122,7 +127,7 @@ def load_generator(path, **changed):
     return network
 
 
-def load_one(source, *roles: str, **changed):
+def load_one(source: Union[str, Path], *roles: str, **changed: Any) -> Any:
     """The first of `roles` that a file holds; None when it holds none of them.
 
     source and errors: as for `load`. changed: options in place of the network's own, which its
@@ -132,14 +137,14 @@ def load_one(source, *roles: str, **changed):
     return next((makers[role](**changed) for role in roles if role in makers), None)
 
 
-def _makers(path) -> dict[str, Callable]:
+def _makers(path: Path) -> dict[str, Callable]:
     """{role: a function that builds the network} of what a file holds."""
     if legacy.is_pickle(path):
         return legacy.makers(path)
     with _usable(path):
         kinds, pairs, _ = _open(path)
 
-    def make(role, **changed):
+    def make(role: str, **changed: Any) -> Any:
         try:
             kind = kinds[role]
             options, family = {**kind["options"], **changed}, kind.get("family")

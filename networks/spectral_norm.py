@@ -10,7 +10,7 @@ from tensorflow import keras
 from networks.layers import Initial, Layer, tf_variable
 
 
-def make_wrapper(layer):
+def make_wrapper(layer: Layer) -> keras.layers.Layer:
     """TensorFlow Addons' SpectralNormalization where it can be imported, else Keras's; built."""
     with warnings.catch_warnings():
         # Addons announces its end of life, and Keras 2 draws the first u in a deprecated way.
@@ -35,7 +35,7 @@ class SpectralNorm(Layer):
     of which only the direction matters.
     """
 
-    def __init__(self, source):
+    def __init__(self, source: Layer):
         super().__init__(source.scope, source.seed)
         self.source = source
         self.wrapper = make_wrapper(source)
@@ -63,7 +63,7 @@ class SpectralNorm(Layer):
         kernel.assign(tf.where(finite, new_kernel, old_kernel))
         vector.assign(tf.where(finite, new_vector, old_vector))
 
-    def _iterate(self):
+    def _iterate(self) -> tuple[tf.Tensor, tf.Tensor]:
         """(u, kernel / σ), which Keras 3's wrapper returns and the others assign."""
         if self._returns:
             return self.wrapper.normalized_weights()

@@ -132,8 +132,7 @@ class _Run:
                 self._evaluate()
             return
         if resume_from:
-            networks_ = {role: getattr(self.state, role) for role in ("G", "D", "Gs")}
-            for line in transfer(networks_, resume_from):
+            for line in transfer(self.state, resume_from):
                 report.say(line)
         if self.replicas.is_chief:
             report.picture("Reals", self.pictures.save_reals(self.run_dir), 0)

@@ -14,17 +14,18 @@ _FALLBACK = {"G": ("G", "Gs"), "Gs": ("Gs", "G"), "D": ("D",)}
 _KEPT = ("lod", "G_synthesis/lod")  # where training stands, not what was learnt
 
 
-def transfer(networks: dict[str, Any], path) -> list[str]:
+def transfer(state: Any, path: Any) -> list[str]:
     """Takes over what fits from the snapshot at `path`; returns lines that say what did not.
 
-    networks: {role: network}, of G, D and Gs. A variable fits when name and shape do. ToRGB and
+    state: a TrainingState. A variable fits when name and shape do. ToRGB and
     FromRGB layers are matched by their resolution, so a snapshot may have another one; the kernels
     of up-convolutions are mirrored where one network fuses them and the other does not. Raises
     UserError when the file cannot be read or nothing fits.
     """
     sources = dict(zip(snapshot.ROLES, snapshot.load(path)))
     lines, total = [], 0
-    for role, network in networks.items():
+    for role in snapshot.ROLES:
+        network = getattr(state, role)
         fitting = (sources[name] for name in _FALLBACK[role] if sources[name] is not None)
         source = next(fitting, None)
         if source is None:

@@ -190,7 +190,7 @@ class SynthesisNetwork(ImageNetwork):
         )
         return self.place(scope, layer, RGB, side, (channels, side, side))
 
-    def _layer(self, scope: str, source: Layer, res_log2: int, blur=None) -> SynthesisLayer:
+    def _layer(self, scope: str, source: Layer, res_log2: int, blur: Any = None) -> SynthesisLayer:
         channels, side = self.fmaps(res_log2 - 1), 2**res_log2
         layer = SynthesisLayer(scope, self.seed, source, channels, self.options, blur)
         return self.place(scope, layer, BLOCK, side, (channels, side, side))
