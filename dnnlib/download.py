@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from urllib.parse import quote, unquote, urljoin, urlsplit
 
-from dnnlib import atomic, web_pages
+from dnnlib import atomic, locks, web_pages
 from dnnlib.config import nearest
 from dnnlib.errors import UserError, explain_os_errors
 
@@ -153,15 +153,11 @@ def _claim(path: Path, say: Callable[[str], object]) -> Iterator[Path]:
     with explain_os_errors("write", path):
         path.parent.mkdir(parents=True, exist_ok=True)
         with open(path.with_name(f".{path.name}.lock"), "w") as file:
-            try:
-                import fcntl
-
-                try:
-                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                except BlockingIOError:
-                    say(f"another process is downloading {path.name}: waiting for it")
-                    fcntl.flock(file, fcntl.LOCK_EX)
-            except (ImportError, OSError):  # Windows, some file systems
+            ours = locks.lock(file)
+            if ours is False:
+                say(f"another process is downloading {path.name}: waiting for it")
+                ours = locks.lock(file, wait=True)
+            if ours is None:
                 part = Path(f"{path}.{secrets.token_hex(4)}.part")
             try:
                 yield part

@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+from dnnlib import locks
 from dnnlib.errors import UserError, explain_os_errors
 
 _NUMBERED = re.compile(r"(\d{5,})(?:-.*)?")
@@ -74,20 +75,11 @@ def find(result_dir: str | os.PathLike, which: str | int) -> Path:
 def lock(run_dir: str | os.PathLike) -> Iterator[None]:
     """Keeps a second process from training in `run_dir`; released when the block or process ends.
 
-    Raises UserError when another process has it. Does nothing on systems without flock.
+    Raises UserError when another process has it. Does nothing where files cannot be locked.
     """
-    try:
-        import fcntl
-    except ImportError:  # Windows
-        yield
-        return
     with explain_os_errors("write in", run_dir), open(Path(run_dir) / ".lock", "w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise UserError(f"another process is training in {run_dir}") from None
-        except OSError:
-            pass  # a file system without locks
+        if locks.lock(file) is False:
+            raise UserError(f"another process is training in {run_dir}")
         yield
 
 

@@ -9,15 +9,11 @@ import secrets
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Optional, TextIO
+from typing import TextIO
 
 from dnnlib.atomic import TEMP_PREFIX, sync_directory
 from dnnlib.errors import UserError, explain_os_errors
-
-try:
-    import fcntl
-except ImportError:  # Windows
-    fcntl = None
+from dnnlib.locks import lock
 
 _LOCK = ".lock"
 
@@ -60,14 +56,14 @@ def staged_directory(directory: str | os.PathLike) -> Iterator[Path]:
     with explain_os_errors("create", directory):
         directory.parent.mkdir(parents=True, exist_ok=True)
         _remove_stale(directory)
-        temporary, lock = _make_locked(directory)
+        temporary, lock_file = _make_locked(directory)
     try:
         with explain_os_errors("write", directory):
             yield temporary
             _publish(temporary, directory)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
-        lock.close()
+        lock_file.close()
 
 
 def _publish(temporary: Path, directory: Path) -> None:
@@ -87,10 +83,10 @@ def _remove_stale(directory: Path) -> None:
         if path.is_symlink() or not path.is_dir():
             continue  # not ours
         with contextlib.suppress(FileNotFoundError), open(path / _LOCK, "a") as file:
-            locked = _lock(file)
-            if locked is False:
+            ours = lock(file)
+            if ours is False:
                 raise UserError(f"{directory}: another process is writing it")
-            if locked:
+            if ours:
                 shutil.rmtree(path, ignore_errors=True)
 
 
@@ -102,19 +98,6 @@ def _make_locked(directory: Path) -> tuple[Path, TextIO]:
         # Until it is locked, another process may take the directory for a dead one's.
         with contextlib.suppress(FileNotFoundError):
             file = open(path / _LOCK, "a")  # noqa: SIM115
-            if _lock(file) is not False and (path / _LOCK).exists():
+            if lock(file) is not False and (path / _LOCK).exists():
                 return path, file
             file.close()
-
-
-def _lock(file: TextIO) -> Optional[bool]:
-    """Whether the lock is now ours; None where there are no locks."""
-    if fcntl is None:
-        return None
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    except OSError:  # a file system without locks
-        return None
-    return True

@@ -3,12 +3,11 @@
 import errno
 import hashlib
 import io
-import sys
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from dnnlib import download
+from dnnlib import download, locks
 from dnnlib.errors import UserError
 from tests.dnnlib.download import bad_server as bad
 from tests.dnnlib.download.common import DATA, SHA, fails, names
@@ -191,7 +190,7 @@ def test_one_download_for_many(server):
 
 
 def test_without_locks_everyone_has_a_part_of_its_own(server, cache, monkeypatch):
-    monkeypatch.setitem(sys.modules, "fcntl", None)
+    monkeypatch.setattr(locks, "fcntl", None)
     url = server.at("/x.pkl", bad.body(DATA, cut=5000, pause=0.1))
     with ThreadPoolExecutor(3) as pool:
         paths = list(pool.map(lambda i: download.fetch(url), range(3)))
