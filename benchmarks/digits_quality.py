@@ -67,14 +67,15 @@ def frechet_distance(images: np.ndarray, resolution: int) -> float:
     """
     from scipy.linalg import sqrtm
 
+    from compute.box_means import box_mean
     from datasets.format.reader import inspect, open_dataset
 
     with open_dataset(inspect("digits", resolution=resolution)) as dataset:
         reals, _ = dataset.read(range(dataset.info.num_images))
 
     def gaussian(flat):
-        step = resolution // 8
-        small = flat.reshape(-1, 8, step, 8, step).mean(axis=(2, 4)).reshape(-1, 64)
+        small = box_mean(flat.reshape(-1, resolution, resolution), resolution // 8)
+        small = small.reshape(-1, 64)
         return small.mean(0), np.cov(small, rowvar=False)
 
     (mean1, cov1), (mean2, cov2) = gaussian(images), gaussian(reals / 255)

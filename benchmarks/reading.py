@@ -13,9 +13,10 @@ from functools import partial
 
 import numpy as np
 
+from compute.box_means import box_halve
 from datasets.format.builtin import SyntheticImages
 from datasets.format.reader import inspect, open_dataset
-from datasets.format.writer import MultiResolutionWriter, box_halve
+from datasets.format.writer import MultiResolutionWriter
 
 SIDE, COUNT, MINIBATCH = 1024, 64, 16
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from compute.box_means import box_mean, downscale2d
+
 
 def to_uint8(images: np.ndarray) -> np.ndarray:
     """Floats in [-1, 1] (clipped) → levels 0 to 255, to the nearest, halves to even."""
@@ -20,8 +22,7 @@ def images_to_uint8(images, shrink: int = 1):
     import tensorflow as tf  # the others here do without
 
     x = tf.cast(images, tf.float32)
-    if shrink > 1:
-        x = tf.nn.avg_pool2d(x, shrink, shrink, "VALID")
+    x = downscale2d(x, shrink)
     # Saturating first makes the cast's truncation the floor.
     return tf.cast(tf.clip_by_value(x * 127.5 + 128, 0, 255), tf.uint8)
 
@@ -76,10 +77,7 @@ def _shrunk(images, factor, name="shrink"):
     if factor == 1:
         return images
     whole = isinstance(factor, (int, np.integer)) and factor > 0
-    n, channels, height, width = _four_axes(images).shape
+    height, width = _four_axes(images).shape[2:]
     if not whole or factor > min(height, width):
         raise ValueError(f"{name}={factor!r}, expected a whole number, 1 to {min(height, width)}")
-    rows, columns = height // factor, width // factor
-    images = images[:, :, : rows * factor, : columns * factor]
-    images = images.reshape(n, channels, rows, factor, columns, factor)
-    return images.mean(axis=(3, 5), dtype=np.float32)
+    return box_mean(images, factor)

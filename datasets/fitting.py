@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image
 
+from compute.box_means import box_reduce
 from datasets.sources.base import BadImage
 from dnnlib.errors import UserError
 
@@ -54,20 +55,6 @@ def is_gray(image: Image.Image) -> bool:
         return True
     red, green, blue = (band.tobytes() for band in image.split())
     return red == green == blue
-
-
-def box_reduce(pixels: np.ndarray, factor: int) -> np.ndarray:
-    """Means of factor×factor pixels, rounded half to even: uint8 [H, W, …] → [H/f, W/f, …].
-
-    Exact for powers of two up to 4096. Pillow's box filter rounds twice, after the rows too.
-    """
-    rows = pixels[::factor].astype(np.uint32)
-    for start in range(1, factor):
-        rows += pixels[start::factor]
-    sums = rows[:, ::factor].copy()
-    for start in range(1, factor):
-        sums += rows[:, start::factor]
-    return np.rint(sums / (factor * factor)).astype(np.uint8)
 
 
 @dataclass(frozen=True)

@@ -13,10 +13,10 @@ from typing import Optional
 
 import numpy as np
 
+from compute.box_means import box_halve
 from datasets.format.info import open_labels
 from datasets.format.reader import DatasetInfo, is_built_in
 from datasets.format.tfrecords import DataError, ImageFile
-from datasets.format.writer import box_halve
 from datasets.inspection import describe_records, stored
 from datasets.workers import ordered_map
 from dnnlib.errors import UserError

@@ -11,13 +11,14 @@ from collections.abc import Sequence
 import numpy as np
 from PIL import Image
 
+from compute.box_means import box_reduce
 from dnnlib.errors import UserError
 from generation import latents
 from networks.sampling import Sampler
 
 WHITE = 255
-# Layers of the presets of figure 3, in 18: 4-8, 16-32, 64-1024 pixels.
 MAX_CELLS = 10_000  # whose w are held in memory at once
+# Styles of figure 3, of the layers of 4-8, 16-32 and 64-1024 pixels.
 PRESETS = ("coarse", "middle", "fine")
 
 
@@ -30,14 +31,6 @@ def paste(picture: np.ndarray, image: np.ndarray, x: int, y: int) -> None:
     """Puts `image` with its upper left corner at (x, y); what would stick out is cut off."""
     target = picture[y : y + image.shape[0], x : x + image.shape[1]]
     target[:] = image[: target.shape[0], : target.shape[1]]
-
-
-def shrink(image: np.ndarray, factor: int) -> np.ndarray:
-    """Box mean of factor × factor pixels."""
-    height, width = (size // factor * factor for size in image.shape[:2])
-    blocks = image[:height, :width].astype(np.float32)
-    blocks = blocks.reshape(height // factor, factor, width // factor, factor, -1).mean((1, 3))
-    return np.rint(blocks).astype(np.uint8)
 
 
 def enlarge(image: np.ndarray, width: int, height: int) -> np.ndarray:
@@ -84,7 +77,7 @@ def uncurated(
     for lod, count in zip(lods, counts):
         for index in range(count):
             image = next(images)[y : y + height, x : x + width]
-            paste(picture, shrink(image, 1 << lod), left, index * (height >> lod))
+            paste(picture, box_reduce(image, 1 << lod), left, index * (height >> lod))
         left += width >> lod
     return picture
 

@@ -8,6 +8,8 @@ from __future__ import annotations
 import numpy as np
 import tensorflow as tf
 
+from compute.box_means import downscale2d
+
 MAX_SIDE = 256  # pixels of what is compared
 
 
@@ -44,7 +46,7 @@ def crop(images: tf.Tensor) -> tf.Tensor:
 def shrink(images: tf.Tensor, side: int) -> tf.Tensor:
     """Means of equal squares of images [N, R, R, C], so that at most `side` pixels are left."""
     factor = images.shape[1] // side
-    return images if factor <= 1 else tf.nn.avg_pool2d(images, factor, factor, "VALID")
+    return downscale2d(images, max(factor, 1))
 
 
 def filtered_mean(distances: np.ndarray) -> float:

@@ -13,6 +13,8 @@ from typing import Optional
 import numpy as np
 import tensorflow as tf
 
+from compute.box_means import downscale2d
+
 EPSILON = 1e-8  # inside every reciprocal square root
 
 # ---------------------------------------------------------------- activations
@@ -47,13 +49,6 @@ def upscale2d(x: tf.Tensor, factor: int = 2) -> tf.Tensor:
     x = tf.reshape(x, [-1, height, 1, width, 1, channels])
     x = tf.tile(x, [1, 1, factor, 1, factor, 1])
     return tf.reshape(x, [-1, height * factor, width * factor, channels])
-
-
-def downscale2d(x: tf.Tensor, factor: int = 2) -> tf.Tensor:
-    """Box mean: [N, H, W, C] → [N, H/factor, W/factor, C]."""
-    if factor == 1:
-        return x
-    return tf.nn.avg_pool2d(x, factor, factor, "VALID")
 
 
 def blur2d(x: tf.Tensor, taps: Optional[Sequence[float]], *, fast: bool = True) -> tf.Tensor:

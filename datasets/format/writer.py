@@ -10,6 +10,7 @@ from typing import BinaryIO
 
 import numpy as np
 
+from compute.box_means import box_halve
 from datasets.format.tfrecords import encode_image, frame_record, is_resolution
 from dnnlib.errors import UserError
 from dnnlib.staging import check_unused, staged_directory
@@ -23,14 +24,6 @@ def choose_shuffled_order(count: int) -> np.ndarray:
     order = np.arange(count, dtype=np.int64)
     np.random.RandomState(123).shuffle(order)
     return order
-
-
-def box_halve(image: np.ndarray) -> np.ndarray:
-    """Means of 2×2 pixels: uint8 or float32 [C, H, W] → float32 [C, H/2, W/2]."""
-    rows = np.add(image[:, 0::2], image[:, 1::2], dtype=np.float32)
-    means = rows[:, :, 0::2] + rows[:, :, 1::2]
-    means *= np.float32(0.25)
-    return means
 
 
 def check_shape(shape: Sequence[int]) -> None:

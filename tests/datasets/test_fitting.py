@@ -6,7 +6,6 @@ from PIL import Image
 
 from datasets.fitting import (
     Fitting,
-    box_reduce,
     choose_resolution,
     is_gray,
     parse_background,
@@ -48,15 +47,6 @@ def test_reducing_by_a_power_of_two_takes_exact_means(factor, channels):
         assert got.dtype == np.uint8
         assert got.flags.c_contiguous
         np.testing.assert_array_equal(got, np.rint(means(chw(pixels), factor)))
-
-
-def test_means_are_rounded_once_and_half_to_even():
-    # Rounded after the rows too, the third would be 1 instead of 0.
-    pixels = np.array([[0, 1, 1, 2, 0, 1], [0, 1, 1, 2, 0, 0]], np.uint8)
-    np.testing.assert_array_equal(box_reduce(pixels, 2), [[0, 2, 0]])
-    white = np.full([512, 512], 255, np.uint8)
-    white[0, 0] = 0
-    np.testing.assert_array_equal(box_reduce(white, 512), [[255]])
 
 
 def test_other_reductions_use_lanczos():

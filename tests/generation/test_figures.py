@@ -187,13 +187,6 @@ def test_truncation_needs_w():
 # ---------------------------------------------------------------- parts
 
 
-def test_shrink_is_a_mean_and_cuts_the_rest():
-    image = np.arange(5 * 6 * 1, dtype=np.uint8).reshape(5, 6, 1)
-    expected = [[np.mean([0, 1, 6, 7]), 5.5, 7.5], [15.5, 17.5, 19.5]]
-    np.testing.assert_array_equal(figures.shrink(image, 2)[:, :, 0], np.rint(expected))
-    np.testing.assert_array_equal(figures.shrink(image, 1), image)
-
-
 def test_enlarge_keeps_places():
     image = np.zeros([4, 4, 2], np.uint8)
     image[:2, 2:, 1] = 200
