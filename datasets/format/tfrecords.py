@@ -18,6 +18,7 @@ import google_crc32c
 import numpy as np
 
 from dnnlib.errors import UserError
+from dnnlib.protobuf import Extent, WireError, bytes_field, encode_varint, fields, varint
 
 _HEADER = struct.Struct("<QI")
 _FOOTER = struct.Struct("<I")
@@ -44,71 +45,49 @@ def masked_crc(data: bytes) -> int:
 
 
 # ---------------------------------------------------------------------------------------------
-# tf.train.Example: just enough of the protocol buffer wire format.
+# tf.train.Example.
 
 
-def _varint(data: bytes, pos: int, end: int) -> tuple[int, int]:
-    """→ (value, position after it)."""
-    value = 0
-    for shift in range(0, 70, 7):
-        if pos >= end:
-            break
-        byte = data[pos]
-        pos += 1
-        value |= (byte & 0x7F) << shift
-        if byte < 0x80:
-            return value & 0xFFFFFFFFFFFFFFFF, pos
-    raise DataError("not a tf.train.Example (bad varint)")
+def _only_field(data: bytes, span: Extent, number: int, otherwise: str) -> Extent:
+    """The byte string that is the one field of the message at `span`; `otherwise` is the error."""
+    entries = list(fields(data, *span))
+    if len(entries) != 1 or entries[0][0] != number or isinstance(entries[0][1], int):
+        raise DataError(f"not a tf.train.Example of an image ({otherwise})")
+    return entries[0][1]
 
 
-def _fields(data: bytes, pos: int, end: int) -> Iterator[tuple[int, int | tuple[int, int]]]:
-    """Yields (field number, value) of a message: an int, or the (start, stop) of a byte string."""
-    while pos < end:
-        tag, pos = _varint(data, pos, end)
-        number, wire_type = tag >> 3, tag & 7
-        if wire_type == 0:
-            value, pos = _varint(data, pos, end)
-            yield number, value
-        elif wire_type == 2:
-            length, pos = _varint(data, pos, end)
-            if length > end - pos:
-                raise DataError("not a tf.train.Example (field longer than the record)")
-            yield number, (pos, pos + length)
-            pos += length
-        else:  # No field of an Example is of another type.
-            raise DataError(f"not a tf.train.Example (wire type {wire_type})")
-
-
-def _only_field(data: bytes, span: tuple[int, int], number: int, what: str) -> tuple[int, int]:
-    """The byte string that is the one field of the message at `span`."""
-    fields = list(_fields(data, *span))
-    if len(fields) != 1 or fields[0][0] != number or isinstance(fields[0][1], int):
-        raise DataError(f"not a tf.train.Example of an image ({what})")
-    return fields[0][1]
-
-
-def _int64_list(data: bytes, span: tuple[int, int]) -> list[int]:
+def _int64_list(data: bytes, span: Extent) -> list[int]:
     values = []
-    for number, value in _fields(data, *span):
+    for number, value in fields(data, *span):
         if number != 1:
             raise DataError("not a tf.train.Example of an image ('shape' is not an int64 list)")
         if isinstance(value, int):
             values.append(value)
         else:  # "Packed": all numbers in one byte string.
-            pos, end = value
-            while pos < end:
-                number, pos = _varint(data, pos, end)
-                values.append(number)
+            position, end = value
+            while position < end:
+                element, position = varint(data, position, end)
+                values.append(element)
     return values
 
 
+def find_image(record: bytes) -> tuple[tuple[int, int, int], int, int]:
+    """→ ((C, H, W), start, stop): where in a serialized `tf.train.Example` the pixels are.
+
+    Raises DataError if the bytes are anything else.
+    """
+    try:
+        return _find_image(record)
+    except WireError as error:
+        raise DataError(f"not a tf.train.Example ({error})") from None
+
+
 def _find_image(record: bytes) -> tuple[tuple[int, int, int], int, int]:
-    """→ ((C, H, W), start, stop): where in a serialized Example the pixels are."""
     features = {}
-    for number, entry in _fields(record, *_only_field(record, (0, len(record)), 1, "no features")):
+    for number, entry in fields(record, *_only_field(record, (0, len(record)), 1, "no features")):
         if number != 1 or isinstance(entry, int):
             raise DataError("not a tf.train.Example of an image (bad feature map)")
-        parts = dict(_fields(record, *entry))
+        parts = dict(fields(record, *entry))
         if set(parts) != {1, 2} or any(isinstance(part, int) for part in parts.values()):
             raise DataError("not a tf.train.Example of an image (bad feature)")
         features[record[slice(*parts[1])]] = parts[2]
@@ -125,37 +104,15 @@ def _find_image(record: bytes) -> tuple[tuple[int, int, int], int, int]:
     return shape, start, stop
 
 
-def decode_image(record: bytes) -> np.ndarray:
-    """The image in a serialized `tf.train.Example`, uint8 [C, H, W], read-only.
-
-    Raises DataError if the bytes are anything else.
-    """
-    shape, start, stop = _find_image(record)
-    return np.frombuffer(record, np.uint8, stop - start, start).reshape(shape)
-
-
-def _bytes_field(number: int, value: bytes) -> bytes:
-    return _encode_varint(number << 3 | 2) + _encode_varint(len(value)) + value
-
-
-def _encode_varint(value: int) -> bytes:
-    out = bytearray()
-    while value > 0x7F:
-        out.append(value & 0x7F | 0x80)
-        value >>= 7
-    out.append(value)
-    return bytes(out)
-
-
 def encode_image(image: np.ndarray) -> bytes:
     """The `tf.train.Example` of a uint8 [C, H, W] image. Raises ValueError for anything else."""
     if image.dtype != np.uint8 or image.ndim != 3 or image.size == 0:
         raise ValueError(f"image: expected uint8 [C, H, W], got {image.dtype} {list(image.shape)}")
-    int64_list = _bytes_field(1, b"".join(map(_encode_varint, image.shape)))
-    shape = _bytes_field(1, b"shape") + _bytes_field(2, _bytes_field(3, int64_list))
-    bytes_list = _bytes_field(1, image.tobytes())
-    data = _bytes_field(1, b"data") + _bytes_field(2, _bytes_field(1, bytes_list))
-    return _bytes_field(1, _bytes_field(1, shape) + _bytes_field(1, data))
+    int64_list = bytes_field(1, b"".join(map(encode_varint, image.shape)))
+    shape = bytes_field(1, b"shape") + bytes_field(2, bytes_field(3, int64_list))
+    bytes_list = bytes_field(1, image.tobytes())
+    data = bytes_field(1, b"data") + bytes_field(2, bytes_field(1, bytes_list))
+    return bytes_field(1, bytes_field(1, shape) + bytes_field(1, data))
 
 
 # ---------------------------------------------------------------------------------------------
@@ -283,7 +240,7 @@ class ImageFile(RecordFile):
                 start, stop = len(head), length - len(tail)
                 return np.frombuffer(record, np.uint8, stop - start, start).reshape(shape)
         try:
-            shape, start, stop = _find_image(record)
+            shape, start, stop = find_image(record)
         except DataError as error:
             raise self._error(index, error) from None
         if len(self._templates) < _MAX_TEMPLATES:

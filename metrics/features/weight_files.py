@@ -22,6 +22,7 @@ from dnnlib import tensor_file
 from dnnlib.errors import UserError
 from dnnlib.pickles import tf_networks as legacy_pickle, torch_file
 from dnnlib.pickles.objects import show
+from dnnlib.protobuf import WireError, fields, varint
 from metrics.features import inception, vgg16
 from metrics.features.pickled_weights import match
 
@@ -217,7 +218,10 @@ def _from_graph(graph: bytes) -> dict[str, np.ndarray]:
     gammas = {
         name.replace("beta", "gamma"): shape for name, shape in wanted.items() if "beta" in name
     }
-    constants = _constants(graph, {**wanted, **gammas})
+    try:
+        constants = _constants(graph, {**wanted, **gammas})
+    except WireError:
+        _no_graph()
     arrays = _collect({name: name for name in wanted}, wanted, constants.__getitem__)
     _check_gammas({name: constants[name] for name in gammas if name in constants})
     return arrays
@@ -230,7 +234,7 @@ def _constants(graph: bytes, wanted: dict[str, tuple[int, ...]]) -> dict[str, np
         # TensorFlow writes the name first: other nodes, whatever is in them, stay bytes.
         if node[:1] != b"\x0a":
             continue
-        size, start = _varint(node, 1)
+        size, start = varint(node, 1, len(node))
         name = str(node[start : start + size], "utf-8", "replace")
         if name not in wanted:
             continue
@@ -262,31 +266,11 @@ def _values(name: str, tensor, shape: tuple[int, ...]) -> np.ndarray:
 
 def _nodes(graph: memoryview) -> Iterator[memoryview]:
     """The nodes of a GraphDef, still serialised: its fields of number 1."""
-    position = fields = 0
-    while position < len(graph):
-        fields += 1
-        key, position = _varint(graph, position)
-        size, position = _varint(graph, position)  # or the value of a field that is a number
-        number, kind = key >> 3, key & 7
-        # A GraphDef has numbers (kind 0) and parts with a length (kind 2) only.
-        if fields > _MAX_FIELDS or kind not in (0, 2):
+    for count, (number, value) in enumerate(fields(graph, 0, len(graph)), 1):
+        if count > _MAX_FIELDS:
             _no_graph()
-        if kind == 2:
-            if size > len(graph) - position:
-                _no_graph()
-            if number == 1:
-                yield graph[position : position + size]
-            position += size
-
-
-def _varint(data: memoryview, position: int) -> tuple[int, int]:
-    """(number, position after it) in protocol buffers' coding: 7 bits a byte, the lowest first."""
-    number = 0
-    for index, byte in enumerate(data[position : position + 10]):
-        number |= (byte & 127) << 7 * index
-        if byte < 128:
-            return number, position + index + 1
-    _no_graph()
+        if number == 1 and not isinstance(value, int):
+            yield graph[slice(*value)]
 
 
 def _no_graph() -> NoReturn:
