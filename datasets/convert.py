@@ -36,7 +36,6 @@ SKIPPED = "skipped.txt"
 _CHUNK_BYTES = 1 << 21  # of records that a worker sends at once: pipes are slow by the message
 _CHUNK_IMAGES = 64
 _SHOWN = 20
-_REASONS = 100
 
 
 @dataclasses.dataclass(frozen=True)
@@ -182,9 +181,8 @@ class _Chunk:
 
     kept: list[int] = dataclasses.field(default_factory=list)
     records: list[bytes] = dataclasses.field(default_factory=list)  # one entry a resolution
-    skipped: list[str] = dataclasses.field(default_factory=list)  # messages
-    where: list[str] = dataclasses.field(default_factory=list)  # what they are about
-    error: Optional[str] = None  # a bad image that ends the conversion
+    skipped: list[BadImage] = dataclasses.field(default_factory=list)
+    error: Optional[BadImage] = None  # it ends the conversion
     seconds: dict[str, float] = dataclasses.field(default_factory=dict)
 
     def count(self) -> int:
@@ -220,10 +218,9 @@ class _Encode:
                     records.append(encode_resolutions(image))
             except BadImage as error:
                 if not (self.skip_bad or isinstance(error, TooSmall)):
-                    chunk.error = str(error)
+                    chunk.error = error
                     return chunk
-                chunk.skipped.append(str(error))
-                chunk.where.append(self.source.describe(number))
+                chunk.skipped.append(error)
                 read += time.perf_counter() - start
                 continue
             chunk.kept.append(number)
@@ -248,10 +245,8 @@ class _Encode:
         try:
             yield
         except MemoryError:
-            raise BadImage(
-                f"{self.source.describe(number)}: needs more memory than {self.memory_gb:g} GB "
-                "(--memory_gb gives more)"
-            ) from None
+            reason = f"needs more memory than {self.memory_gb:g} GB (--memory_gb gives more)"
+            raise BadImage(self.source.describe(number), reason) from None
 
     def _read(self, number: int) -> np.ndarray:
         where = self.source.describe(number)
@@ -260,9 +255,8 @@ class _Encode:
         except OSError as error:
             raise UserError(f"{where}: cannot read: {error.strerror or error}") from error
         if image.dtype != np.uint8 or image.shape != self.shape:
-            raise BadImage(
-                f"{where}: is {image.dtype} {list(image.shape)}, not uint8 {list(self.shape)}"
-            )
+            reason = f"is {{}} {{}}, not uint8 {list(self.shape)}"
+            raise BadImage(where, reason, image.dtype, list(image.shape))
         return image
 
     def describe(self, numbers: list[int]) -> str:
@@ -296,21 +290,16 @@ class _Done:
 
     def add(self, chunk: _Chunk) -> None:
         if chunk.error:
-            raise BadImage(f"{chunk.error} (--skip_bad leaves bad images out)")
+            hint = "{} (--skip_bad leaves bad images out)"
+            raise BadImage(chunk.error.where, hint, chunk.error.explanation)
         self.kept.extend(chunk.kept)
         for part, seconds in chunk.seconds.items():
             self.seconds[part] += seconds
         if not chunk.skipped:
             return
         self.skipped += len(chunk.skipped)
-        self.examples += chunk.skipped[: _SHOWN - len(self.examples)]
-        for message, where in zip(chunk.skipped, chunk.where):
-            self.reasons[self._reason(message, where)] += 1
+        messages = [str(error) for error in chunk.skipped]
+        self.examples += messages[: _SHOWN - len(self.examples)]
+        self.reasons.update(error.kind for error in chunk.skipped)
         with open(self._list, "a", encoding="utf-8", errors="backslashreplace") as file:
-            file.writelines(f"{message}\n" for message in chunk.skipped)
-
-    def _reason(self, message: str, where: str) -> str:
-        """What is wrong, without the image and its numbers, so that equal reasons add up."""
-        reason = message[len(where) :] if message.startswith(where) else message.partition(": ")[2]
-        reason = re.sub(r"\d+", "N", (reason or message).lstrip(": "))
-        return reason if reason in self.reasons or len(self.reasons) < _REASONS else "other reasons"
+            file.writelines(f"{message}\n" for message in messages)

@@ -33,10 +33,10 @@ _UPRIGHT = {  # orientation → what makes the picture upright
 }
 
 
-def decode(data: bytes, what: str) -> Image.Image:
+def decode(data: bytes, where: str) -> Image.Image:
     """An encoded picture → a loaded image of mode L, RGB, LA or RGBA, 8 bits per channel, upright.
 
-    `what` names the picture in messages. EXIF rotation is applied, palettes and transparent
+    `where` names the picture in messages. EXIF rotation is applied, palettes and transparent
     colours are resolved. ICC profiles are ignored: the values stay those of the file.
 
     Raises BadImage, and nothing else, for data that is no PNG, JPEG, WebP, BMP, GIF or TIFF, for
@@ -47,34 +47,34 @@ def decode(data: bytes, what: str) -> Image.Image:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of metadata, which does not matter here
             warnings.simplefilter("error", Image.DecompressionBombWarning)
-            return _decode(data, what)
+            return _decode(data, where)
     except BadImage:
         raise
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         limit = Image.MAX_IMAGE_PIXELS
-        raise BadImage(f"{what}: has more than {limit} pixels, the limit") from error
+        raise BadImage(where, f"has more than {limit} pixels, the limit") from error
     except UnidentifiedImageError as error:
         known = "PNG, JPEG, WebP, BMP, GIF or TIFF"
-        raise BadImage(f"{what}: is not a {known} image, or its beginning is damaged") from error
+        raise BadImage(where, f"is not a {known} image, or its beginning is damaged") from error
     except MemoryError as error:
-        raise BadImage(f"{what}: does not fit into the memory") from error
+        raise BadImage(where, "does not fit into the memory") from error
     except Exception as error:  # Pillow's plugins raise whatever damaged data leads them to
-        reason = " ".join(str(error).split()) or type(error).__name__
-        raise BadImage(f"{what}: is truncated or damaged: {reason}") from error
+        came = " ".join(str(error).split()) or type(error).__name__
+        raise BadImage(where, "is truncated or damaged: {}", came) from error
 
 
-def _decode(data: bytes, what: str) -> Image.Image:
+def _decode(data: bytes, where: str) -> Image.Image:
     image = Image.open(io.BytesIO(data), formats=FORMATS)
     # Many phones store photos as MPO: a JPEG, followed by a smaller copy or a depth map.
     if image.format != "MPO" and getattr(image, "is_animated", False):
-        raise BadImage(f"{what}: is animated or has several pages")
+        raise BadImage(where, "is animated or has several pages")
     if image.format == "PNG" and data[12:16] != b"IHDR":
-        raise BadImage(f"{what}: is damaged: a PNG begins with its header")
+        raise BadImage(where, "is damaged: a PNG begins with its header")
     # Pillow reduces some pictures of 16 bits per channel to 8, by dropping the lower ones.
     if image.mode.startswith(("I", "F")) or _bits_per_channel(image, data) > 8:
-        raise BadImage(f"{what}: has more than 8 bits per channel; convert it to 8 bits first")
+        raise BadImage(where, "has more than 8 bits per channel; convert it to 8 bits first")
     if image.mode not in _TARGET_MODES:
-        raise BadImage(f"{what}: is {image.mode}, neither gray nor RGB; convert it to RGB first")
+        raise BadImage(where, f"is {image.mode}, neither gray nor RGB; convert it to RGB first")
     image.load()
     if image.format == "PNG" and image.mode in ("1", "L") and "transparency" in image.info:
         # Pillow scales the pixels of 1, 2 and 4 bits to 0…255, but not the transparent gray.

@@ -36,16 +36,18 @@ def parse_background(text: str) -> tuple[int, int, int]:
     return red, green, blue
 
 
-def choose_resolution(side: int, what: str) -> int:
-    """The resolution of a set whose first image, named by `what`, has that side after cropping.
+def choose_resolution(side: int, where: str) -> int:
+    """The resolution of a set whose first image, named by `where`, has that side after cropping.
 
     Raises UserError unless it is a power of two from 4 on.
     """
     if side < 4:
-        raise UserError(f"{what}: {side} pixels are too small, a set starts at 4×4")
+        raise UserError(f"{where}: {side} pixels are too small, a set starts at 4×4")
     if not is_power_of_two(side):
         lower = 1 << (side.bit_length() - 1)
-        raise UserError(f"{what}: {side} is not a power of two; --resolution={lower} reduces to it")
+        raise UserError(
+            f"{where}: {side} is not a power of two; --resolution={lower} reduces to it"
+        )
     return side
 
 
@@ -73,26 +75,27 @@ class Fitting:
     resize: str | None = None
     background: tuple[int, int, int] | None = None
 
-    def trim(self, image: Image.Image, what: str) -> Image.Image:
+    def trim(self, image: Image.Image, where: str) -> Image.Image:
         """Mode L, RGB, LA or RGBA → L or RGB, the part that `crop` keeps. Raises BadImage."""
         width, height = image.size
         if self.crop == "none" and width != height:
             others = ", ".join(f"--crop={crop}" for crop in CROPS[1:])
-            raise BadImage(f"{what}: {width}×{height} pixels are not square; use one of {others}")
+            reason = f"{{}}×{{}} pixels are not square; use one of {others}"
+            raise BadImage(where, reason, width, height)
         if self.crop == "center":
             image = _crop_centrally(image, min(image.size), min(image.size))
         elif self.crop == "wide":
             kept = min(width, round(height * 4 / 3)), min(height, round(width * 3 / 4))
             image = _crop_centrally(image, *kept)
-        return self._remove_alpha(image, what)
+        return self._remove_alpha(image, where)
 
-    def fit(self, image: Image.Image, resolution: int, channels: int, what: str) -> np.ndarray:
+    def fit(self, image: Image.Image, resolution: int, channels: int, where: str) -> np.ndarray:
         """What `trim` returned → uint8 [channels, resolution, resolution].
 
         One channel is the luma of a coloured image. Raises BadImage where a size does not fit.
         """
         mode = "RGB" if channels == 3 else "L"
-        pixels = self._resize(image.convert(mode), self._inner_size(image.size, resolution), what)
+        pixels = self._resize(image.convert(mode), self._inner_size(image.size, resolution), where)
         if pixels.shape[:2] != (resolution, resolution):
             bars = Image.new("RGB", (resolution, resolution), self.background or (0, 0, 0))
             canvas = np.array(bars.convert(mode))
@@ -110,22 +113,23 @@ class Fitting:
         width, height = (max(1, round(side * resolution / max(size))) for side in size)
         return width, height
 
-    def _resize(self, image: Image.Image, size: tuple[int, int], what: str) -> np.ndarray:
+    def _resize(self, image: Image.Image, size: tuple[int, int], where: str) -> np.ndarray:
         """Mode L or RGB → uint8 [H, W] or [H, W, 3]."""
         if image.size == size:
             return np.asarray(image)
-        now, wanted = (f"{width}×{height}" for width, height in (image.size, size))
         if self.resize == "none":
-            raise BadImage(f"{what}: {now} pixels are not {wanted}; --resize=lanczos resizes")
+            reason = "{}×{} pixels are not {}×{}; --resize=lanczos resizes"
+            raise BadImage(where, reason, *image.size, *size)
         if self.resize is None and (image.width < size[0] or image.height < size[1]):
-            raise BadImage(f"{what}: {now} is smaller than {wanted}; --resize=lanczos enlarges")
+            reason = "{}×{} is smaller than {}×{}; --resize=lanczos enlarges"
+            raise BadImage(where, reason, *image.size, *size)
         factor = image.width // size[0]
         exact = image.size == (size[0] * factor, size[1] * factor) and is_power_of_two(factor)
         if exact and self.resize in (None, "box"):
             return box_reduce(np.asarray(image), factor)
         return np.asarray(image.resize(size, _FILTERS[self.resize or "lanczos"]))
 
-    def _remove_alpha(self, image: Image.Image, what: str) -> Image.Image:
+    def _remove_alpha(self, image: Image.Image, where: str) -> Image.Image:
         if image.mode not in ("LA", "RGBA"):
             return image
         least, _ = image.getchannel("A").getextrema()
@@ -133,7 +137,7 @@ class Fitting:
             return image.convert(image.mode[:-1])
         if self.background is None:
             hint = "--background=white (or black, or #rrggbb) fills it"
-            raise BadImage(f"{what}: has transparent pixels; {hint}")
+            raise BadImage(where, f"has transparent pixels; {hint}")
         canvas = Image.new("RGBA", image.size, (*self.background, 255))
         canvas.alpha_composite(image.convert("RGBA"))
         return canvas.convert("RGB")

@@ -310,7 +310,7 @@ class Hdf5(OpenedSource):
         try:
             return self.opened[number]
         except (OSError, RuntimeError) as error:
-            raise BadImage(f"{self.describe(number)}: cannot be read: {error}") from error
+            raise BadImage(self.describe(number), "cannot be read: {}", error) from error
 
     def describe(self, number: int) -> str:
         return f"image {number} of {self.path}"

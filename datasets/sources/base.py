@@ -11,10 +11,22 @@ from dnnlib.errors import UserError
 
 
 class BadImage(UserError):
-    """One image that cannot be used; the message names it and says why.
+    """One image that cannot be used, for a reason that others may have as well.
 
+    where: names the image; reason: what is wrong, with {} for each of `details`, which are this
+    image's numbers and texts. The message is both; `kind` is the reason without its details, equal
+    for all images with the same fault.
     `--skip_bad` leaves such images out; any other UserError ends the conversion.
     """
+
+    def __init__(self, where: str, reason: str, *details: object) -> None:
+        plain = [part if isinstance(part, (int, float)) else str(part) for part in details]
+        super().__init__(where, reason, *plain)  # from which another process makes it again
+        self.where, self.explanation = where, reason.format(*plain)
+        self.kind = reason.format(*("…" if isinstance(part, str) else "N" for part in plain))
+
+    def __str__(self) -> str:
+        return f"{self.where}: {self.explanation}"
 
 
 class TooSmall(BadImage):
@@ -28,8 +40,8 @@ class Source:
     name: what messages call it; resolution, channels: of all images (a source that has
     to look at images for that does so when it is made, at a few of them); labels: float32
     [len, K] in the order of the numbers, or None; shuffled: whether the set is written in the
-    reference's shuffled order (data.md), or as it comes. Making one raises UserError, one line
-    naming the file, when the source as a whole is not usable.
+    reference's shuffled order (`choose_shuffled_order`), or as it comes. Making one raises
+    UserError, one line naming the file, when the source as a whole is not usable.
     """
 
     name: str

@@ -56,10 +56,8 @@ class Celeba(Source):
         where = self.describe(number)
         image = decode(Folder(Path()).read(where), where)
         if image.size != _SIZE or image.mode != "RGB":
-            raise BadImage(
-                f"{where}: is {image.mode} {image.width}×{image.height}, expected RGB "
-                f"{_SIZE[0]}×{_SIZE[1]}"
-            )
+            reason = f"is {image.mode} {{}}×{{}}, expected RGB {_SIZE[0]}×{_SIZE[1]}"
+            raise BadImage(where, reason, *image.size)
         return np.ascontiguousarray(np.asarray(image.crop(self._box)).transpose(2, 0, 1))
 
 

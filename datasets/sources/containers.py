@@ -62,10 +62,10 @@ class Folder:
             with open(self.path / name, "rb", opener=_open_without_waiting) as file:
                 status = os.fstat(file.fileno())
                 if not stat.S_ISREG(status.st_mode):
-                    raise BadImage(f"{printable(name)}: is not a regular file")
+                    raise BadImage(printable(name), "is not a regular file")
                 return _read_limited(file, status.st_size, name)
         except OSError as error:
-            raise BadImage(f"{printable(name)}: cannot be read: {error.strerror}") from error
+            raise BadImage(printable(name), "cannot be read: {}", error.strerror) from error
 
 
 class ZipArchive:
@@ -93,14 +93,14 @@ class ZipArchive:
         try:
             info = archive.getinfo(name)
             if info.flag_bits & 1:
-                raise BadImage(f"{printable(name)}: is encrypted")
+                raise BadImage(printable(name), "is encrypted")
             with archive.open(info) as file:
                 return _read_limited(file, info.file_size, name)
         except BadImage:
             raise
         except Exception as error:  # of zlib, bz2, lzma, struct and more, where data are damaged
-            reason = " ".join(str(error).split()) or type(error).__name__
-            raise BadImage(f"{printable(name)}: is damaged in {self.path}: {reason}") from error
+            came = " ".join(str(error).split()) or type(error).__name__
+            raise BadImage(printable(name), "is damaged in {}: {}", self.path, came) from error
 
     def _zip(self) -> zipfile.ZipFile:
         # A forked process shares the file position with its parent, so it needs its own.
@@ -137,5 +137,5 @@ def _read_limited(file, size: int, name: str) -> bytes:
     """`size`: what the file, or the zip's directory, which may lie, says it has."""
     if size > MAX_FILE_BYTES:
         limit = MAX_FILE_BYTES >> 20
-        raise BadImage(f"{printable(name)}: is larger than {limit} MiB, the limit")
+        raise BadImage(printable(name), f"is larger than {limit} MiB, the limit")
     return file.read(size)  # no more, whatever comes: Python allocates what it is asked for

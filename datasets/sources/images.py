@@ -85,15 +85,16 @@ class Images(Source):
         return self._order
 
     def read(self, number: int) -> np.ndarray:
-        image, what = self._trimmed(number), self.describe(number)
+        image, where = self._trimmed(number), self.describe(number)
         if self._only_gray and not is_gray(image):
-            raise BadImage(f"{what}: has colours, other images have none; --channels=3 keeps them")
-        return self._fitting.fit(image, self.resolution, self.channels, what)
+            raise BadImage(where, "has colours, other images have none; --channels=3 keeps them")
+        return self._fitting.fit(image, self.resolution, self.channels, where)
 
     def _trimmed(self, number: int) -> Image.Image:
         """Mode L or RGB, cropped, not yet resized."""
-        what = self.describe(number)
-        return self._fitting.trim(decode(self._container.read(self._names[number]), what), what)
+        where = self.describe(number)
+        image = decode(self._container.read(self._names[number]), where)
+        return self._fitting.trim(image, where)
 
     def _find(self, labels: str, max_images: int | None) -> None:
         """Sets the names, labels and order."""

@@ -199,7 +199,7 @@ class _Pictures(OpenedSource):
         try:
             data = bytes(self.opened.value(number))
         except ValueError as error:
-            raise BadImage(f"{where}: {error}") from error
+            raise BadImage(where, "cannot be found: {}", error) from error
         # An alpha channel goes, as in the reference.
         return decode(data, where).convert("RGB")
 
@@ -264,10 +264,8 @@ class LsunWide(_Pictures):
         # The reference's formula: the proportions change unless the image is as wide as the target.
         rows = round(width * image.height / image.width)
         if image.width < width or rows < height:
-            raise TooSmall(
-                f"{self.describe(number)}: is {image.width}×{image.height}, too small for "
-                f"{width}×{height}"
-            )
+            reason = f"is {{}}×{{}}, too small for {width}×{height}"
+            raise TooSmall(self.describe(number), reason, *image.size)
         top, bottom = (image.height - rows) // 2, (image.height + rows) // 2
         wide = image.crop((0, top, image.width, bottom))
         wide = wide.resize((width, height), Image.Resampling.LANCZOS)

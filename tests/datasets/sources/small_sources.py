@@ -52,9 +52,9 @@ class Faulty(Source):
         fault = self.faults.get(number)
         what = self.describe(number)
         if fault == "bad":
-            raise BadImage(f"{what}: has {number} bits per channel")
+            raise BadImage(what, "has {} bits per channel", number)
         if fault == "small":
-            raise TooSmall(f"{what}: is too small")
+            raise TooSmall(what, "is too small")
         if fault == "huge":
             np.ones(1 << 40, np.uint8)
         if fault == "die":
