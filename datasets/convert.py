@@ -80,16 +80,12 @@ def convert(
 ) -> Report:
     """Writes the images of `source`, in its order, as the data set `directory`.
 
-    Args:
-        directory: must not exist yet, or be empty; appears when the set is complete. Links to
-            it are followed.
-        name: prefix of the files; that of the directory by default.
-        workers: processes that read and encode; one for each core by default.
-        skip_bad: leave bad images out, with their labels, and name them in the report and in
-            `skipped.txt` beside the records. TooSmall ones are left out always.
-        memory_gb: what a worker may allocate; an image that needs more is a bad one.
-        say: shows a line: what will be written before, and progress where stderr is no terminal.
-
+    directory: must not exist yet, or be empty; appears when the set is complete. Links to it are
+    followed. name: prefix of the files; that of the directory by default. workers: processes that
+    read and encode; one for each core by default. skip_bad: leave bad images out, with their
+    labels, and name them in the report and in `skipped.txt` beside the records; TooSmall ones are
+    left out always. memory_gb: what a worker may allocate; an image that needs more is a bad one.
+    say: shows a line: what will be written before, and progress where stderr is no terminal.
     Raises BadImage for the first bad image in the order of writing, UserError for a `directory`
     in use, too little space, a worker that died, or no good image; nothing remains then.
     """

@@ -1,4 +1,4 @@
-"""Image grids: the pictures saved while training."""
+"""Image grids: many images in one picture, and the real ones that are chosen for it."""
 
 from __future__ import annotations
 
@@ -88,13 +88,10 @@ def setup_snapshot_grid(
 ) -> tuple[tuple[int, int], np.ndarray, np.ndarray]:
     """Chooses real images for a grid, and with them the labels of the generated ones.
 
-    Args:
-        size: see `grid_size`.
-        layout: 'random'; 'row_per_class' or 'col_per_class' (row or column i is of class i);
-            'class4x4' (blocks of 4×4 cells of one class, from left to right, then downwards).
-            Where there are more rows, columns or blocks than classes, the classes start again.
-        seed: of the dataset's shuffled stream, whose images are taken in turn.
-
+    size: see `grid_size`. layout: 'random'; 'row_per_class' or 'col_per_class' (row or column i is
+    of class i); 'class4x4' (blocks of 4×4 cells of one class, from left to right, then downwards).
+    Where there are more rows, columns or blocks than classes, the classes start again. seed: of the
+    dataset's shuffled stream, whose images are taken in turn.
     Returns (columns, rows), uint8 [columns · rows, R, R, C], float32 [columns · rows, label_size].
     Raises UserError for an unknown size or layout, and if a class the layout needs has no images.
     """
@@ -125,13 +122,11 @@ def arrange_by_class(
 ) -> list:
     """Fills the cells of a grid, block by block, with the first items of the fitting classes.
 
-    Args:
-        items: (anything, label [label_size]) pairs; an item's class is its label's largest entry.
-        grid: columns, rows.
-        layout: one of LAYOUTS except 'random'; see `setup_snapshot_grid`.
-        patience: give up after so many items in a row that fit nowhere twice over.
-
-    Returns the chosen "anything"s, row by row.
+    items: (anything, label [label_size]) pairs; an item's class is its label's largest entry. grid:
+    columns, rows. layout: one of LAYOUTS except 'random'; see `setup_snapshot_grid`. patience: give
+    up after so many items in a row that fit nowhere twice over.
+    Returns the chosen "anything"s, row by row. Raises UserError for another layout, for a set
+    without labels, and naming the classes without images.
     """
     columns, rows = grid
     shapes = {"row_per_class": (columns, 1), "col_per_class": (1, rows), "class4x4": (4, 4)}

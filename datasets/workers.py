@@ -38,12 +38,10 @@ def ordered_map(
 ) -> Iterator[Any]:
     """Yields `function(task)` for every task, in the order of the tasks.
 
-    Args:
-        function: picklable; each worker has a copy, which may keep state between tasks.
-        tasks: taken only a few ahead of what has been yielded; small when pickled.
-        memory_gb: what a worker may allocate beyond what it has at its start; past that it meets
-            MemoryError (no limit on systems without setrlimit, as Windows).
-        describe: names a task in the message about a worker that died.
+    function: picklable; each worker has a copy, which may keep state between tasks. tasks: taken
+    only a few ahead of what has been yielded; small when pickled. memory_gb: what a worker may
+    allocate beyond what it has at its start; past that it meets MemoryError (no limit on systems
+    without setrlimit, as Windows). describe: names a task in the message about a worker that died.
 
     A UserError or OSError of a task is raised at its place in the order. A worker that dies, by a
     crash in a decoder or for want of memory, is a UserError at once. Workers end with the iterator,

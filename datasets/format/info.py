@@ -52,12 +52,10 @@ def inspect(
 ) -> DatasetInfo:
     """Finds a data set and checks it as far as is quick: file headers and first records.
 
-    Args:
-        name: a directory in `data_dir`, or any directory when `data_dir` is None; else `digits`
-            (written at its first use), or `synthetic[-RESOLUTION[-CLASSES]]` (default 64, 0).
-        resolution: lod 0, if smaller than what is stored. `synthetic` has any.
-        max_label_size: 'full', or use the first so many columns of the labels; 0: none.
-
+    name: a directory in `data_dir`, or any directory when `data_dir` is None; else `digits`
+    (written at its first use), or `synthetic[-RESOLUTION[-CLASSES]]` (default 64, 0). resolution:
+    lod 0, if smaller than what is stored; `synthetic` has any. max_label_size: 'full', or use the
+    first so many columns of the labels; 0: none.
     Raises UserError, naming the file or directory, if there is no such set or it is not usable.
     """
     if resolution is not None and not is_resolution(resolution):

@@ -64,10 +64,8 @@ class MultiResolutionWriter:
     normally, the finished set moves to `directory`; left by an exception, Ctrl-C included,
     nothing remains.
 
-    Args:
-        directory: must not exist yet, or be empty.
-        name: prefix of the files, `NAME-r02.tfrecords` … and `NAME-rxx.labels`.
-
+    directory: must not exist yet, or be empty. name: prefix of the files, `NAME-r02.tfrecords` …
+    and `NAME-rxx.labels`.
     Raises UserError for a `directory` in use, images that differ in size or are not square powers
     of two with 1 or 3 channels, a label count that differs, no images, a full disk.
     """

@@ -29,21 +29,17 @@ _SAMPLE = 100  # images looked at for colours
 class Images(Source):
     """The pictures below a folder or in a zip file, sorted by their relative paths.
 
-    Args:
-        path: the folder or .zip. Hidden files are left out, and those of other suffixes counted.
-        resolution: a power of two from 4 on. Default: the side of the first image after cropping;
-            without `resize` all must then have that size.
-        resize, crop: see datasets.fitting.Fitting.
-        channels: 3, 1 (luma) or 'auto': 1 if up to 100 images, spread over the set, are gray.
-        background: 'black', 'white' or '#rrggbb', for transparent images and bars.
-        labels: 'auto' takes them from dataset.json at the root, or else one class per subfolder;
-            'none' makes no labels.
-        shuffle: whether to write in the reference's shuffled order, or sorted.
-        max_images: how many, the first in that order. Default: all.
+    path: the folder or .zip; hidden files are left out, and those of other suffixes counted.
+    resolution: a power of two from 4 on; default: the side of the first image after cropping, and
+    without `resize` all must then have that size. resize, crop: see datasets.fitting.Fitting.
+    channels: 3, 1 (luma) or 'auto': 1 if up to 100 images, spread over the set, are gray.
+    background: 'black', 'white' or '#rrggbb', for transparent images and bars. labels: 'auto' takes
+    them from dataset.json at the root, or else one class per subfolder; 'none' makes no labels.
+    shuffle: whether to write in the reference's shuffled order, or sorted. max_images: how many,
+    the first in that order; default: all.
 
-    Attributes, besides those of Source: ignored, the number of files that are not pictures by
-    their suffix; label_names, the subfolders that are the classes, else empty.
-
+    Beside what every Source has: ignored, the number of files that are not pictures by their
+    suffix; label_names, the subfolders that are the classes, else empty.
     Raises UserError, also for files of labels that do not fit (datasets/labels.py).
     """
 
