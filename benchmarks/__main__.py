@@ -90,17 +90,17 @@ def opening(repeats: int) -> list[dict]:
     return results
 
 
-def show_opening(kind: str, found: dict) -> None:
+def show_opening(kind: str, result: dict) -> None:
     print(
-        f"Opening three 1024x1024 networks, {kind} of {found['file_gb']:.2f} GB: "
-        f"{found['seconds']:.1f} s ({found['seconds_cpu']:.1f} s of processor time), "
-        f"{found['ratio_to_read']:.0f} times reading the file; "
-        f"peak {found['peak_gb']:.2f} GB above TensorFlow"
+        f"Opening three 1024x1024 networks, {kind} of {result['file_gb']:.2f} GB: "
+        f"{result['seconds']:.1f} s ({result['seconds_cpu']:.1f} s of processor time), "
+        f"{result['ratio_to_read']:.0f} times reading the file; "
+        f"peak {result['peak_gb']:.2f} GB above TensorFlow"
     )
-    if "generation" in found:
-        made = found["generation"]
+    if "generation" in result:
+        made = result["generation"]
         print(
-            f"  its frozen copy: {found['copy_seconds']:.1f} s; the first image: "
+            f"  its frozen copy: {result['copy_seconds']:.1f} s; the first image: "
             f"{made['first_seconds']:.1f} s, peak {made['peak_gb']:.2f} GB; then "
             f"{made['images_per_second']:.3g} images/s, {made['share_of_floor']:.0%} of the floor "
             f"({made['share_of_floor_cpu']:.0%} of processor time)",
@@ -113,12 +113,12 @@ def stored_or_derived() -> list[dict]:
     command = [sys.executable, "-m", "benchmarks.reading"]
     done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
     results = json.loads(done.stdout.splitlines()[-1])
-    for found in results:
+    for result in results:
         print(
-            f"Reading a 1024x1024 set at {found['resolution']}: {found['stored']:,.0f} images/s; "
-            f"{found['derived']:,.0f} if derived from the full images"
+            f"Reading a 1024x1024 set at {result['resolution']}: {result['stored']:,.0f} images/s; "
+            f"{result['derived']:,.0f} if derived from the full images"
         )
-    return [{"what": "reading", **found} for found in results]
+    return [{"what": "reading", **result} for result in results]
 
 
 def evaluation() -> list[dict]:
@@ -129,10 +129,10 @@ def evaluation() -> list[dict]:
         done = subprocess.run([*command, what], stdout=subprocess.PIPE, text=True, check=True)
         results.append({"what": f"metrics {what}", **json.loads(done.stdout.splitlines()[-1])})
     for metric in ("fid", "ppl_wfull", "ls"):
-        found = results[0][metric]
+        result = results[0][metric]
         print(
-            f"{metric} at 256x256: {found['images_per_second']:.3g} images/s, "
-            f"{found['share_in_networks']:.1%} of the time in networks"
+            f"{metric} at 256x256: {result['images_per_second']:.3g} images/s, "
+            f"{result['share_in_networks']:.1%} of the time in networks"
         )
     seconds = {name: value for name, value in results[1].items() if name != "what"}
     print("Arithmetic: " + ", ".join(f"{name} {value:.1f} s" for name, value in seconds.items()))
@@ -148,15 +148,15 @@ def conversion() -> list[dict]:
         results.append({"what": f"conversion {what}", **json.loads(done.stdout.splitlines()[-1])})
     photos, small = results
     for resolution in (256, 1024):
-        found = photos[str(resolution)]
-        busy = sum(found[part] for part in ("read", "encode", "write"))
+        result = photos[str(resolution)]
+        busy = sum(result[part] for part in ("read", "encode", "write"))
         shares = ", ".join(
-            f"{part} {found[part] / busy:.0%}" for part in ("read", "encode", "write")
+            f"{part} {result[part] / busy:.0%}" for part in ("read", "encode", "write")
         )
         print(
-            f"Photos to {resolution}x{resolution}: {found['images_per_second']:.3g} images/s with "
-            f"{photos['workers']} workers, {found['speedup']:.2f} times one worker's rate "
-            f"({found['speedup_cpu']:.2f} by processor time); {shares}"
+            f"Photos to {resolution}x{resolution}: {result['images_per_second']:.3g} images/s with "
+            f"{photos['workers']} workers, {result['speedup']:.2f} times one worker's rate "
+            f"({result['speedup_cpu']:.2f} by processor time); {shares}"
         )
     print(
         f"{small['images']:,} images of 32x32: {small['images_per_second']:,.0f} images/s, peak "
@@ -167,9 +167,9 @@ def conversion() -> list[dict]:
 
 def low_precision(steps: int = 50) -> None:
     """How far bfloat16's losses are from float32's, from the same weights."""
-    found = run_case("losses", 32, "bfloat16", minibatch=16, repeats=steps)
+    result = run_case("losses", 32, "bfloat16", minibatch=16, repeats=steps)
     for network in "DG":
-        pairs = list(zip(found[f"{network}_float32"], found[f"{network}_bfloat16"]))
+        pairs = list(zip(result[f"{network}_float32"], result[f"{network}_bfloat16"]))
         mean = abs(sum(b - a for a, b in pairs)) / sum(abs(a) for a, _ in pairs)
         each = sum(abs(b - a) for a, b in pairs) / sum(abs(a) for a, _ in pairs)
         print(

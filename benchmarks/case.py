@@ -125,7 +125,7 @@ def losses(resolution, minibatch, dtype, repeats):
     common = dict(resolution=resolution, num_channels=3, fmap_max=128)
     runs = [make_steps(dict(**common, dtype=name)) for name in names]
     pictures, labels = SyntheticImages(), tf.zeros([minibatch, 0])
-    found = {f"{network}_{name}": [] for network in "DG" for name in names}
+    values = {f"{network}_{name}": [] for network in "DG" for name in names}
     for index in range(repeats):
         batch = np.arange(index * minibatch, (index + 1) * minibatch)
         images = tf.constant(pictures.read(resolution.bit_length() - 1, batch))
@@ -135,9 +135,9 @@ def losses(resolution, minibatch, dtype, repeats):
             variable.assign(weights[name])
         for name, steps in zip(names, runs):
             D, G = steps.discriminator(images, labels, scalars), steps.generator(labels, scalars)
-            found[f"D_{name}"].append(float(D["D"]))
-            found[f"G_{name}"].append(float(G["G"]))
-    return found
+            values[f"D_{name}"].append(float(D["D"]))
+            values[f"G_{name}"].append(float(G["G"]))
+    return values
 
 
 def main():

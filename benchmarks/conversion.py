@@ -93,7 +93,7 @@ def photos(count: int, repeats: int) -> dict:
     speedup is of the rates; speedup_cpu what the processor time of parent and workers allows on
     an idle machine, where the parent takes its share from them.
     """
-    found = {"workers": core_count()}
+    result = {"workers": core_count()}
     with tempfile.TemporaryDirectory() as directory:
         make_photos(directory)
         for resolution in RESOLUTIONS:
@@ -105,7 +105,7 @@ def photos(count: int, repeats: int) -> dict:
             ]  # fmt: skip
             one, every = by_rate
             all_cpu = every["parent_cpu"] + every["workers_cpu"]
-            found[str(resolution)] = {
+            result[str(resolution)] = {
                 "one_worker": one["images_per_second"],
                 "images_per_second": every["images_per_second"],
                 "speedup": every["images_per_second"] / one["images_per_second"],
@@ -113,7 +113,7 @@ def photos(count: int, repeats: int) -> dict:
                 **{part: seconds / count for part, seconds in every["seconds"].items()},
                 "parent_cpu": every["parent_cpu"] / count,
             }
-    return found
+    return result
 
 
 def small() -> dict:

@@ -22,11 +22,11 @@ _PRODUCTS = ("Conv2D", "Conv2DBackpropInput", "Conv2DBackpropFilter", "MatMul")
 
 def products(concrete_function) -> collections.Counter:
     """{(operation, input shapes, output shape, dtype, strides, transposes): how often}."""
-    found = collections.Counter()
+    counts = collections.Counter()
     for op in _needed(concrete_function.graph):
         if op.type in _PRODUCTS and op.outputs[0].dtype.is_floating and not _is_sum(op):
-            found[_describe(op)] += 1
-    return found
+            counts[_describe(op)] += 1
+    return counts
 
 
 def _needed(graph):

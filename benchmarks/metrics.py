@@ -32,7 +32,7 @@ from training.report import peak_memory_gb
 
 def profile(resolution: int, count: int) -> dict:
     """{metric: images/s, and the share of its time that networks have} at full width."""
-    found = {}
+    results = {}
     with tempfile.TemporaryDirectory() as name:
         directory = Path(name)
         options = dict(resolution=resolution, num_channels=3)
@@ -52,8 +52,8 @@ def profile(resolution: int, count: int) -> dict:
         with Tools(settings, Work(tf.distribute.get_strategy(), progress=False)) as tools:
             tools.check([parse(metric) for metric in ("fid50k", "ppl_wfull", "ls")])
             for metric, images in (("fid", 2), ("ppl_wfull", 2), ("ls", 1)):
-                found[metric] = _measure(directory, tools, metric, count // images, images)
-    return found
+                results[metric] = _measure(directory, tools, metric, count // images, images)
+    return results
 
 
 def _measure(directory, tools, metric, count, images):
@@ -70,15 +70,15 @@ def _measure(directory, tools, metric, count, images):
     }
 
 
-def _weights(directory, which, shapes) -> str:
+def _weights(directory, network, shapes) -> str:
     rng = np.random.RandomState(0)
     arrays = {}
     for name, shape in shapes.items():
         scale = (2 / np.prod(shape[:3])) ** 0.5 if len(shape) == 4 else 0.1
         mean = 1.0 if name.endswith("variance") else 0.0
         arrays[name] = (mean + scale * rng.randn(*shape)).astype(np.float32)
-    path = directory / f"{which}.safetensors"
-    metadata = {"network": which, "source": "random", "source_sha256": "0" * 64}
+    path = directory / f"{network}.safetensors"
+    metadata = {"network": network, "source": "random", "source_sha256": "0" * 64}
     tensor_file.save(path, arrays, weight_files.FORMAT, metadata)
     return str(path)
 

@@ -103,9 +103,9 @@ def opening(path, repeats: int) -> dict:
     if str(path).endswith(".safetensors"):
         result["copy_seconds"], result["copy_seconds_cpu"] = spent(generator_function, loaded[2])[1]
         gc.collect()
-        found = generation(loaded[2], minibatch=1, repeats=repeats)
-        found["peak_gb"] -= before
-        result["generation"] = found
+        speed = generation(loaded[2], minibatch=1, repeats=repeats)
+        speed["peak_gb"] -= before
+        result["generation"] = speed
     return result
 
 

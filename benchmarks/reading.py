@@ -23,7 +23,7 @@ SIDE, COUNT, MINIBATCH = 1024, 64, 16
 
 def measure(seconds: float = 2.0) -> list[dict]:
     """Images/s by resolution, stored and derived."""
-    found = []
+    rates = []
     with tempfile.TemporaryDirectory() as directory:
         with MultiResolutionWriter(f"{directory}/set", "set") as writer:
             for image in SyntheticImages().read(SIDE.bit_length() - 1, np.arange(COUNT)):
@@ -32,8 +32,8 @@ def measure(seconds: float = 2.0) -> list[dict]:
             for lod in (0, 2, 4, 7):
                 stored = _rate(partial(_stored, dataset, lod), seconds)
                 derived = _rate(partial(_derived, dataset, lod), seconds)
-                found.append({"resolution": SIDE >> lod, "stored": stored, "derived": derived})
-    return found
+                rates.append({"resolution": SIDE >> lod, "stored": stored, "derived": derived})
+    return rates
 
 
 def _stored(dataset, lod, position):

@@ -36,20 +36,21 @@ _SHEET_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")
 
 def info(dataset: str) -> list[str]:
     """Lines about a data set (a directory, or a built-in name). UserError if there is none."""
-    found = inspect(dataset)
-    with open_dataset(found) as opened:
+    dataset_info = inspect(dataset)
+    with open_dataset(dataset_info) as opened:
         labels, key = opened.labels, opened.content_key
     with open_dataset(inspect(dataset, max_label_size=0)) as opened:
         images_key = opened.content_key
-    sizes = {path: os.path.getsize(path) for path in found.files.values()}
-    if found.labels_path:
-        sizes[found.labels_path] = os.path.getsize(found.labels_path)
+    sizes = {path: os.path.getsize(path) for path in dataset_info.files.values()}
+    if dataset_info.labels_path:
+        sizes[dataset_info.labels_path] = os.path.getsize(dataset_info.labels_path)
+    colours = "gray" if dataset_info.channels == 1 else "RGB"
     lines = [
-        f"{'name':<12}{found.name}",
-        f"{'directory':<12}{found.path or 'built in, made as it is read'}",
-        f"{'images':<12}{found.num_images:,}",
-        f"{'channels':<12}{found.channels} ({'gray' if found.channels == 1 else 'RGB'})",
-        f"{'resolution':<12}{found.resolution}×{found.resolution}",
+        f"{'name':<12}{dataset_info.name}",
+        f"{'directory':<12}{dataset_info.path or 'built in, made as it is read'}",
+        f"{'images':<12}{dataset_info.num_images:,}",
+        f"{'channels':<12}{dataset_info.channels} ({colours})",
+        f"{'resolution':<12}{dataset_info.resolution}×{dataset_info.resolution}",
         f"{'labels':<12}{_describe_labels(labels)}",
         f"{'bytes':<12}{sum(sizes.values()):,}",
         f"{'content':<12}{key}",
@@ -86,11 +87,11 @@ def display(dataset: str, out: str | os.PathLike, grid: str, layout: str, seed: 
     if Path(out).suffix.lower() not in _SHEET_SUFFIXES:
         known = ", ".join(_SHEET_SUFFIXES)
         raise UserError(f"--out={out}: expected a file name that ends in one of {known}")
-    found = inspect(dataset)
-    with open_dataset(found) as images:
+    dataset_info = inspect(dataset)
+    with open_dataset(dataset_info) as images:
         if layout == FIRST:
-            shape = grid_size(grid, found.resolution, found.resolution)
-            pixels, _ = images.read(np.arange(min(shape[0] * shape[1], found.num_images)))
+            shape = grid_size(grid, dataset_info.resolution, dataset_info.resolution)
+            pixels, _ = images.read(np.arange(min(shape[0] * shape[1], dataset_info.num_images)))
             columns = min(shape[0], len(pixels))
             shape = columns, -(-len(pixels) // columns)
         else:
@@ -99,15 +100,15 @@ def display(dataset: str, out: str | os.PathLike, grid: str, layout: str, seed: 
         save_image_grid(pixels, out, shape)
     except ValueError as error:  # of Pillow: WebP has no pictures beyond 16383 pixels
         raise UserError(f"--out={out}: cannot be written: {error}; .png has no limit") from error
-    return f"Wrote {len(pixels)} image(s) of {found.name} in {shape[0]} columns: {out}"
+    return f"Wrote {len(pixels)} image(s) of {dataset_info.name} in {shape[0]} columns: {out}"
 
 
 def stored(dataset: str) -> DatasetInfo:
     """`inspect`, of a set that has files. Raises UserError for the synthetic one."""
-    found = inspect(dataset)
-    if found.path is None:
+    dataset_info = inspect(dataset)
+    if dataset_info.path is None:
         raise UserError(f"{dataset}: has no files, it is made as it is read")
-    return found
+    return dataset_info
 
 
 def extract(
@@ -126,11 +127,11 @@ def extract(
     Returns what to tell, with the command that makes the set again. Raises UserError for a
     damaged record, naming it.
     """
-    found = stored(dataset)
-    count = min(found.num_images, max_images or found.num_images)
-    path = found.files[max(found.files)]
+    dataset_info = stored(dataset)
+    count = min(dataset_info.num_images, max_images or dataset_info.num_images)
+    path = dataset_info.files[max(dataset_info.files)]
     with staged_directory(out) as directory:
-        size = max(1, _CHUNK_BYTES // (found.channels * found.resolution**2))
+        size = max(1, _CHUNK_BYTES // (dataset_info.channels * dataset_info.resolution**2))
         results = ordered_map(
             _Extract(path, directory, count),
             (range(start, min(start + size, count)) for start in range(0, count, size)),
@@ -139,14 +140,14 @@ def extract(
         )
         for _ in Progress(count, "images", say=say).over(results, int):
             pass
-        if found.labels_path:
-            labels = np.array(open_labels(found.labels_path)[:count], np.float32)
+        if dataset_info.labels_path:
+            labels = np.array(open_labels(dataset_info.labels_path)[:count], np.float32)
             (directory / "dataset.json").write_text(_labels_json(labels), encoding="utf-8")
     source = shlex.quote(f"--source={out}")
     return (
-        f"Wrote {count:,} image(s) of {found.name} to {out}\n"
+        f"Wrote {count:,} image(s) of {dataset_info.name} to {out}\n"
         "This makes the same set again, as DIR: python dataset_tool.py create_from_images "
-        f"{source} --out=DIR --channels={found.channels} --noshuffle"
+        f"{source} --out=DIR --channels={dataset_info.channels} --noshuffle"
     )
 
 

@@ -18,40 +18,40 @@ _CLASSES_SHOWN = 20
 _MAX_FLOAT = float(np.finfo(np.float32).max)
 
 
-def labels_from_json(data: bytes, names: list[str], what: str) -> np.ndarray | None:
+def labels_from_json(data: bytes, names: list[str], where: str) -> np.ndarray | None:
     """{"labels": [["path", 3 | [0.5, …]], …]} → float32 [len(names), K] in the order of `names`.
 
     Class numbers become one-hot rows, K being the largest plus one. None for {"labels": null} or
-    no "labels". Raises UserError, naming the file by `what`, for anything else, for more classes
+    no "labels". Raises UserError, naming the file by `where`, for anything else, for more classes
     or bytes than that many images can need, and unless every name has exactly one label and every
     label an image.
     """
     # Python makes objects of many times the size, and in a zip a bomb is small.
     limit = _MAX_BYTES + _MAX_BYTES_PER_IMAGE * len(names)
     if len(data) > limit:
-        raise UserError(f"{what}: {len(data):,} bytes for {len(names):,} images, limit {limit:,}")
+        raise UserError(f"{where}: {len(data):,} bytes for {len(names):,} images, limit {limit:,}")
     try:
         document = json.loads(data)
     except (ValueError, RecursionError) as error:
-        raise UserError(f"{what}: not a valid JSON file: {error}") from error
+        raise UserError(f"{where}: not a valid JSON file: {error}") from error
     entries = document.get("labels") if isinstance(document, dict) else document
     if entries is None:
         return None
     if not isinstance(entries, list) or not isinstance(document, dict):
-        raise UserError(f'{what}: expected {{"labels": [["path", label], …]}}')
+        raise UserError(f'{where}: expected {{"labels": [["path", label], …]}}')
     labels = {}
     for number, entry in enumerate(entries):
         if not (isinstance(entry, list) and len(entry) == 2 and isinstance(entry[0], str)):
             raise UserError(
-                f'{what}: entry {number} of "labels" is not of the form ["path", label]'
+                f'{where}: entry {number} of "labels" is not of the form ["path", label]'
             )
         if entry[0] in labels:
-            raise UserError(f"{what}: two labels for {entry[0]!r}")
+            raise UserError(f"{where}: two labels for {entry[0]!r}")
         labels[entry[0]] = entry[1]
     known = set(names)
-    _refuse(what, "no label for", [name for name in names if name not in labels])
-    _refuse(what, "labels without an image:", [name for name in labels if name not in known])
-    return _label_array([labels[name] for name in names], names, what)
+    _refuse(where, "no label for", [name for name in names if name not in labels])
+    _refuse(where, "labels without an image:", [name for name in labels if name not in known])
+    return _label_array([labels[name] for name in names], names, where)
 
 
 def labels_from_folders(names: list[str]) -> tuple[np.ndarray | None, list[str]]:
@@ -73,27 +73,29 @@ def list_classes(names: Sequence[str]) -> str:
     return shown + (f", … ({len(names):,} classes)" if len(names) > _CLASSES_SHOWN else "")
 
 
-def _label_array(labels: list, names: list[str], what: str) -> np.ndarray:
+def _label_array(labels: list, names: list[str], where: str) -> np.ndarray:
     if all(type(label) is int for label in labels):  # bool is an int to isinstance
         for name, label in zip(names, labels):
             if not 0 <= label < _MAX_CLASSES:
-                raise UserError(f"{what}: class {label} of {name!r} is not in 0…{_MAX_CLASSES - 1}")
+                raise UserError(
+                    f"{where}: class {label} of {name!r} is not in 0…{_MAX_CLASSES - 1}"
+                )
         highest = max(labels)
         if highest >= max(_PLAUSIBLE_CLASSES, len(names)):
             raise UserError(
-                f"{what}: class {highest} of {names[labels.index(highest)]!r}, for {len(names)} "
+                f"{where}: class {highest} of {names[labels.index(highest)]!r}, for {len(names)} "
                 "images: a number of another kind? Classes are numbered from 0; or --labels=none"
             )
-        return one_hot(labels, highest + 1, what)
+        return one_hot(labels, highest + 1, where)
     width = next((len(label) for label in labels if isinstance(label, list)), 0)
     for name, label in zip(names, labels):
         if not isinstance(label, list) or not label or not all(map(_is_number, label)):
             raise UserError(
-                f"{what}: the label of {name!r} is neither a class number, as all must be then, "
+                f"{where}: the label of {name!r} is neither a class number, as all must be then, "
                 "nor a list of finite numbers"
             )
         if len(label) != width:
-            raise UserError(f"{what}: {len(label)} numbers for {name!r}, {width} for {names[0]!r}")
+            raise UserError(f"{where}: {len(label)} numbers for {name!r}, {width} for {names[0]!r}")
     return np.array(labels, np.float32)
 
 
@@ -101,21 +103,21 @@ def _is_number(value) -> bool:
     return type(value) in (int, float) and abs(value) <= _MAX_FLOAT  # false for NaN
 
 
-def one_hot(numbers: np.ndarray, classes: int, what: str) -> np.ndarray:
+def one_hot(numbers: np.ndarray, classes: int, where: str) -> np.ndarray:
     """Class numbers [N], integers → float32 [N, classes].
 
-    Raises UserError for any that is not one of 0 … classes - 1; `what` names their file.
+    Raises UserError for any that is not one of 0 … classes - 1; `where` names their file.
     """
     numbers = np.asarray(numbers)
     if len(numbers) and not 0 <= numbers.min() <= numbers.max() < classes:
         wrong = numbers[(numbers < 0) | (numbers >= classes)][0]
-        raise UserError(f"{what}: label {wrong}, expected 0 to {classes - 1}")
+        raise UserError(f"{where}: label {wrong}, expected 0 to {classes - 1}")
     labels = np.zeros([len(numbers), classes], np.float32)
     labels[np.arange(len(numbers)), numbers] = 1
     return labels
 
 
-def _refuse(what: str, problem: str, names: list[str]) -> None:
+def _refuse(where: str, problem: str, names: list[str]) -> None:
     if names:
         more = f" and {len(names) - 3} more" if len(names) > 3 else ""
-        raise UserError(f"{what}: {problem} {', '.join(map(repr, names[:3]))}{more}")
+        raise UserError(f"{where}: {problem} {', '.join(map(repr, names[:3]))}{more}")

@@ -43,23 +43,23 @@ def compare(
     """
     one, two = stored(first), stored(second)
     lines = []
-    for what in ("num_images", "resolution", "channels", "label_size"):
-        mine, other = getattr(one, what), getattr(two, what)
+    for field in ("num_images", "resolution", "channels", "label_size"):
+        mine, other = getattr(one, field), getattr(two, field)
         if mine != other:
-            lines.append(f"{what.replace('num_', '').replace('_', ' ')}: {mine:,} and {other:,}")
+            lines.append(f"{field.replace('num_', '').replace('_', ' ')}: {mine:,} and {other:,}")
     lines += _compare_labels(one, two)
     count = min(one.num_images, two.num_images)
     for log2 in sorted(set(one.files) & set(two.files), reverse=True):
         pair = one.files[log2], two.files[log2]
         size = max(1, _CHUNK_BYTES // (one.channels << 2 * log2))
-        found = ordered_map(
+        results = ordered_map(
             _Differing(*pair),
             (range(start, min(start + size, count)) for start in range(0, count, size)),
             workers=workers or core_count(),
             describe=functools.partial(describe_records, pair[0]),
         )
         differing: list[int] = []
-        for numbers, _ in Progress(count, "images", say=say).over(found, lambda item: item[1]):
+        for numbers, _ in Progress(count, "images", say=say).over(results, lambda item: item[1]):
             differing += numbers
         if differing:
             lines.append(
@@ -141,13 +141,13 @@ def verify(
     total = max(lengths.values())
     size = _CHUNK_BYTES // sum(max(channels, 1) << 2 * log2 for log2 in paths)
     size = max(1, min(size, _CHUNK_IMAGES))
-    found = ordered_map(
+    results = ordered_map(
         _Check(paths, channels),
         (range(start, min(start + size, total)) for start in range(0, total, size)),
         workers=workers or core_count(),
         describe=functools.partial(describe_records, paths[max(paths)]),
     )
-    for damage, _ in Progress(total, "records", say=say).over(found, lambda item: item[1]):
+    for damage, _ in Progress(total, "records", say=say).over(results, lambda item: item[1]):
         lines += damage
     return lines
 
@@ -156,10 +156,10 @@ def _find_paths(directory: Path) -> dict[int, str]:
     """log2 of the resolution → path."""
     if not directory.is_dir():
         raise UserError(f"{directory}: there is no such directory")
-    found = sorted(directory.glob(_PATTERN))
-    if len({path.name[: -len("-r00.tfrecords")] for path in found}) > 1:
+    files = sorted(directory.glob(_PATTERN))
+    if len({path.name[: -len("-r00.tfrecords")] for path in files}) > 1:
         raise UserError(f"{directory}: holds more than one data set")
-    paths = {int(path.name[-len("00.tfrecords") :][:2]): str(path) for path in found}
+    paths = {int(path.name[-len("00.tfrecords") :][:2]): str(path) for path in files}
     paths = {log2: path for log2, path in paths.items() if log2 >= 2}
     if not paths:
         raise UserError(f"{directory}: holds no files NAME-r02.tfrecords, NAME-r03.tfrecords, …")

@@ -16,16 +16,20 @@ _LINE_SECONDS = 60.0  # between two lines where there is no terminal
 class Progress:
     """A bar on a terminal; elsewhere a line a minute. Both tell the time that is left.
 
-    A context manager. total: of `what` in all. say: takes a line; by default it goes to stderr.
+    A context manager. total: how many `items`, named by a plural, there are in all. say: takes a
+    line; by default it goes to stderr.
     """
 
     def __init__(
-        self, total: int, what: str, shown: bool = True,
+        self,
+        total: int,
+        items: str,
+        shown: bool = True,
         say: Optional[Callable[[str], object]] = None,
-    ):  # fmt: skip
-        self.total, self.what, self.done = total, what, 0
+    ) -> None:
+        self.total, self.items, self.done = total, items, 0
         terminal = sys.stderr.isatty()
-        self._bar = tqdm(total=total, desc=what, leave=False, disable=not (shown and terminal))
+        self._bar = tqdm(total=total, desc=items, leave=False, disable=not (shown and terminal))
         self._lines, self._say = shown and not terminal, say or _to_stderr
         self._started = self._told = time.monotonic()
 
@@ -39,7 +43,7 @@ class Progress:
             self._told = now
             left = (now - self._started) / self.done * (self.total - self.done)
             left = format_time(left)
-            self._say(f"{self.what}: {self.done:,} of {self.total:,}, about {left} left")
+            self._say(f"{self.items}: {self.done:,} of {self.total:,}, about {left} left")
 
     def over(self, items: Iterable[Item], count: Callable[[Item], int]) -> Iterator[Item]:
         """Passes `items` on; count: how much of the work each is. Closes the bar at the end."""

@@ -41,9 +41,9 @@ class TensorFile:
             self._file = safe_open(str(path), framework="numpy")
             self.names = list(self._file.keys())
             self.metadata: dict[str, str] = self._file.metadata() or {}
-        found = self.metadata.get("format")
-        if found != format:
-            raise TensorFileError(f"format {found!r}, expected {format!r}")
+        came = self.metadata.get("format")
+        if came != format:
+            raise TensorFileError(f"format {came!r}, expected {format!r}")
 
     def read(self, name: str) -> np.ndarray:
         with _explained():

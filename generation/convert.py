@@ -170,8 +170,8 @@ def _difference(server, session, count, psi):
         spec.name: np.float32([psi] if spec.name == "psi" else rng.randn(count, *spec.shape[1:]))
         for spec in server.signature
     }
-    found, expected = session.run(["images"], feeds)[0], server.expected(**feeds)
-    return float(np.abs(found - expected).max() / np.ptp(expected))
+    images, expected = session.run(["images"], feeds)[0], server.expected(**feeds)
+    return float(np.abs(images - expected).max() / np.ptp(expected))
 
 
 def _names(server):

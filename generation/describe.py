@@ -65,15 +65,15 @@ def _network(network, everything):
     }
 
 
-def text(found: dict) -> str:
+def text(description: dict) -> str:
     """A page of `describe`'s result."""
     lines = [
-        f"{found['file']}: {found['format']}, {found['size']:,} bytes",
-        f"{'sha256':<16}{found['sha256']}",
-        f"{'licence':<16}{found['licence']}",
+        f"{description['file']}: {description['format']}, {description['size']:,} bytes",
+        f"{'sha256':<16}{description['sha256']}",
+        f"{'licence':<16}{description['licence']}",
     ]
-    lines += _entries(found["provenance"])
-    for role, network in found["networks"].items():
+    lines += _entries(description["provenance"])
+    for role, network in description["networks"].items():
         lines += ["", f"{role}: {network['func_name']}", ""]
         lines += [f"  {key:<22}{value!r}" for key, value in network["options"].items()]
         if network["lod"]:

@@ -68,30 +68,30 @@ def read(path, latent_size: int, label_size: int, w_shape: tuple[int, int] | Non
     w_shape is (layers, width), None for a network without w. Raises UserError naming the file,
     the array and what was expected.
     """
-    found = _arrays(path)
-    kind = "w" if w_shape is not None and "w" in found else "z"
-    if kind not in found:
+    arrays = _arrays(path)
+    kind = "w" if w_shape is not None and "w" in arrays else "z"
+    if kind not in arrays:
         names = "z" if w_shape is None else "w or z"
         raise UserError(f"{path}: it holds no array named {names}")
-    values = found[kind]
+    values = arrays[kind]
     if kind == "w":
         if values.ndim == 2:
             values = np.repeat(values[:, None], w_shape[0], axis=1)
-        return {"w": _checked(path, kind, values, w_shape), **_seeds(path, found, len(values))}
+        return {"w": _checked(path, kind, values, w_shape), **_seeds(path, arrays, len(values))}
     result = {"z": _checked(path, kind, values, (latent_size,))}
-    if label_size and "labels" in found:
-        labels = _checked(path, "labels", found["labels"], (label_size,))
+    if label_size and "labels" in arrays:
+        labels = _checked(path, "labels", arrays["labels"], (label_size,))
         if len(labels) != len(values):
             raise UserError(f"{path}: {len(labels)} labels for {len(values)} latents")
         result["labels"] = labels
-    return {**result, **_seeds(path, found, len(values))}
+    return {**result, **_seeds(path, arrays, len(values))}
 
 
-def _seeds(path, found, count):
+def _seeds(path, arrays, count):
     """{'seeds': [N] below 2^32} of the noise, or {}."""
-    if "seeds" not in found:
+    if "seeds" not in arrays:
         return {}
-    seeds = found["seeds"]
+    seeds = arrays["seeds"]
     good = seeds.dtype.kind in "iu" and seeds.shape == (count,)
     if not good or (seeds < 0).any() or (seeds >= 2**32).any():
         raise UserError(f"{path}: seeds are not {count} whole numbers below 2^32")
@@ -112,15 +112,15 @@ def _arrays(path) -> dict:
         raise UserError(f"{path}: not an .npz file of numbers, or a damaged one") from error
 
 
-def _checked(path, name, found, shape):
+def _checked(path, name, array, shape):
     """An array [N, *shape] as float32."""
-    if found.dtype.kind not in "fiu":
-        raise UserError(f"{path}: {name} has the type {found.dtype}, expected numbers")
-    if found.shape[1:] != shape or not found.shape or not len(found):
+    if array.dtype.kind not in "fiu":
+        raise UserError(f"{path}: {name} has the type {array.dtype}, expected numbers")
+    if array.shape[1:] != shape or not array.shape or not len(array):
         expected = ", ".join(map(str, ["N", *shape]))
-        raise UserError(f"{path}: {name} has shape {list(found.shape)}, expected [{expected}]")
+        raise UserError(f"{path}: {name} has shape {list(array.shape)}, expected [{expected}]")
     with np.errstate(over="ignore"):  # what overflows becomes infinite
-        values = found.astype(np.float32)
+        values = array.astype(np.float32)
     if not np.isfinite(values).all():
         raise UserError(f"{path}: {name} has values that are infinite or not a number")
     return values

@@ -95,8 +95,8 @@ def _not_found(name: str, data_dir: str | os.PathLike | None) -> str:
     directory = Path(data_dir or ".")
     sets = []
     if directory.is_dir():
-        found = (path.parent for path in directory.glob("*/*-r02.tfrecords"))
-        sets = sorted(path.name for path in found if not _is_unfinished(path))
+        directories = (path.parent for path in directory.glob("*/*-r02.tfrecords"))
+        sets = sorted(path.name for path in directories if not _is_unfinished(path))
     there = ", ".join(sets[:20]) + (", …" if len(sets) > 20 else "")
     return (
         f"data set {name!r} not found in {directory.absolute()} "
@@ -164,13 +164,13 @@ def _inspect_directory(
 
 def _find_files(directory: Path) -> dict[int, str]:
     """log2 of the resolution → path, without gaps from 2 on."""
-    found = [
+    matches = [
         (match, path) for path in directory.iterdir() if (match := _RECORDS.fullmatch(path.name))
     ]
-    prefixes = sorted({match[1] for match, _ in found})
+    prefixes = sorted({match[1] for match, _ in matches})
     if len(prefixes) > 1:
         raise UserError(f"{directory}: holds more than one data set: {', '.join(prefixes)}")
-    files = {int(match[2]): str(path) for match, path in sorted(found, key=lambda item: item[1])}
+    files = {int(match[2]): str(path) for match, path in sorted(matches, key=lambda item: item[1])}
     if not files or max(files) < 2:
         raise UserError(f"{directory}: holds no files NAME-r02.tfrecords, NAME-r03.tfrecords, …")
     missing = [f"{prefixes[0]}-r{i:02d}.tfrecords" for i in range(2, max(files)) if i not in files]
@@ -204,10 +204,10 @@ def count_error(path: str, count: int, expected: int) -> DataError:
 
 
 def _find_labels(directory: Path) -> str | None:
-    found = sorted(str(path) for path in directory.glob("*.labels"))
-    if len(found) > 1:
-        raise UserError(f"{directory}: holds more than one file of labels: {', '.join(found)}")
-    return found[0] if found else None
+    paths = sorted(str(path) for path in directory.glob("*.labels"))
+    if len(paths) > 1:
+        raise UserError(f"{directory}: holds more than one file of labels: {', '.join(paths)}")
+    return paths[0] if paths else None
 
 
 def open_labels(path: str) -> np.ndarray:

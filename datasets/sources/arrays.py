@@ -115,11 +115,11 @@ def _npy_header(head: bytes, size: int, path) -> tuple[np.ndarray, str, int]:
         raise UserError(f"{path}: not an array in NumPy's format, or damaged") from error
     if dtype.kind not in "biuf":
         raise UserError(f"{path}: is an array of {dtype}, expected one of numbers")
-    expected, found = math.prod(shape) * dtype.itemsize, size - file.tell()
-    if expected != found:
+    expected, left = math.prod(shape) * dtype.itemsize, size - file.tell()
+    if expected != left:
         raise UserError(
             f"{path}: {dtype} {list(shape)} takes {expected:,} bytes, "
-            f"the file has {found:,}; it is truncated or damaged"
+            f"the file has {left:,}; it is truncated or damaged"
         )
     return form, "F" if fortran else "C", file.tell()
 
@@ -139,7 +139,7 @@ def load_npz(
     check: compare checksums also where that takes reading what would just be mapped.
     Raises UserError as load_npy.
     """
-    what = f"{path}, array {name!r}"
+    where = f"{path}, array {name!r}"
     map_file(path)  # refuses what zipfile would wait for
     try:
         with zipfile.ZipFile(path) as file:
@@ -155,11 +155,11 @@ def load_npz(
                     raise NotImplementedError("compressed in another way than NumPy does")
                 if info.file_size > min(_MAX_UNPACKED, info.compress_size * DEFLATE_RATIO):
                     raise UserError(
-                        f"{what}: {info.file_size:,} bytes when unpacked; write it with np.savez "
+                        f"{where}: {info.file_size:,} bytes when unpacked; write it with np.savez "
                         "instead of np.savez_compressed"
                     )
                 data = read_stream(member, min(_MAX_HEADER, info.file_size))
-                form, order, begin = _npy_header(bytes(data), info.file_size, what)
+                form, order, begin = _npy_header(bytes(data), info.file_size, where)
                 accept(form)
                 if len(read_stream(member, info.file_size, data)) < info.file_size:
                     raise EOFError(f"{name!r} is shorter than it claims")
@@ -211,33 +211,33 @@ class Npz(OpenedSource):
         """The images as [N, C, H, W]."""
         if self.path.suffix == ".npy":
             return _channels_first(load_npy(self.path), str(self.path))
-        what = f"{self.path}, array 'images'"
-        images = load_npz(self.path, "images", lambda new: _channels_first(new, what), check)
+        where = f"{self.path}, array 'images'"
+        images = load_npz(self.path, "images", lambda new: _channels_first(new, where), check)
         if images is None:
             raise UserError(
                 f"{self.path}: has no array named 'images'; "
                 "write the file with np.savez(path, images=…, labels=…)"
             )
-        return _channels_first(images, what)
+        return _channels_first(images, where)
 
 
-def _channels_first(images: np.ndarray, what: str) -> np.ndarray:
+def _channels_first(images: np.ndarray, where: str) -> np.ndarray:
     """Images in any of the layouts → a view [N, C, H, W]."""
     shown = f"{images.dtype} {list(images.shape)}"
     if images.dtype != np.uint8:
         raise UserError(
-            f"{what}: is {shown}, expected uint8; bring the values to 0 … 255 and convert with "
+            f"{where}: is {shown}, expected uint8; bring the values to 0 … 255 and convert with "
             "np.rint(x).astype(np.uint8)"
         )
     if images.ndim == 3:
         images = images[:, np.newaxis]
     # Height and width are equal and from 4 on, so at most one of the two layouts fits.
     for candidate in (images, images.transpose(0, 3, 1, 2) if images.ndim == 4 else images):
-        fits = candidate.ndim == 4 and candidate.shape[1] in (1, 3) and len(candidate)
-        if fits and candidate.shape[2] == candidate.shape[3] and is_resolution(candidate.shape[2]):
+        good = candidate.ndim == 4 and candidate.shape[1] in (1, 3) and len(candidate)
+        if good and candidate.shape[2] == candidate.shape[3] and is_resolution(candidate.shape[2]):
             return candidate
     raise UserError(
-        f"{what}: is {shown}, expected [N, H, W, C], [N, C, H, W] or [N, H, W] with H = W a power "
+        f"{where}: is {shown}, expected [N, H, W, C], [N, C, H, W] or [N, H, W] with H = W a power "
         "of two from 4 on and C 1 or 3; crop, resize or drop the alpha channel"
     )
 
@@ -249,37 +249,37 @@ def _neighbouring_labels(path: Path, count: int) -> Optional[np.ndarray]:
     return _check_labels(load_npy(beside), count, str(beside))
 
 
-def _check_form(labels: np.ndarray, count: int, what: str) -> None:
+def _check_form(labels: np.ndarray, count: int, where: str) -> None:
     """Raises UserError unless shape and dtype fit `count` images."""
     if labels.ndim == 2:
-        fits = 1 <= labels.shape[1] <= _MAX_CLASSES
+        good = 1 <= labels.shape[1] <= _MAX_CLASSES
     else:
-        fits = labels.ndim == 1 and labels.dtype.kind in "iu"
-    if not fits or len(labels) != count:
+        good = labels.ndim == 1 and labels.dtype.kind in "iu"
+    if not good or len(labels) != count:
         raise UserError(
-            f"{what}: is {labels.dtype} {list(labels.shape)}, expected integers [N] or numbers "
+            f"{where}: is {labels.dtype} {list(labels.shape)}, expected integers [N] or numbers "
             f"[N, K], N = {count}, one row for each image, and K from 1 to {_MAX_CLASSES}"
         )
 
 
-def _check_labels(labels: np.ndarray, count: int, what: str) -> np.ndarray:
+def _check_labels(labels: np.ndarray, count: int, where: str) -> np.ndarray:
     """Labels as in a file → float32 [count, K]."""
-    _check_form(labels, count, what)
+    _check_form(labels, count, where)
     if labels.shape[1:] == (1,) and labels.dtype.kind in "iu":
         labels = labels[:, 0]
     if labels.ndim == 2:
         with np.errstate(over="ignore"):
             labels = np.array(labels, np.float32)
         if not np.isfinite(labels).all():
-            raise UserError(f"{what}: has values that are not finite numbers")
+            raise UserError(f"{where}: has values that are not finite numbers")
         return labels
     highest = int(labels.max(initial=0))
     if highest >= _MAX_CLASSES:
         raise UserError(
-            f"{what}: label {highest}, expected classes from 0 to {_MAX_CLASSES - 1}; "
+            f"{where}: label {highest}, expected classes from 0 to {_MAX_CLASSES - 1}; "
             "give [N, K] for other labels"
         )
-    return one_hot(labels, highest + 1, what)
+    return one_hot(labels, highest + 1, where)
 
 
 # ---------------------------------------------------------------------------------------------
@@ -323,12 +323,12 @@ class Hdf5(OpenedSource):
         with contextlib.ExitStack() as stack:
             try:
                 file = stack.enter_context(h5py.File(self.path, "r"))
-                found = self._largest(file, h5py)
+                images = self._largest(file, h5py)
             except (OSError, RuntimeError, ValueError, KeyError, TypeError) as error:
                 reason = " ".join(str(error).split())
                 raise UserError(f"{self.path}: not a readable HDF5 file: {reason}") from error
             stack.pop_all()
-        return found
+        return images
 
     def _largest(self, file, h5py) -> Any:
         sizes = [
@@ -343,21 +343,21 @@ class Hdf5(OpenedSource):
             )
         size = max(sizes)
         name = f"data{size}x{size}"
-        what = f"{self.path}, data set {name}"
-        found = None
+        where = f"{self.path}, data set {name}"
+        images = None
         if isinstance(file.get(name, getlink=True), h5py.HardLink):
-            found = file[name]
-        if not isinstance(found, h5py.Dataset) or found.external or found.is_virtual:
-            raise UserError(f"{what}: is not a data set stored in this file")
-        shape, dtype = found.shape or (), found.dtype
-        fits = len(shape) == 4 and shape[0] > 0 and shape[1] in (1, 3) and shape[2:] == (size, size)
-        if dtype != np.uint8 or not fits or not is_resolution(size):
+            images = file[name]
+        if not isinstance(images, h5py.Dataset) or images.external or images.is_virtual:
+            raise UserError(f"{where}: is not a data set stored in this file")
+        shape, dtype = images.shape or (), images.dtype
+        good = len(shape) == 4 and shape[0] > 0 and shape[1] in (1, 3) and shape[2:] == (size, size)
+        if dtype != np.uint8 or not good or not is_resolution(size):
             raise UserError(
-                f"{what}: is {dtype} {list(shape)}, expected uint8 [N, 1 or 3, {size}, {size}]"
+                f"{where}: is {dtype} {list(shape)}, expected uint8 [N, 1 or 3, {size}, {size}]"
             )
-        if math.prod(found.chunks or ()) > _MAX_CHUNK:
-            raise UserError(f"{what}: is stored in chunks of more than {_MAX_CHUNK:,} bytes")
-        return found
+        if math.prod(images.chunks or ()) > _MAX_CHUNK:
+            raise UserError(f"{where}: is stored in chunks of more than {_MAX_CHUNK:,} bytes")
+        return images
 
 
 class Digits(OpenedSource):

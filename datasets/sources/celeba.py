@@ -75,7 +75,7 @@ def _images(directory: Path) -> tuple[Path, list[str]]:
 def _read_attributes(path: Path, names: list[str]) -> tuple[tuple[str, ...], np.ndarray]:
     """Names of the attributes, and their values for these images: float32 [N, attributes]."""
     rows = {Path(name).stem: row for row, name in enumerate(names)}
-    found = np.zeros(len(names), bool)
+    labelled = np.zeros(len(names), bool)
     try:
         with open(path, encoding="ascii") as file:
             file.readline()  # how many lines follow; the images tell how many are needed
@@ -97,10 +97,10 @@ def _read_attributes(path: Path, names: list[str]) -> tuple[tuple[str, ...], np.
                         "times 1 or -1"
                     )
                 labels[row] = np.array(words[1:]) == "1"
-                found[row] = True
+                labelled[row] = True
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"{path}: cannot be read as text: {error}") from error
-    if not found.all():
-        missing = names[int(found.argmin())]
+    if not labelled.all():
+        missing = names[int(labelled.argmin())]
         raise UserError(f"{path}: has no line for {missing}; without the file there are no labels")
     return columns, labels

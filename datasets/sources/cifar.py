@@ -77,10 +77,10 @@ class _Cifar(OpenedSource):
 
     def _pickled(self, path: Path, data: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         try:
-            found = array_pickle.read(data)
+            entries = array_pickle.read(data)
         except ArrayPickleError as error:
             raise UserError(f"{path}: {error}") from error
-        images, numbers = found.get("data"), found.get(self.key)
+        images, numbers = entries.get("data"), entries.get(self.key)
         if not isinstance(images, np.ndarray) or images.shape[1:] != (_PIXELS,):
             raise UserError(f"{path}: expected an array 'data', uint8 [N, {_PIXELS}]")
         whole = isinstance(numbers, list) and all(isinstance(number, int) for number in numbers)

@@ -34,7 +34,7 @@ class Folder:
 
     def names(self) -> list[str]:
         """Sorted relative paths with '/' between the parts, hidden ones left out."""
-        found: list[str] = []
+        names: list[str] = []
         pending: list[tuple[str, frozenset]] = [("", frozenset())]  # and the directories above
         while pending:
             prefix, above = pending.pop()
@@ -50,10 +50,10 @@ class Folder:
                         if _is_directory(entry):
                             pending.append((f"{prefix}{entry.name}/", above | {itself}))
                         else:
-                            found.append(prefix + entry.name)
+                            names.append(prefix + entry.name)
             except OSError as error:
                 raise UserError(f"cannot list {self.path / prefix}: {error.strerror}") from error
-        return sorted(found)
+        return sorted(names)
 
     def read(self, name: str) -> bytes:
         """The content of a file. Raises BadImage, naming it, when it cannot be read."""

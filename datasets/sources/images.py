@@ -104,8 +104,8 @@ class Images(Source):
             )
         self.label_names: list[str] = []
         if labels == "auto" and _LABEL_FILE in files:
-            what = f"{self.path}/{_LABEL_FILE}"
-            self.labels = labels_from_json(self._container.read(_LABEL_FILE), names, what)
+            where = f"{self.path}/{_LABEL_FILE}"
+            self.labels = labels_from_json(self._container.read(_LABEL_FILE), names, where)
         elif labels == "auto":
             self.labels, self.label_names = labels_from_folders(names)
             if self.labels is None:

@@ -74,7 +74,7 @@ class Lmdb:
 
     def _meta(self) -> tuple[int, int]:
         """→ page of the root, number of entries, by the newer of the two descriptions."""
-        found = []
+        descriptions = []
         for page in (0, 1):
             start = page * self._page_size
             magic, version = struct.unpack_from("<II", self._data, start + 16)
@@ -87,8 +87,8 @@ class Lmdb:
             flags, *_, entries, root, last, transaction = struct.unpack_from(
                 "<HH7Q", self._data, start + 92
             )
-            found.append((transaction, flags, root, entries, last))
-        _, flags, root, entries, last = max(found)
+            descriptions.append((transaction, flags, root, entries, last))
+        _, flags, root, entries, last = max(descriptions)
         if flags:
             raise _Damaged("its keys are of a special kind, LSUN's are not")
         if (last + 1) * self._page_size > len(self._data):

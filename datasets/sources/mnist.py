@@ -47,10 +47,10 @@ def read_idx(path: Path, dims: int) -> np.ndarray:
         data = data[header:]
     expected = math.prod(shape)
     if len(data) != expected:
-        found = "more" if len(data) > expected else f"{len(data):,}"
+        count = "more" if len(data) > expected else f"{len(data):,}"
         raise UserError(
             f"{path}: expected {expected:,} bytes after the header, for {list(shape)}, found "
-            f"{found}; download it again"
+            f"{count}; download it again"
         )
     return data.reshape(shape)
 

@@ -52,17 +52,17 @@ def read_mat(
         raise UserError(
             f"{path}: not a MATLAB 5 file from a little-endian machine, or its beginning is damaged"
         )
-    found: dict[str, np.ndarray] = {}
+    arrays: dict[str, np.ndarray] = {}
     try:
         for kind, body in _elements(data):
             name, values = _named(kind, body, names, accept)
             if name:
-                found[name] = values
-            if len(found) == len(names):
-                return found
+                arrays[name] = values
+            if len(arrays) == len(names):
+                return arrays
     except (_Damaged, zlib.error) as error:
         raise UserError(f"{path}: damaged or truncated: {error}") from error
-    missing = next(name for name in names if name not in found)
+    missing = next(name for name in names if name not in arrays)
     raise UserError(f"{path}: has no array {missing!r}")
 
 
@@ -215,11 +215,11 @@ class Svhn(OpenedSource):
     def _accept(self, name: str, dtype: np.dtype, shape: tuple[int, ...]) -> None:
         if name == "X":
             wanted, count = "uint8 [32, 32, 3, N]", shape[-1]
-            fits = dtype == np.uint8 and shape == (32, 32, 3, count)
+            good = dtype == np.uint8 and shape == (32, 32, 3, count)
         else:
             wanted, count = "[N, 1]", shape[0]
-            fits = shape == (count, 1)
-        if not fits or not 0 < count <= _MAX_COUNT:
+            good = shape == (count, 1)
+        if not good or not 0 < count <= _MAX_COUNT:
             raise UserError(
                 f"{self._path}: {name!r} is {dtype} {list(shape)}, expected {wanted} with N from 1 "
                 f"to {_MAX_COUNT:,}"

@@ -1,7 +1,7 @@
 """Pickled dictionaries of byte arrays, numbers and text, as CIFAR is published, without unpickling.
 
-As in legacy_pickle.py nothing in a file is run or imported: opcodes become inert stand-ins
-(legacy_opcodes.py, legacy_objects.py), and this file takes those that are plain data.
+As in tf_networks.py nothing in a file is run or imported: opcodes become inert stand-ins
+(opcodes.py, objects.py), and this file takes those that are plain data.
 """
 
 from __future__ import annotations
@@ -92,40 +92,40 @@ class _Values:
         self.items, self.room = _MAX_OPCODES, size
 
     def of(self, root: dict) -> dict[str, Value]:
-        return {key: self.value(key, found) for key, found in root.items()}
+        return {key: self.value(key, stand_in) for key, stand_in in root.items()}
 
-    def value(self, key: str, found: object) -> Value:
-        if found is None or type(found) in (bool, int, float):
-            return found
-        if isinstance(found, Span):
-            return objects.text(found, f"the value of {show(key)}", found.start)
-        if isinstance(found, list):
-            return self.list(key, found)
-        if isinstance(found, objects.Array):
-            return self.array(key, found)
+    def value(self, key: str, stand_in: object) -> Value:
+        if stand_in is None or type(stand_in) in (bool, int, float):
+            return stand_in
+        if isinstance(stand_in, Span):
+            return objects.text(stand_in, f"the value of {show(key)}", stand_in.start)
+        if isinstance(stand_in, list):
+            return self.list(key, stand_in)
+        if isinstance(stand_in, objects.Array):
+            return self.array(key, stand_in)
         refuse(f"the value of {show(key)} is neither numbers, text, a list nor an array")
 
-    def list(self, key: str, found: list) -> Value:
-        self.items -= len(found)
+    def list(self, key: str, items: list) -> Value:
+        self.items -= len(items)
         if self.items < 0:
             refuse("lists of far more elements than the file has")
-        if all(type(item) is int for item in found):
-            return found
-        if all(isinstance(item, Span) for item in found):
-            what = f"an element of {show(key)}"
-            return [objects.text(item, what, item.start) for item in found]
+        if all(type(item) is int for item in items):
+            return items
+        if all(isinstance(item, Span) for item in items):
+            subject = f"an element of {show(key)}"
+            return [objects.text(item, subject, item.start) for item in items]
         refuse(f"the list {show(key)} holds other things than only integers or only text")
 
-    def array(self, key: str, found: objects.Array) -> np.ndarray:
-        if found.shape is None or found.dtype != "u1":
-            refuse(f"the array {show(key)} is not uint8, or without a state", found.offset)
-        data: Union[bytes, memoryview] = found.data.raw()
-        if found.data.kind == "latin1":
-            data = self.decoded(found.data)
-        if len(data) != math.prod(found.shape):
-            refuse(f"the array {show(key)} has {len(data):,} bytes of data", found.offset)
+    def array(self, key: str, array: objects.Array) -> np.ndarray:
+        if array.shape is None or array.dtype != "u1":
+            refuse(f"the array {show(key)} is not uint8, or without a state", array.offset)
+        data: Union[bytes, memoryview] = array.data.raw()
+        if array.data.kind == "latin1":
+            data = self.decoded(array.data)
+        if len(data) != math.prod(array.shape):
+            refuse(f"the array {show(key)} has {len(data):,} bytes of data", array.offset)
         values = np.frombuffer(data, np.uint8).reshape(
-            found.shape, order="F" if found.fortran else "C"
+            array.shape, order="F" if array.fortran else "C"
         )
         values.flags.writeable = False
         return values

@@ -69,17 +69,17 @@ class Span:
         return memoryview(self.data)[self.start : self.stop]
 
 
-def text(value: object, what: str, offset: int) -> str:
+def text(value: object, subject: str, offset: int) -> str:
     """A Span's text, decoded once. Real names and options are short and ASCII; else an error."""
     if not isinstance(value, Span) or value.kind not in ("text", "str"):
-        refuse(f"{what} is not text", offset)
+        refuse(f"{subject} is not text", offset)
     if len(value) > MAX_TEXT:
-        refuse(f"{what} has more than {MAX_TEXT} characters", offset)
+        refuse(f"{subject} has more than {MAX_TEXT} characters", offset)
     if value._decoded is None:
         try:
             value._decoded = str(value.raw(), "ascii")
         except UnicodeDecodeError:
-            raise LegacyPickleError(f"{what} is not plain ASCII text", offset) from None
+            raise LegacyPickleError(f"{subject} is not plain ASCII text", offset) from None
     return value._decoded
 
 
@@ -148,11 +148,11 @@ _GLOBALS = _globals()
 
 def find(module: str, name: str, offset: int) -> Global:
     """The row of a global. Nothing is imported, and a dotted name is just an unknown one."""
-    found = _GLOBALS.get((module, name))
-    if found is None:
+    known = _GLOBALS.get((module, name))
+    if known is None:
         hint = "; a PyTorch network?" if module.startswith("torch") else ""
         refuse(f"the global {show(f'{module}.{name}')} is not allowed{hint}", offset)
-    return found
+    return known
 
 
 def new(cls: Global, args: tuple, offset: int) -> object:

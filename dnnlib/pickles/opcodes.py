@@ -1,7 +1,7 @@
 """The opcodes of legacy network pickles, read by a stack machine that cannot run or import code.
 
 `parse` turns bytes into a tree of None, bool, int, float, list, tuple, dict and the stand-ins of
-legacy_objects.py. Python's own unpickler takes no part. Every opcode costs a few bytes and
+objects.py. Python's own unpickler takes no part. Every opcode costs a few bytes and
 microseconds whatever lengths the file claims, so the cap on their number bounds memory and time.
 """
 
@@ -33,11 +33,11 @@ def parse(data: bytes) -> object:
     if data[:1] != b"\x80":
         raise LegacyPickleError(_no_pickle(data), 0)
     machine = Machine(data)
-    found = machine.run()
+    root = machine.run()
     rest = len(data) - machine.position
     if rest:
         raise LegacyPickleError(f"{rest:,} bytes after the end of the pickle", machine.position)
-    return found
+    return root
 
 
 def _no_pickle(data: bytes) -> str:
@@ -114,10 +114,10 @@ class Machine:
             self._refuse("an opcode finds nothing on the stack")
         return self.stack[-1]
 
-    def _pop(self, expected: type = object, what: str = "") -> object:
+    def _pop(self, expected: type = object, expected_name: str = "") -> object:
         value = self._top()
         if not isinstance(value, expected):
-            self._refuse(f"an opcode finds something else than {what}")
+            self._refuse(f"an opcode finds something else than {expected_name}")
         return self.stack.pop()
 
     def _pop_mark(self) -> list:

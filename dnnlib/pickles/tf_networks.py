@@ -1,7 +1,7 @@
 """Networks in NVlabs's pickles, from bytes to plain dataclasses, without running anything in them.
 
 The pickles hold TensorFlow 1 objects, and Python source that the original executed. Here opcodes
-become inert stand-ins (legacy_opcodes.py, legacy_objects.py), and this file checks those and makes
+become inert stand-ins (opcodes.py, objects.py), and this file checks those and makes
 arrays of them. It works without TensorFlow, and there is no way around the checks.
 """
 
@@ -90,10 +90,10 @@ def read(data: bytes, *, max_bytes: int = MAX_BYTES, sha256: Optional[str] = Non
     """
     if len(data) > max_bytes:
         refuse(f"the file has {len(data):,} bytes, more than the {max_bytes:,} allowed")
-    found = hashlib.sha256(data).hexdigest()
-    if sha256 is not None and found != sha256.lower():
-        refuse(f"its SHA-256 is {found}, expected {sha256}")
-    return LegacyFile(_Reader(data).networks(parse(data)), found)
+    came = hashlib.sha256(data).hexdigest()
+    if sha256 is not None and came != sha256.lower():
+        refuse(f"its SHA-256 is {came}, expected {sha256}")
+    return LegacyFile(_Reader(data).networks(parse(data)), came)
 
 
 class _Reader:
@@ -121,24 +121,24 @@ class _Reader:
                 made[id(item)] = self.top(item)
         return tuple(made[id(item)] for item in items)
 
-    def top(self, found: object) -> LegacyNetwork:
+    def top(self, stand_in: object) -> LegacyNetwork:
         before = self.variable_count
-        network = self.network(found, 1, self.stop)
+        network = self.network(stand_in, 1, self.stop)
         if len(network.all_variables()) != self.variable_count - before:
             name = show(network.name)
-            refuse(f"network {name} has two variables of the same full name", found.offset)
+            refuse(f"network {name} has two variables of the same full name", stand_in.offset)
         return network
 
-    def network(self, found: object, depth: int, offset: int) -> LegacyNetwork:
+    def network(self, stand_in: object, depth: int, offset: int) -> LegacyNetwork:
         """offset: of what holds it, for the case that it is no network."""
-        if not isinstance(found, objects.Network):
+        if not isinstance(stand_in, objects.Network):
             refuse("something else where a network is expected", offset)
-        offset, state = found.offset, found.state
+        offset, state = stand_in.offset, stand_in.state
         if state is None:
             refuse("a network without a state", offset)
-        if id(found) in self.seen:
+        if id(stand_in) in self.seen:
             refuse("a network inside itself or in two places", offset)
-        self.seen.add(id(found))
+        self.seen.add(id(stand_in))
         if len(self.seen) > MAX_NETWORKS or depth > MAX_COMPONENT_DEPTH:
             refuse("too many networks, or too deep components", offset)
 
@@ -153,20 +153,20 @@ class _Reader:
             variables=self.variables(state["variables"], name, offset),
             components=self.components(state.get("components", {}), depth, offset),
             source_sha256=_source_sha256(state["build_module_src"], offset),
-            class_name=found.class_name,
+            class_name=stand_in.class_name,
             extra={key: self.value(state[key], key, offset) for key in _EXTRA if key in state},
         )
 
-    def components(self, found: object, depth: int, offset: int) -> dict[str, LegacyNetwork]:
-        if not isinstance(found, dict):
+    def components(self, stand_in: object, depth: int, offset: int) -> dict[str, LegacyNetwork]:
+        if not isinstance(stand_in, dict):
             refuse("components is no dictionary", offset)
-        return {key: self.network(part, depth + 1, offset) for key, part in found.items()}
+        return {key: self.network(part, depth + 1, offset) for key, part in stand_in.items()}
 
-    def variables(self, found: object, network: str, offset: int) -> dict[str, np.ndarray]:
-        if not isinstance(found, list):
+    def variables(self, pairs: object, network: str, offset: int) -> dict[str, np.ndarray]:
+        if not isinstance(pairs, list):
             refuse("variables is no list", offset)
         variables: dict[str, np.ndarray] = {}
-        for pair in found:
+        for pair in pairs:
             if not isinstance(pair, (tuple, list)) or len(pair) != 2:
                 refuse("a variable is no pair of name and value", offset)
             name = _name(pair[0], "the name of a variable", offset)
@@ -178,13 +178,13 @@ class _Reader:
             variables[name] = self.weights(pair[1], f"{network}/{name}", offset)
         return variables
 
-    def weights(self, found: object, name: str, offset: int) -> np.ndarray:
+    def weights(self, value: object, name: str, offset: int) -> np.ndarray:
         """A variable as float32, a new array."""
-        if isinstance(found, objects.Array):
-            offset, values = found.offset, self.array(found)
+        if isinstance(value, objects.Array):
+            offset, values = value.offset, self.array(value)
             self.spend(4 * values.size, offset)
-        elif type(found) in (int, float):
-            values = found
+        elif type(value) in (int, float):
+            values = value
         else:
             refuse(f"variable {show(name)} is no array", offset)
         with np.errstate(all="ignore"):  # what overflows becomes infinite
@@ -195,21 +195,21 @@ class _Reader:
             refuse(f"variable {show(name)} has values that are infinite or not a number", offset)
         return weights
 
-    def array(self, found: objects.Array) -> np.ndarray:
+    def array(self, array: objects.Array) -> np.ndarray:
         """An array of the file, in its own type; a view of the file where that is possible."""
-        if found.shape is None:
-            refuse("an array without a state", found.offset)
-        dtype, count = np.dtype(f"<{found.dtype}"), math.prod(found.shape)
-        buffer, start = found.data.data, found.data.start
-        if found.data.kind == "latin1":
-            buffer, start = self.latin1(found.data, count * dtype.itemsize), 0
+        if array.shape is None:
+            refuse("an array without a state", array.offset)
+        dtype, count = np.dtype(f"<{array.dtype}"), math.prod(array.shape)
+        buffer, start = array.data.data, array.data.start
+        if array.data.kind == "latin1":
+            buffer, start = self.latin1(array.data, count * dtype.itemsize), 0
         flat = np.frombuffer(buffer, dtype, count, start)
-        return flat.reshape(found.shape, order="F" if found.fortran else "C")
+        return flat.reshape(array.shape, order="F" if array.fortran else "C")
 
-    def latin1(self, found: objects.Span, size: int) -> bytearray:
+    def latin1(self, span: objects.Span, size: int) -> bytearray:
         """Bytes that were written as UTF-8 text, piece by piece: wide characters take room."""
-        self.spend(size, found.start)
-        raw, made, position, done = found.raw(), bytearray(size), 0, 0
+        self.spend(size, span.start)
+        raw, made, position, done = span.raw(), bytearray(size), 0, 0
         while position < len(raw):
             piece = raw[position : position + _CHUNK]
             final = position + len(piece) == len(raw)
@@ -217,43 +217,43 @@ class _Reader:
                 text, used = codecs.utf_8_decode(piece, "strict", final)
                 values = text.encode("latin-1")
             except UnicodeError:
-                raise LegacyPickleError("array data that are not bytes", found.start) from None
+                raise LegacyPickleError("array data that are not bytes", span.start) from None
             if done + len(values) > size:
                 break
             made[done : done + len(values)] = values
             position, done = position + used, done + len(values)
         if done != size or position != len(raw):
-            refuse(f"an array of {size:,} bytes has another amount of data", found.start)
+            refuse(f"an array of {size:,} bytes has another amount of data", span.start)
         return made
 
-    def options(self, found: object, what: str, offset: int) -> dict:
-        if not isinstance(found, dict):
-            refuse(f"{what} are no dictionary", offset)
-        return self.value(found, what, offset)
+    def options(self, stand_in: object, subject: str, offset: int) -> dict:
+        if not isinstance(stand_in, dict):
+            refuse(f"{subject} are no dictionary", offset)
+        return self.value(stand_in, subject, offset)
 
-    def value(self, found: object, what: str, offset: int, depth: int = 0):
+    def value(self, stand_in: object, subject: str, offset: int, depth: int = 0):
         """An option as a plain Python value."""
         self.value_count += 1
         if self.value_count > MAX_VALUES or depth > MAX_VALUE_DEPTH:
-            refuse(f"{what}: too many values, or too deep", offset)
-        if isinstance(found, objects.Array) and found.shape == ():
-            found = self.array(found).item()
-        if isinstance(found, float) and not math.isfinite(found):
-            refuse(f"{what}: a number that is infinite or not a number", offset)
-        if found is None or isinstance(found, (bool, int, float)):
-            return found
-        if isinstance(found, objects.Span):
-            return objects.text(found, what, offset)
-        if isinstance(found, dict):
-            self.value_count += len(found)
+            refuse(f"{subject}: too many values, or too deep", offset)
+        if isinstance(stand_in, objects.Array) and stand_in.shape == ():
+            stand_in = self.array(stand_in).item()
+        if isinstance(stand_in, float) and not math.isfinite(stand_in):
+            refuse(f"{subject}: a number that is infinite or not a number", offset)
+        if stand_in is None or isinstance(stand_in, (bool, int, float)):
+            return stand_in
+        if isinstance(stand_in, objects.Span):
+            return objects.text(stand_in, subject, offset)
+        if isinstance(stand_in, dict):
+            self.value_count += len(stand_in)
             return {
-                key: self.value(item, f"{what[:100]}[{show(key)}]", offset, depth + 1)
-                for key, item in found.items()
+                key: self.value(item, f"{subject[:100]}[{show(key)}]", offset, depth + 1)
+                for key, item in stand_in.items()
             }
-        if isinstance(found, (list, tuple)):
-            items = [self.value(item, what, offset, depth + 1) for item in found]
-            return items if isinstance(found, list) else tuple(items)
-        refuse(f"{what}: neither a number, text, a list nor a dictionary", offset)
+        if isinstance(stand_in, (list, tuple)):
+            items = [self.value(item, subject, offset, depth + 1) for item in stand_in]
+            return items if isinstance(stand_in, list) else tuple(items)
+        refuse(f"{subject}: neither a number, text, a list nor a dictionary", offset)
 
     def spend(self, size: int, offset: int) -> None:
         self.budget -= size
@@ -276,17 +276,17 @@ def _version(state: dict, offset: int) -> int:
     return version
 
 
-def _name(found: object, what: str, offset: int) -> str:
-    name = objects.text(found, what, offset)
+def _name(value: object, subject: str, offset: int) -> str:
+    name = objects.text(value, subject, offset)
     if not name:
-        refuse(f"{what} is empty", offset)
+        refuse(f"{subject} is empty", offset)
     return name
 
 
-def _source_sha256(found: object, offset: int) -> str:
+def _source_sha256(source: object, offset: int) -> str:
     # The text stays in the file: its UTF-8 bytes are all that is ever looked at.
-    if not isinstance(found, objects.Span) or found.kind not in ("text", "str"):
+    if not isinstance(source, objects.Span) or source.kind not in ("text", "str"):
         refuse("build_module_src is no text", offset)
-    if len(found) > MAX_SOURCE_BYTES:
+    if len(source) > MAX_SOURCE_BYTES:
         refuse(f"build_module_src has more than {MAX_SOURCE_BYTES:,} bytes", offset)
-    return hashlib.sha256(found.raw()).hexdigest()
+    return hashlib.sha256(source.raw()).hexdigest()

@@ -1,8 +1,8 @@
 """State dicts in PyTorch's `.pth` files, from bytes to NumPy arrays, without PyTorch.
 
 Both of torch.save's formats: a ZIP file (since 1.6), and before a stream of pickles followed by
-the numbers. As in legacy_pickle.py nothing in a file is run, imported or unpickled: opcodes become
-inert stand-ins (legacy_opcodes.py, torch_objects.py), and this file checks those.
+the numbers. As in tf_networks.py nothing in a file is run, imported or unpickled: opcodes become
+inert stand-ins (opcodes.py, torch_objects.py), and this file checks those.
 """
 
 from __future__ import annotations
@@ -66,9 +66,9 @@ def read(data: Union[bytes, memoryview], *, sha256: Optional[str] = None) -> dic
     """
     view = memoryview(data).cast("B")
     if sha256 is not None:
-        found = hashlib.sha256(view).hexdigest()
-        if found != sha256.lower():
-            raise TorchFileError(f"its SHA-256 is {found}, expected {sha256}")
+        came = hashlib.sha256(view).hexdigest()
+        if came != sha256.lower():
+            raise TorchFileError(f"its SHA-256 is {came}, expected {sha256}")
     try:
         return _Reader(view).arrays()
     except LegacyPickleError as error:
@@ -86,10 +86,10 @@ class _Unpickler(Machine):
         self.storages: dict[str, objects.Storage] = {}
 
     def persistent(self) -> None:
-        found = objects.storage(self._pop(tuple, "a tuple"), self.offset)
-        known = self.storages.setdefault(found.key, found)
-        if known != found:
-            self._refuse(f"the storage {show(found.key)} has two types or sizes")
+        storage = objects.storage(self._pop(tuple, "a tuple"), self.offset)
+        known = self.storages.setdefault(storage.key, storage)
+        if known != storage:
+            self._refuse(f"the storage {show(storage.key)} has two types or sizes")
         self.stack.append(known)
 
     opcodes: ClassVar = {**Machine.opcodes, 0x51: (persistent,)}  # BINPERSID
@@ -266,12 +266,12 @@ def _entries(view: memoryview) -> dict[str, Extent]:
     """{name: where its bytes lie}, for a ZIP file whose entries are all as they were stored."""
     try:
         with zipfile.ZipFile(_File(view)) as file:
-            found = file.infolist()
+            infos = file.infolist()
     except _ZIP_ERRORS:
         refuse("the ZIP file is incomplete or damaged")
     entries: dict[str, Extent] = {}
     unread = len(view)
-    for entry in found:
+    for entry in infos:
         name = show(entry.filename)
         if entry.compress_type != zipfile.ZIP_STORED or entry.flag_bits & 1:
             refuse(f"the ZIP entry {name} is compressed or encrypted")

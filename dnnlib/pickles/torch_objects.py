@@ -1,4 +1,4 @@
-"""What the objects in a PyTorch state dict become: inert stand-ins, as in legacy_objects.py.
+"""What the objects in a PyTorch state dict become: inert stand-ins, as in objects.py.
 
 Hooks, `requires_grad` and `_metadata` say nothing about the values and are ignored.
 """
@@ -88,11 +88,11 @@ _GLOBALS = _globals()
 
 def find(module: str, name: str, offset: int) -> Global:
     """The row of a global. Nothing is imported, and a dotted name is just an unknown one."""
-    found = _GLOBALS.get((module, name))
-    if found is None:
+    known = _GLOBALS.get((module, name))
+    if known is None:
         hint = "only state dicts of plain dense tensors are read, no whole models"
         refuse(f"the global {show(f'{module}.{name}')} is not allowed; {hint}", offset)
-    return found
+    return known
 
 
 def new(cls: Global, args: tuple, offset: int) -> object:
@@ -126,12 +126,12 @@ def build(target: object, state: object, offset: int) -> None:
 _ATTRIBUTES = {"_metadata"}  # of a state dict: versions of the modules
 
 
-def storage(found: tuple, offset: int) -> Storage:
+def storage(parts: tuple, offset: int) -> Storage:
     """What a persistent id means: torch.save replaces storages by these, and nothing else."""
     # The sixth is for a storage that is a part of another one, which no state dict has.
-    if len(found) not in (5, 6) or (len(found) == 6 and found[5] is not None):
+    if len(parts) not in (5, 6) or (len(parts) == 6 and parts[5] is not None):
         refuse("a persistent id of an unknown form", offset)
-    tag, kind, key, _, count = found[:5]
+    tag, kind, key, _, count = parts[:5]
     if text(tag, "a persistent id's type", offset) != "storage":
         refuse("a persistent id that is no storage", offset)
     if not isinstance(kind, Global) or kind.role not in ITEM_SIZES:
@@ -162,10 +162,10 @@ def _parameter(offset: int, tensor: object = None, *ignored) -> Parameter:
     return Parameter(None if tensor is None else _tensor_of(tensor, offset))
 
 
-def _tensor_of(found: object, offset: int) -> Tensor:
-    if not isinstance(found, Tensor):
+def _tensor_of(value: object, offset: int) -> Tensor:
+    if not isinstance(value, Tensor):
         refuse("a parameter of something that is no tensor", offset)
-    return found
+    return value
 
 
 def _tensor(offset: int, storage: object, start: object, shape: object, strides: object, *ignored):

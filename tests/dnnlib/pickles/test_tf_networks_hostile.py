@@ -1,4 +1,4 @@
-"""Pickles that must be refused, and the search for more of them (fuzz_legacy_pickle.py)."""
+"""Pickles that must be refused, and the search for more of them (fuzz_tf_networks.py)."""
 
 import os
 import random
@@ -13,7 +13,7 @@ from hypothesis import given, settings, strategies as st
 from dnnlib.pickles import tf_networks as legacy_pickle
 from dnnlib.pickles.tf_networks import LegacyPickleError
 from tests.dnnlib.pickles import (
-    fuzz_tf_networks as fuzz_legacy_pickle,
+    fuzz_tf_networks,
     hostile_pickles,
     pickle_assembler as assembler,
 )
@@ -42,7 +42,9 @@ def test_refused_with_reason_and_offset(case):
 
 
 def test_no_code_runs():
-    done = run("import sys; from tests.dnnlib import hostile_pickles as h; sys.exit(h.main())")
+    done = run(
+        "import sys; from tests.dnnlib.pickles import hostile_pickles as h; sys.exit(h.main())"
+    )
     assert done.returncode == 0, done.stdout + done.stderr
     assert f"{len(CORPUS)} files, 0 not refused as expected, 0 events" in done.stdout
 
@@ -51,7 +53,7 @@ def test_the_audit_sees_code_run():
     """The same with a reader that is no reader: Python's own, for a file that computes 1 + 1."""
     code = (
         "import pickle, sys\n"
-        "from tests.dnnlib import hostile_pickles as h\n"
+        "from tests.dnnlib.pickles import hostile_pickles as h\n"
         "case = h.corpus()['GLOBAL builtins.eval']\n"
         "h.corpus = lambda: {'eval': case}\n"
         "sys.exit(h.main(read=pickle.loads))\n"
@@ -130,7 +132,7 @@ FLOODS = {case: assembler.file(body) for case, body in floods().items()}
 @pytest.mark.parametrize("case", FLOODS)
 def test_floods_take_little_memory(case):
     data = FLOODS[case]
-    outcome = fuzz_legacy_pickle.examine(data, seconds=float("inf"))
+    outcome = fuzz_tf_networks.examine(data, seconds=float("inf"))
     assert outcome.failure is None
     # None of them is too many opcodes, and the first is read until its last network, which is none.
     assert "opcodes" not in (outcome.refusal or "")
@@ -145,34 +147,34 @@ def test_floods_take_little_memory(case):
 
 def test_the_corpus_takes_little_memory():
     for case, (data, _) in CORPUS.items():
-        outcome = fuzz_legacy_pickle.examine(data, seconds=float("inf"))
+        outcome = fuzz_tf_networks.examine(data, seconds=float("inf"))
         assert outcome.failure is None, case
         assert outcome.refusal, case
 
 
 # ---------------------------------------------------------------- random changes
 
-FILES = fuzz_legacy_pickle.Files(with_golden=False)
+FILES = fuzz_tf_networks.Files(with_golden=False)
 
 
 @settings(max_examples=400)
 @given(st.randoms(use_true_random=False))
 def test_changed_files_are_read_or_refused(rng):
-    data = fuzz_legacy_pickle.mutated(rng, FILES)
-    outcome = fuzz_legacy_pickle.examine(data, seconds=float("inf"))
+    data = fuzz_tf_networks.mutated(rng, FILES)
+    outcome = fuzz_tf_networks.examine(data, seconds=float("inf"))
     assert outcome.failure is None
 
 
 def test_changes_repeat_for_a_seed_and_leave_some_files_readable():
-    files = [fuzz_legacy_pickle.mutated(random.Random(i), FILES) for i in range(300)]
-    again = [fuzz_legacy_pickle.mutated(random.Random(i), FILES) for i in range(300)]
+    files = [fuzz_tf_networks.mutated(random.Random(i), FILES) for i in range(300)]
+    again = [fuzz_tf_networks.mutated(random.Random(i), FILES) for i in range(300)]
     assert files == again
-    outcomes = [fuzz_legacy_pickle.examine(data, seconds=float("inf")) for data in files]
+    outcomes = [fuzz_tf_networks.examine(data, seconds=float("inf")) for data in files]
     assert sum(outcome.refusal is None for outcome in outcomes) > 5
     assert len({re.sub(r"\d+", "", outcome.refusal or "") for outcome in outcomes}) > 30
 
 
-SEARCH = "import sys; from tests.dnnlib import fuzz_legacy_pickle as f\n"
+SEARCH = "import sys; from tests.dnnlib.pickles import fuzz_tf_networks as f\n"
 SEARCH += "from dnnlib.pickles.tf_networks import read\n"
 ARGUMENTS = ("--count", 30, "--keep")
 
@@ -214,8 +216,8 @@ def test_the_search_finds(tmp_path, reader, failure):
     (kept,) = tmp_path.iterdir()
     assert kept.name == "seed-0-file-0.pkl"
     assert f"kept as {kept}" in done.stdout
-    files = fuzz_legacy_pickle.Files()
-    assert kept.read_bytes() == fuzz_legacy_pickle.mutated(random.Random("0/0"), files)
+    files = fuzz_tf_networks.Files()
+    assert kept.read_bytes() == fuzz_tf_networks.mutated(random.Random("0/0"), files)
 
 
 @pytest.mark.skipif(os.name != "posix", reason="abort is an error of its own elsewhere")

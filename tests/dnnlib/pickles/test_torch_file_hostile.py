@@ -20,7 +20,7 @@ from hypothesis import given, settings, strategies as st
 from dnnlib.pickles import torch_file
 from dnnlib.pickles.torch_file import TorchFileError
 from tests.dnnlib.pickles import (
-    fuzz_tf_networks as fuzz_legacy_pickle,
+    fuzz_tf_networks,
     pickle_assembler as assembler,
     torch_writer as writer,
 )
@@ -165,7 +165,7 @@ def test_state_dicts_refused(case, format):
 
 def events():
     """What Python does beyond computing while it reads them all: names of audit events."""
-    audit, seen = fuzz_legacy_pickle.Audit(), []
+    audit, seen = fuzz_tf_networks.Audit(), []
     for format in FORMATS:
         torch_file.read(writer.file(b"}", format))  # imports a codec at the first use
         for body, _ in STATES.values():
@@ -177,7 +177,7 @@ def events():
 
 
 def test_no_code_runs():
-    code = "from tests.dnnlib import test_torch_file_hostile as t; print('events:', t.events())"
+    code = "from tests.dnnlib.pickles import test_torch_file_hostile as t; print('events:', t.events())"
     command = [sys.executable, "-c", code]  # its own process: an audit hook cannot be removed
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.stdout == "events: []\n", done.stderr
@@ -363,7 +363,7 @@ def test_floods_take_little_memory(case):
 
 
 class States:
-    """State dicts to start from, in the form that fuzz_legacy_pickle changes."""
+    """State dicts to start from, in the form that fuzz_tf_networks changes."""
 
     def __init__(self):
         storage = Storage("0", writer.VALUES)
@@ -385,7 +385,7 @@ def mutated(rng, states):
     """A file with changes in its state dict, in the rest, or in both."""
     format = rng.choice(list(FORMATS))
     where = rng.randrange(4)
-    state = fuzz_legacy_pickle.mutated(rng, states) if where else states.choose(rng)
+    state = fuzz_tf_networks.mutated(rng, states) if where else states.choose(rng)
     data = bytearray(writer.FORMATS[format](state, STORAGES))
     for _ in range(rng.randrange(1, 4) if where < 2 else 0):
         place = rng.randrange(len(data))
