@@ -76,12 +76,6 @@ def test_the_number_of_workers_changes_nothing_and_the_size_is_announced(tmp_pat
     assert set(report.seconds) == {"read", "encode", "write", "total"}
 
 
-def test_workers_do_not_need_tensorflow():
-    code = "import sys, datasets.convert, datasets.commands, datasets.inspection, "
-    code += "datasets.verification; sys.exit('tensorflow' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == 0
-
-
 # ---------------------------------------------------------------- bad images
 
 
