@@ -93,7 +93,7 @@ def photos(count: int, repeats: int) -> dict:
     speedup is of the rates; speedup_cpu what the processor time of parent and workers allows on
     an idle machine, where the parent takes its share from them.
     """
-    result = {"workers": core_count()}
+    result: dict[str, object] = {"workers": core_count()}
     with tempfile.TemporaryDirectory() as directory:
         make_photos(directory)
         for resolution in RESOLUTIONS:

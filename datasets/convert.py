@@ -12,7 +12,7 @@ import os
 import re
 import shutil
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 from typing import Optional
 
@@ -262,7 +262,7 @@ class _Encode:
 
 def _chunks(
     source: Source, shape: tuple[int, int, int], workers: int, skip_bad: bool, memory_gb: float
-) -> Iterator[_Chunk]:
+) -> Generator[_Chunk, None, None]:
     order = source.order()
     size = min(_CHUNK_IMAGES, _CHUNK_BYTES // stored_bytes(shape), len(order) // (4 * workers))
     size = max(size, 1)

@@ -116,7 +116,7 @@ def verify(
     """
     directory = Path(dataset)
     if is_built_in(str(dataset)) and not directory.is_dir():
-        directory = Path(stored(dataset).path)
+        directory = Path(stored(str(dataset)).path)
     paths = _find_paths(directory)
     prefix = paths[max(paths)][: -len("00.tfrecords")]
     lines = [

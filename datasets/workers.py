@@ -10,7 +10,7 @@ import signal
 import sys
 import traceback
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from pathlib import Path
 from typing import Any, Optional
 
@@ -35,7 +35,7 @@ def ordered_map(
     workers: int,
     memory_gb: Optional[float] = None,
     describe: Callable[[Any], str] = str,
-) -> Iterator[Any]:
+) -> Generator[Any, None, None]:
     """Yields `function(task)` for every task, in the order of the tasks.
 
     function: picklable; each worker has a copy, which may keep state between tasks. tasks: taken
@@ -67,7 +67,7 @@ def ordered_map(
                 yield _value(*finished.pop(due))
                 due += 1
                 continue
-            busy = {worker.connection: worker for worker in pool if worker.pending}
+            busy: dict[Any, _Worker] = {w.connection: w for w in pool if w.pending}
             for connection in multiprocessing.connection.wait(busy):
                 number, *result = busy[connection].take(describe)
                 finished[number] = tuple(result)

@@ -313,7 +313,7 @@ class _Download:
             asked = error.headers.get("Retry-After", "")  # a date is not understood
             return status, float(asked) if asked.isdecimal() else 0.0
         unreached = isinstance(error, urllib.error.URLError)
-        cause = error.reason if unreached else error
+        cause = error.reason if isinstance(error, urllib.error.URLError) else error
         text = getattr(cause, "strerror", None) or str(cause) or type(cause).__name__
         if isinstance(error, (ValueError, OverflowError, http.client.InvalidURL)):
             raise self._error(text)

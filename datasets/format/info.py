@@ -88,7 +88,7 @@ def _is_unfinished(directory: Path) -> bool:
 
 
 def _label_columns(stored: int, max_label_size: int | str) -> int:
-    return stored if max_label_size == "full" else min(stored, max_label_size)
+    return stored if isinstance(max_label_size, str) else min(stored, max_label_size)
 
 
 def _not_found(name: str, data_dir: str | os.PathLike | None) -> str:

@@ -12,6 +12,7 @@ from collections import OrderedDict
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property, lru_cache
+from typing import Any
 
 import numpy as np
 
@@ -42,7 +43,7 @@ def open_dataset(
     which is named on stderr; otherwise reading it raises DataError.
     """
     if info.path is None:
-        images = SyntheticImages(info.label_size)
+        images: Any = SyntheticImages(info.label_size)
         labels = images.labels(info.num_images)
     else:
         images, labels = _RecordImages(info), _read_labels(info)
@@ -243,7 +244,7 @@ class _RecordImages:
             return self._files[log2]
 
 
-def _philox(*words: object) -> np.random.Philox:
+def _philox(*words: str | int) -> np.random.Philox:
     """A counter-based generator whose raw output NumPy promises never to change."""
     plain = [word if isinstance(word, str) else int(word) for word in words]  # no NumPy numbers
     digest = hashlib.blake2b(repr(plain).encode(), digest_size=16).digest()

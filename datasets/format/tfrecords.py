@@ -13,6 +13,7 @@ import os
 import struct
 import threading
 from collections.abc import Iterator
+from typing import Any
 
 import google_crc32c
 import numpy as np
@@ -87,7 +88,7 @@ def _find_image(record: bytes) -> tuple[tuple[int, int, int], int, int]:
     for number, entry in fields(record, *_only_field(record, (0, len(record)), 1, "no features")):
         if number != 1 or isinstance(entry, int):
             raise DataError("not a tf.train.Example of an image (bad feature map)")
-        parts = dict(fields(record, *entry))
+        parts: dict[int, Any] = dict(fields(record, *entry))
         if set(parts) != {1, 2} or any(isinstance(part, int) for part in parts.values()):
             raise DataError("not a tf.train.Example of an image (bad feature)")
         features[record[slice(*parts[1])]] = parts[2]

@@ -125,8 +125,17 @@ def _npy_header(head: bytes, size: int, path) -> tuple[np.ndarray, str, int]:
 
 
 # zipfile's way to refuse; it may also warn, and warnings may be errors.
-_ZIP_ERRORS = (zipfile.BadZipFile, zlib.error, struct.error, ValueError, NotImplementedError)
-_ZIP_ERRORS += (RuntimeError, EOFError, OSError, Warning)
+_ZIP_ERRORS: tuple[type[Exception], ...] = (
+    zipfile.BadZipFile,
+    zlib.error,
+    struct.error,
+    ValueError,
+    NotImplementedError,
+    RuntimeError,
+    EOFError,
+    OSError,
+    Warning,
+)
 
 
 def load_npz(
@@ -349,7 +358,8 @@ class Hdf5(OpenedSource):
             images = file[name]
         if not isinstance(images, h5py.Dataset) or images.external or images.is_virtual:
             raise UserError(f"{where}: is not a data set stored in this file")
-        shape, dtype = images.shape or (), images.dtype
+        shape: tuple[int, ...] = images.shape or ()
+        dtype = images.dtype
         good = len(shape) == 4 and shape[0] > 0 and shape[1] in (1, 3) and shape[2:] == (size, size)
         if dtype != np.uint8 or not good or not is_resolution(size):
             raise UserError(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -80,7 +81,8 @@ class _Cifar(OpenedSource):
             entries = array_pickle.read(data)
         except ArrayPickleError as error:
             raise UserError(f"{path}: {error}") from error
-        images, numbers = entries.get("data"), entries.get(self.key)
+        images: Any = entries.get("data")
+        numbers: Any = entries.get(self.key)
         if not isinstance(images, np.ndarray) or images.shape[1:] != (_PIXELS,):
             raise UserError(f"{path}: expected an array 'data', uint8 [N, {_PIXELS}]")
         whole = isinstance(numbers, list) and all(isinstance(number, int) for number in numbers)

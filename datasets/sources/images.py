@@ -67,7 +67,7 @@ class Images(Source):
         self.shuffled = shuffle
         if resolution is None and resize is None:
             resize = "none"  # nobody asked for another size
-        self._fitting = Fitting(crop, resize, background and parse_background(background))
+        self._fitting = Fitting(crop, resize, parse_background(background) if background else None)
         self._find(labels, max_images)
         self._look(resolution, channels)
 

@@ -7,7 +7,7 @@ data stay where they are, as spans of the file, so that nothing is as large as t
 from __future__ import annotations
 
 import math
-from typing import NoReturn, Optional
+from typing import Any, NoReturn, Optional
 
 from dnnlib.errors import UserError
 
@@ -122,7 +122,10 @@ class Array:
 
     def __init__(self, offset: int) -> None:
         self.offset = offset
-        self.dtype = self.shape = self.fortran = self.data = None
+        self.dtype: Any = None
+        self.shape: Any = None
+        self.fortran: Any = None
+        self.data: Any = None
 
 
 def _globals() -> dict[tuple[str, str], Global]:
@@ -254,7 +257,7 @@ def _fill(array: Array, offset: int, dtype, shape, fortran, data) -> Array:
 
 
 # Role of a function: (number of arguments, what calling it means).
-_CALLS = {
+_CALLS: dict[str, tuple[int, Any]] = {
     "ordereddict": (0, _ordered_dict),
     "encode": (2, _encode),
     "dtype": (3, _dtype),

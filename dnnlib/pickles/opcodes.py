@@ -10,7 +10,7 @@ from __future__ import annotations
 import pickletools  # only for the names of opcodes
 import struct
 from types import ModuleType
-from typing import ClassVar, NoReturn, Optional, Union
+from typing import Any, ClassVar, NoReturn, Optional, Union
 
 from dnnlib.pickles import objects
 from dnnlib.pickles.objects import (
@@ -81,7 +81,7 @@ class Machine:
             if code == _STOP:
                 return self._result()
             if code not in self.opcodes:
-                known = pickletools.code2op.get(chr(code))
+                known = pickletools.code2op.get(chr(code))  # type: ignore[attr-defined]
                 name = known.name if known else f"0x{code:02x}"
                 self._refuse(f"opcode {name}, which {self.files} do not need")
             method, *arguments = self.opcodes[code]
@@ -114,7 +114,7 @@ class Machine:
             self._refuse("an opcode finds nothing on the stack")
         return self.stack[-1]
 
-    def _pop(self, expected: type = object, expected_name: str = "") -> object:
+    def _pop(self, expected: type = object, expected_name: str = "") -> Any:
         value = self._top()
         if not isinstance(value, expected):
             self._refuse(f"an opcode finds something else than {expected_name}")

@@ -12,7 +12,7 @@ import dataclasses
 import hashlib
 import math
 from collections.abc import Iterator
-from typing import Optional
+from typing import Any, Optional
 
 import numpy as np
 
@@ -121,7 +121,7 @@ class _Reader:
                 made[id(item)] = self.top(item)
         return tuple(made[id(item)] for item in items)
 
-    def top(self, stand_in: object) -> LegacyNetwork:
+    def top(self, stand_in: Any) -> LegacyNetwork:
         before = self.variable_count
         network = self.network(stand_in, 1, self.stop)
         if len(network.all_variables()) != self.variable_count - before:

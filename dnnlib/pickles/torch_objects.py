@@ -6,7 +6,7 @@ Hooks, `requires_grad` and `_metadata` say nothing about the values and are igno
 from __future__ import annotations
 
 import dataclasses
-from typing import Optional
+from typing import Any, Optional
 
 from dnnlib.pickles.objects import (
     MAX_DIMS,
@@ -168,7 +168,9 @@ def _tensor_of(value: object, offset: int) -> Tensor:
     return value
 
 
-def _tensor(offset: int, storage: object, start: object, shape: object, strides: object, *ignored):
+def _tensor(
+    offset: int, storage: object, start: Any, shape: Any, strides: Any, *ignored: object
+) -> Tensor:
     if not isinstance(storage, Storage):
         refuse("a tensor without a storage", offset)
     for numbers, least in ((shape, 1), (strides, 0), ((start,), 0)):
@@ -182,7 +184,7 @@ def _tensor(offset: int, storage: object, start: object, shape: object, strides:
 
 
 # (Role of a function, number of arguments): what calling it means.
-_CALLS = {
+_CALLS: dict[tuple[str, int], Any] = {
     ("ordereddict", 0): _ordered_dict,
     ("ordereddict", 1): _ordered_pairs,
     ("size", 1): _size,

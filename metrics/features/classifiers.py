@@ -91,7 +91,7 @@ def load(paths: Sequence[str | os.PathLike], cache_dir=None, say=None) -> list[C
 
 def _files(paths: Sequence[str | os.PathLike]) -> list[str]:
     files = []
-    for path in map(os.fspath, paths):
+    for path in [os.fspath(path) for path in paths]:
         if not os.path.isdir(path):
             files.append(path)
             continue

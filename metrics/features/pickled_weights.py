@@ -6,6 +6,7 @@ Where more than one reading is possible, that is an error: wrong weights give pl
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping, Sequence
 from typing import Optional
 
 import numpy as np
@@ -33,7 +34,7 @@ def match(which: str, found: Arrays) -> tuple[Arrays, Arrays]:
     return _inception(found) if which == "inception" else (_vgg16(found), {})
 
 
-def _kept(found: Arrays, ignored: list[tuple[int, ...]]) -> Arrays:
+def _kept(found: Arrays, ignored: Sequence[tuple[int, ...]]) -> Arrays:
     return {
         name: array
         for name, array in found.items()
@@ -41,7 +42,7 @@ def _kept(found: Arrays, ignored: list[tuple[int, ...]]) -> Arrays:
     }
 
 
-def _in_order(found: Arrays, shapes: dict[str, tuple[int, ...]], what: str) -> Arrays:
+def _in_order(found: Arrays, shapes: Mapping[str, tuple[int, ...]], what: str) -> Arrays:
     """The arrays under the names of `shapes`, whose shapes they must have one by one."""
     for (name, array), (expected, shape) in zip(found.items(), shapes.items()):
         if array.shape != shape:
@@ -57,7 +58,7 @@ def _in_order(found: Arrays, shapes: dict[str, tuple[int, ...]], what: str) -> A
 
 
 def _vgg16(found: Arrays) -> Arrays:
-    dense = [(7, 7, 512, 4096), (1, 1, 4096, 4096), (1, 1, 4096, 1000)]
+    dense: list[tuple[int, ...]] = [(7, 7, 512, 4096), (1, 1, 4096, 4096), (1, 1, 4096, 1000)]
     dense += [(25088, 4096), (4096, 4096), (4096, 1000), (4096,), (1000,)]
     heads = vgg16.heads().values()
     kept = {

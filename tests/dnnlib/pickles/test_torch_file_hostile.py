@@ -177,7 +177,8 @@ def events():
 
 
 def test_no_code_runs():
-    code = "from tests.dnnlib.pickles import test_torch_file_hostile as t; print('events:', t.events())"
+    code = "from tests.dnnlib.pickles import test_torch_file_hostile as t; "
+    code += "print('events:', t.events())"
     command = [sys.executable, "-c", code]  # its own process: an audit hook cannot be removed
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.stdout == "events: []\n", done.stderr
