@@ -68,19 +68,28 @@ class Span:
     def raw(self) -> memoryview:
         return memoryview(self.data)[self.start : self.stop]
 
+    def text(self, subject: str, offset: Optional[int]) -> str:
+        """Its text; real names and options are short and ASCII, else an error about `subject`.
 
-def text(value: object, subject: str, offset: int) -> str:
-    """A Span's text, decoded once. Real names and options are short and ASCII; else an error."""
-    if not isinstance(value, Span) or value.kind not in ("text", "str"):
+        Decoded once: a file may mention one span a hundred thousand times.
+        """
+        if self.kind not in ("text", "str"):
+            refuse(f"{subject} is not text", offset)
+        if len(self) > MAX_TEXT:
+            refuse(f"{subject} has more than {MAX_TEXT} characters", offset)
+        if self._decoded is None:
+            try:
+                self._decoded = str(self.raw(), "ascii")
+            except UnicodeDecodeError:
+                raise LegacyPickleError(f"{subject} is not plain ASCII text", offset) from None
+        return self._decoded
+
+
+def text(value: object, subject: str, offset: Optional[int]) -> str:
+    """The text that a stand-in must be; an error that names it by `subject` else."""
+    if not isinstance(value, Span):
         refuse(f"{subject} is not text", offset)
-    if len(value) > MAX_TEXT:
-        refuse(f"{subject} has more than {MAX_TEXT} characters", offset)
-    if value._decoded is None:
-        try:
-            value._decoded = str(value.raw(), "ascii")
-        except UnicodeDecodeError:
-            raise LegacyPickleError(f"{subject} is not plain ASCII text", offset) from None
-    return value._decoded
+    return value.text(subject, offset)
 
 
 class Global:
