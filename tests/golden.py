@@ -88,6 +88,6 @@ def _scaled(name, r):
 
 
 def _he_factor(name, shape):
-    """gain / sqrt(fan_in), networks.md §1; gain 1 where no activation follows."""
+    """He's gain / sqrt(fan_in); gain 1 where no activation follows."""
     linear = "ToRGB" in name or "StyleMod" in name or name == "4x4/Dense1/weight"
     return np.float32((1.0 if linear else np.sqrt(2.0)) / np.sqrt(np.prod(shape[:-1])))

@@ -1,4 +1,4 @@
-"""The nine losses (training.md §1), each per image; a step minimises the mean.
+"""The nine losses, each per image; a step minimises the mean.
 
 A loss sees the networks through a `Game` and returns (loss [N, 1] float32, terms), where
 terms are the named parts that the loop reports. Discriminator losses get fakes as data:
@@ -120,7 +120,7 @@ def _scores_and_squared_gradient(game, images, labels):
     """Scores [N, 1] and ‖∇ score‖² [N, 1] as at full resolution.
 
     Nearest upscaling by f = 2^level spreads one pixel's gradient over f² pixels, so the
-    squared norm there is f² times smaller than here (training.md §3).
+    squared norm there is f² times smaller than here.
     """
     with tf.GradientTape() as tape:
         tape.watch(images)

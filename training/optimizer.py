@@ -1,4 +1,4 @@
-"""Adam as the reference ran it (training.md §5), under any tf.distribute strategy."""
+"""Adam as the reference ran it, under any tf.distribute strategy."""
 
 from __future__ import annotations
 

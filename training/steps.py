@@ -1,4 +1,4 @@
-"""The discriminator's and the generator's update at one stage (training.md §5).
+"""The discriminator's and the generator's update at one stage.
 
 Everything random is a function of a seed that the caller gives, folded with the replica
 and the purpose; everything that changes during a stage is a tensor. So one stage is traced

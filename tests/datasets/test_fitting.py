@@ -102,7 +102,7 @@ def test_centre_crop(height, width):
 
 @pytest.mark.parametrize("height", [12, 13, 17, 40])
 def test_wide_keeps_the_width_and_the_centre_rows(height):
-    # data.md's rule, for width×height = 16×12: ch = round(width·H/W) of the source's rows.
+    # LSUN cars' rule, for width×height = 16×12: round(width·H/W) of the source's rows stay.
     pixels = picture(height, 16)
     rows = pixels[(height - 12) // 2 :][:12]
     expected = np.pad(chw(rows), [(0, 0), (2, 2), (0, 0)])

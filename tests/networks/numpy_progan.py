@@ -1,4 +1,4 @@
-"""Progressive GAN in float64 NumPy, written from its specification (networks.md §6) alone.
+"""Progressive GAN in float64 NumPy, written from a description of it alone.
 
 Conventions as in numpy_networks.py.
 """

@@ -177,7 +177,7 @@ def relative(actual, expected):
     return np.linalg.norm(actual - expected) / max(np.linalg.norm(expected), 1e-6)
 
 
-# The one variable whose true gradient is 0: instance norm cancels it (training.md §5).
+# The one variable whose true gradient is 0: instance norm cancels it.
 CANCELLED = "G_synthesis/4x4/Const/bias"
 
 

@@ -290,7 +290,7 @@ def test_seed_decides_the_start():
     ],
 )
 def test_parameter_counts(resolution, generator_size, discriminator_size, noise_size, monkeypatch):
-    """The published sizes (networks.md §7), at all defaults."""
+    """The published sizes, at all defaults."""
     # Only shapes count: no need to draw 75 million random numbers.
     monkeypatch.setattr(
         "networks.layers.Initial.__call__", lambda self, shape, dtype=None, **_: tf.zeros(shape)

@@ -160,7 +160,7 @@ def test_snapshots(tmp_path):
 
 
 def test_leaky_relu_has_slope_one_fifth_at_zero():
-    """StyleGAN's has slope 1 there (networks.md §1)."""
+    """StyleGAN's, ops.leaky_relu, has slope 1 there."""
     x = tf.constant([-1.0, 0.0, 1.0])
     with tf.GradientTape() as tape:
         tape.watch(x)

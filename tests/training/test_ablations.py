@@ -60,7 +60,7 @@ def test_traditional_generators_are_the_recorded_ones(row, tag):
     assert set(meta["D"]) <= set(sizes)  # D is F's
 
 
-# Option → its value in each of Table 1's rows B to F (paper §2; networks.md §4).
+# Option → its value in each of Table 1's rows B to F (StyleGAN §2).
 TABLE_1 = {
     "use_styles": (False, True, True, True, True),
     "use_pixel_norm": (True, False, False, False, False),
@@ -201,7 +201,7 @@ def weights(scope, *shape):
 
 
 def expected_G(variant):
-    """{name: shape} of the generator, from networks.md §§2 to 4 and 6."""
+    """{name: shape} of the generator, from what each row of the table takes away."""
     if variant is None:
         first = {"4x4/Dense/weight": (LATENT + LABELS, 16 * FMAPS[4]), "4x4/Dense/bias": (8,)}
         return {"lod": (), **first, **convolutions(), **to_rgb()}
@@ -245,7 +245,7 @@ def to_rgb():
 
 
 def expected_D(variant):
-    """{name: shape} of the discriminator, from networks.md §§5 and 6."""
+    """{name: shape} of the discriminator, Progressive GAN's or StyleGAN's."""
     names = {"lod": ()}
     for lod, side in enumerate((16, 8, 4)):
         names.update(weights(f"FromRGB_lod{lod}", 1, 1, 1, FMAPS[side]))

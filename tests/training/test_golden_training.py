@@ -20,7 +20,7 @@ from training.state import TrainingState
 from training.steps import StageSteps, StepSettings
 
 VARIANTS = ["base", "fused", "lod0.4", "lod1", "lod2", "progan"]
-# Instance norm cancels it: its gradient is rounding noise that Adam amplifies (training.md §5).
+# Instance norm cancels it: its gradient is rounding noise that Adam amplifies.
 CANCELLED = "G_synthesis/4x4/Const/bias"
 
 pytestmark = pytest.mark.conformance

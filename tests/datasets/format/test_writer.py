@@ -1,4 +1,4 @@
-"""Writing data sets; that they read back is tested in test_dataset.py too."""
+"""Writing data sets; that they read back is tested in test_reader.py too."""
 
 import errno
 

@@ -1,4 +1,4 @@
-"""Run by test_classifier.py in a process of its own: two logical CPU devices, MirroredStrategy.
+"""Run by test_classifiers.py in a process of its own: two logical CPU devices, MirroredStrategy.
 
 A minibatch divided over two replicas must give what one replica makes of the whole of it.
 """
