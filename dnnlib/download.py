@@ -22,6 +22,7 @@ from urllib.parse import quote, unquote, urljoin, urlsplit
 from dnnlib import atomic, locks, web_pages
 from dnnlib.config import nearest
 from dnnlib.errors import UserError, explain_os_errors
+from dnnlib.paths import cache_directory, expand
 
 TIMEOUT = 30.0  # seconds without a byte
 ATTEMPTS = 5
@@ -61,7 +62,7 @@ def local_path(path_or_url_or_name: str | os.PathLike, **options) -> Path:
 
     Options and errors are those of `fetch`; a directory is a UserError as well.
     """
-    text = os.fspath(path_or_url_or_name)
+    text = expand(path_or_url_or_name)
     if not os.path.exists(text):
         return fetch(text, **options)
     if os.path.isdir(text):
@@ -79,10 +80,11 @@ def fetch(
 ) -> Path:
     """Returns the path of a file in the cache, downloading it the first time.
 
-    `name_or_url` is a key of `KNOWN` or an http(s) address; `cache_dir` is `default_cache_dir()`
-    if None; `say` gets lines of progress, and each time the licence. The file's hash must be
-    `sha256` (hex); a file with another one is removed. The hash is recorded in `<file>.sha256`
-    and compared at every use (below 1 s for 300 MB). A file put there by hand is taken.
+    `name_or_url` is a key of `KNOWN` or an http(s) address; None as `cache_dir` is
+    `paths.cache_directory()`; `say` gets lines of progress, and each time the licence. The file's
+    hash must be `sha256` (hex); a file with another one is removed. The hash is recorded in
+    `<file>.sha256` and compared at every use (below 1 s for 300 MB). A file put there by hand is
+    taken.
 
     A download is `<file>.part` until it is whole; an interrupted one is continued if the server
     shows that its file is still the same. Timeouts, broken connections, 429 and 5xx are retried.
@@ -97,7 +99,7 @@ def fetch(
     if sha256 is not None and not re.fullmatch("[0-9a-fA-F]{64}", sha256):
         raise UserError(f"sha256 {sha256!r}: expected 64 hexadecimal digits")
     say = say or (lambda line: None)
-    path = (default_cache_dir() if cache_dir is None else Path(cache_dir)) / source.file
+    path = cache_directory(cache_dir) / source.file
     if source.licence:
         say(f"{source.file}: {source.licence}")
     if not path.exists():
@@ -135,15 +137,6 @@ def resolve(name_or_url: str) -> Source:
     stem, suffix = os.path.splitext(re.sub(r"[^A-Za-z0-9._-]+", "-", base).strip("-."))
     digest = hashlib.sha256(url.encode()).hexdigest()[:10]
     return Source(url, f"{stem[:80] or 'file'}-{digest}{suffix[:16]}")
-
-
-def default_cache_dir() -> Path:
-    """Returns $STYLEGAN_CACHE_DIR, else stylegan-tf2 in $XDG_CACHE_HOME or ~/.cache."""
-    if own := os.environ.get("STYLEGAN_CACHE_DIR"):
-        return Path(own).expanduser()
-    base = os.environ.get("XDG_CACHE_HOME", "")
-    # The XDG specification says to ignore a relative one.
-    return Path(base if os.path.isabs(base) else os.path.expanduser("~/.cache"), "stylegan-tf2")
 
 
 @contextlib.contextmanager

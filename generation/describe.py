@@ -7,6 +7,7 @@ from pathlib import Path
 
 import networks
 from dnnlib import download
+from dnnlib.paths import is_pickle
 from networks import layer_table, legacy, registry, snapshot
 
 NO_LICENCE = "none recorded; the networks that NVIDIA published are under CC BY-NC 4.0"
@@ -34,7 +35,7 @@ def describe(path, *, everything: bool = False) -> dict:
 
 def origin(path) -> dict:
     """A file's format, licence and provenance."""
-    if legacy.is_pickle(path):
+    if is_pickle(path):
         kind, provenance = "legacy pickle", legacy.provenance(legacy.read(path))
         published = {source.file: source.licence for source in download.KNOWN.values()}
         licence = published.get(Path(path).name)

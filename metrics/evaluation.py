@@ -14,8 +14,9 @@ import tensorflow as tf
 
 from compute.replica_map import Work
 from datasets.format.reader import Dataset, inspect, open_dataset
-from dnnlib.download import default_cache_dir, file_sha256
+from dnnlib.download import file_sha256
 from dnnlib.errors import UserError, explain_os_errors
+from dnnlib.paths import cache_directory, is_pickle
 from metrics import results
 from metrics.features import classifiers, weights
 from metrics.features.inception import Inception
@@ -26,7 +27,6 @@ from metrics.ppl import ppl
 from metrics.registry import Metric
 from metrics.samples import Labels, Samples
 from networks import snapshot
-from networks.legacy import is_pickle
 from networks.sampling import minibatch_size
 from networks.snapshot import load_generator
 from training.config import PRECISIONS
@@ -70,7 +70,7 @@ class Tools(contextlib.ExitStack):
 
     @property
     def cache_dir(self) -> Path:
-        return Path(self.settings.cache_dir or default_cache_dir())
+        return cache_directory(self.settings.cache_dir)
 
     def weights(self, name: str):
         """What metrics/features/weights.py loads of 'inception' or 'vgg16'."""

@@ -20,13 +20,6 @@ from networks.registry import build
 ROLES = ("G", "D", "Gs")
 
 
-def is_pickle(path: Union[str, Path]) -> bool:
-    """Whether a file starts as a pickle of protocol 2 or later does."""
-    with explain_os_errors("read", path), open(path, "rb") as file:
-        start = file.read(2)
-    return len(start) == 2 and start[0] == 0x80 and 2 <= start[1] <= 5
-
-
 def makers(path: Union[str, Path]) -> dict[str, Callable]:
     """{role: a function that builds the network} of those of G, D, Gs that a legacy pickle holds.
 

@@ -18,6 +18,7 @@ import numpy as np
 from dnnlib import tensor_file
 from dnnlib.download import local_path
 from dnnlib.errors import UserError
+from dnnlib.paths import is_pickle
 from networks import legacy, registry
 from networks.original import runnable
 from networks.registry import build
@@ -139,7 +140,7 @@ def load_one(source: Union[str, Path], *roles: str, **changed: Any) -> Any:
 
 def _makers(path: Path) -> dict[str, Callable]:
     """{role: a function that builds the network} of what a file holds."""
-    if legacy.is_pickle(path):
+    if is_pickle(path):
         return legacy.makers(path)
     with _usable(path):
         kinds, pairs, _ = _open(path)

@@ -12,17 +12,10 @@ from PIL import Image
 
 from datasets.format.writer import MultiResolutionWriter, choose_shuffled_order
 from dnnlib.errors import explain_os_errors
+from dnnlib.paths import cache_directory
 
 DIGITS_RESOLUTION = 32
 _DIGITS_FILES = [f"digits-r{log2:02d}.tfrecords" for log2 in (2, 3, 4, 5)] + ["digits-rxx.labels"]
-
-
-def cache_directory() -> Path:
-    """$STYLEGAN_CACHE_DIR, else stylegan-tf2 in the user's cache directory. May not exist yet."""
-    own = os.environ.get("STYLEGAN_CACHE_DIR")
-    if own:
-        return Path(own).expanduser()
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "stylegan-tf2"
 
 
 def digits_directory() -> Path:

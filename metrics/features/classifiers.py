@@ -19,6 +19,7 @@ import tensorflow as tf
 
 from dnnlib.download import file_sha256, local_path
 from dnnlib.errors import UserError, explain_os_errors
+from dnnlib.paths import is_pickle
 from networks import legacy, ops, registry, snapshot
 
 
@@ -107,7 +108,7 @@ def _files(paths: Sequence[str | os.PathLike]) -> list[str]:
 def _load_one(source: str, path: Path) -> Classifier:
     attribute = None
     try:
-        if legacy.is_pickle(path):
+        if is_pickle(path):
             func_name, options, arrays = _read_pickle(source, path)
         else:
             func_name, options, arrays, attribute = _read_snapshot(source, path)

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 import numpy as np
 
-from dnnlib import download, tensor_file
+from dnnlib import download, paths, tensor_file
 from dnnlib.errors import UserError, explain_os_errors
 from metrics.features import vgg16, weight_files
 
@@ -80,7 +80,7 @@ def load(
     """The weights of "inception" or "vgg16".
 
     path: a file in any published or our converted form, or an http(s) address, which is
-    downloaded once into cache_dir; None: a file in cache_dir (dnnlib.download.default_cache_dir()
+    downloaded once into cache_dir; None: a file in cache_dir (dnnlib.paths.cache_directory()
     by default) with a published or our own name. say: gets lines of a download's progress.
 
     Raises UserError, one line, when there is no such file (where to get it, and where to put it),
@@ -149,7 +149,7 @@ def _known(which: str) -> dict[str, str]:
 
 
 def _cached(which: str, cache_dir) -> Path:
-    folder = download.default_cache_dir() if cache_dir is None else Path(cache_dir)
+    folder = paths.cache_directory(cache_dir)
     names = [CONVERTED[which]]
     for published in PUBLISHED[which]:
         names += [published.file, download.resolve(published.url).file]

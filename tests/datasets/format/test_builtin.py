@@ -9,7 +9,6 @@ from sklearn.datasets import load_digits
 
 from datasets.format.builtin import (
     SyntheticImages,
-    cache_directory,
     digits_directory,
     enlarge_digit,
 )
@@ -94,14 +93,6 @@ def test_unusable_cache_directory(tmp_path, monkeypatch):
     monkeypatch.setenv("STYLEGAN_CACHE_DIR", str(tmp_path / "file/cache"))
     with pytest.raises(UserError, match=r"STYLEGAN_CACHE_DIR.*file/cache"):
         inspect("digits")
-
-
-def test_cache_directory(monkeypatch, tmp_path):
-    monkeypatch.delenv("STYLEGAN_CACHE_DIR", raising=False)
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    assert cache_directory() == tmp_path / "stylegan-tf2"
-    monkeypatch.delenv("XDG_CACHE_HOME")
-    assert cache_directory() == Path.home() / ".cache/stylegan-tf2"
 
 
 def test_enlarging_keeps_constants_and_the_margin():

@@ -87,16 +87,6 @@ def test_local_path(tmp_path, server):
     assert path.parent == tmp_path / "other"
 
 
-def test_the_cache_directory(monkeypatch, tmp_path):
-    assert download.default_cache_dir() == tmp_path / "cache"
-    monkeypatch.delenv("STYLEGAN_CACHE_DIR")
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "xdg"))
-    assert download.default_cache_dir() == tmp_path / "xdg" / "stylegan-tf2"
-    monkeypatch.setenv("XDG_CACHE_HOME", "relative")
-    monkeypatch.setenv("HOME", str(tmp_path / "home"))
-    assert download.default_cache_dir() == tmp_path / "home" / ".cache" / "stylegan-tf2"
-
-
 # ---------------------------------------------------------------- the cache
 
 

@@ -1,0 +1,86 @@
+"""Every path that a user gives: `~`, addresses, the cache directory, kinds of file."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Optional, Union
+
+from dnnlib.errors import UserError, explain_os_errors
+
+_CACHE_NAME = "stylegan-tf2"
+
+
+def is_address(text: str) -> bool:
+    """Whether a text is an address, as https://host/file, and not a path."""
+    return "://" in text
+
+
+def expand(path: Union[str, os.PathLike]) -> str:
+    """`~` and `~name` at the beginning of a path become home directories.
+
+    Addresses stay as they are, and so does `~name` where there is no such user: files may be
+    called so. Raises UserError for `~` when no home directory is known.
+    """
+    text = os.fspath(path)
+    if is_address(text) or not text.startswith("~"):
+        return text
+    if text == "~" or text.startswith(("~/", f"~{os.sep}")):
+        home = _home()
+        if home is None:
+            raise UserError(f"{text}: no home directory is known: set HOME, or give the whole path")
+        return home.rstrip(os.sep) + text[1:] or home
+    return os.path.expanduser(text)
+
+
+def absolute(path: Optional[str]) -> Optional[str]:
+    """A path as it is found from every working directory; addresses and None stay as they are."""
+    if path is None or is_address(path):
+        return path
+    return os.path.abspath(expand(path))
+
+
+def cache_directory(chosen: Union[str, os.PathLike, None] = None) -> Path:
+    """Where downloads, weights, statistics and the built-in digits are kept; it may not exist yet.
+
+    It is `chosen`, else $STYLEGAN_CACHE_DIR, else stylegan-tf2 in $XDG_CACHE_HOME or ~/.cache.
+    Raises UserError when none of them is known.
+    """
+    own = chosen or os.environ.get("STYLEGAN_CACHE_DIR")
+    if own:
+        return Path(expand(own))
+    base = os.environ.get("XDG_CACHE_HOME", "")
+    if os.path.isabs(base):  # the XDG specification says to ignore a relative one
+        return Path(base, _CACHE_NAME)
+    home = _home()
+    if home is None:
+        raise UserError(
+            "no place for the cache, because no home directory is known: set HOME, or "
+            "STYLEGAN_CACHE_DIR to a directory"
+        )
+    return Path(home, ".cache", _CACHE_NAME)
+
+
+def is_pickle(path: Union[str, os.PathLike]) -> bool:
+    """Whether a file starts as a pickle of protocol 2 to 5 does. Raises UserError or OSError."""
+    with explain_os_errors("read", path), open(path, "rb") as file:
+        start = file.read(2)
+    return len(start) == 2 and start[0] == 0x80 and 2 <= start[1] <= 5
+
+
+def _home() -> Optional[str]:
+    """The user's home directory; None when neither HOME nor the system knows an absolute one.
+
+    `os.path.expanduser` takes an empty HOME for the root directory, and leaves `~` as the name
+    of a file where there is neither.
+    """
+    if "HOME" in os.environ and not os.path.isabs(os.environ["HOME"]):
+        try:
+            import pwd
+
+            home = pwd.getpwuid(os.getuid()).pw_dir
+        except (ImportError, KeyError):  # not POSIX; a user without an entry, as in containers
+            return None
+    else:
+        home = os.path.expanduser("~")
+    return home if os.path.isabs(home) else None
