@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import signal
 import sys
 
@@ -11,6 +10,7 @@ from dnnlib.command_line import (
     CHOICE,
     HELP,
     NUMBER,
+    PATH,
     SWITCH,
     TEXT,
     WHOLE,
@@ -18,7 +18,6 @@ from dnnlib.command_line import (
     Program,
     flag,
 )
-from dnnlib.errors import UserError, exit_code
 
 _INTRO = """\
 usage: python dataset_tool.py COMMAND [options]
@@ -48,7 +47,7 @@ image that cannot be used, 130 stopped by Ctrl-C, 143 by SIGTERM.
 
 
 def _source(text: str):
-    return flag("source", TEXT, "PATH", text)
+    return flag("source", PATH, "PATH", text, needed=True)
 
 
 def _most(text: str):
@@ -61,7 +60,10 @@ _SHUFFLE = flag("shuffle", SWITCH, "",
 _WORKERS = flag("workers", WHOLE, "N", "processes (default: one for each core)",
                 lower_bound=1, upper_bound=1024)  # fmt: skip
 _CREATE = [
-    flag("out", TEXT, "DIR", "the data set, a directory that does not exist yet or is empty"),
+    flag(
+        "out", PATH, "DIR", "the data set, a directory that does not exist yet or is empty",
+        needed=True,
+    ),
     flag("name", TEXT, "NAME", "beginning of its files' names (default: the directory's)"),
     flag(
         "skip_bad", SWITCH, "",
@@ -74,10 +76,21 @@ _CREATE = [
         lower_bound=0.1, upper_bound=10_000.0,
     ),
 ]  # fmt: skip
-_DATASET = flag("dataset", TEXT, "DIR", "a directory of TFRecords, or digits")
+_DATASET = flag("dataset", PATH, "DIR", "a directory of TFRecords, or digits", needed=True)
 _SIZE = {"lower_bound": 4, "upper_bound": 1 << 14}
+
+
+def _create(summary: str, own: list) -> Command:
+    return Command(summary, [*own, *_CREATE, HELP])
+
+
+def _look(summary: str, own: list) -> Command:
+    return Command(summary, [*own, HELP])
+
+
+# datasets/commands.py has a function for each.
 _COMMANDS = {
-    "create_from_images": Command(
+    "create_from_images": _create(
         "a folder, with all its subfolders, or a zip of pictures",
         [
             _source("the folder or zip"),
@@ -100,11 +113,11 @@ _COMMANDS = {
             _most("only the first so many"),
         ],
     ),
-    "create_mnist": Command(
+    "create_mnist": _create(
         "MNIST's training set, padded to 32×32",
         [_source("the directory of its two files for training, train-…-ubyte or .gz")],
     ),
-    "create_mnistrgb": Command(
+    "create_mnistrgb": _create(
         "three random digits of MNIST as red, green and blue",
         [
             _source("the directory of train-images-idx3-ubyte or .gz"),
@@ -114,14 +127,14 @@ _COMMANDS = {
                  upper_bound=2**32 - 1),
         ],
     ),
-    "create_cifar10": Command(
+    "create_cifar10": _create(
         "CIFAR-10's training set", [_source("the directory with its batches, of either version")]
     ),
-    "create_cifar100": Command(
+    "create_cifar100": _create(
         "CIFAR-100's training set", [_source("the directory of its files, of either version")]
     ),
-    "create_svhn": Command("SVHN's training set", [_source("the directory of train_32x32.mat")]),
-    "create_lsun": Command(
+    "create_svhn": _create("SVHN's training set", [_source("the directory of train_32x32.mat")]),
+    "create_lsun": _create(
         "an LSUN category, the middle square of each image",
         [
             _source("the directory of data.mdb"),
@@ -129,7 +142,7 @@ _COMMANDS = {
             _most("only the first so many"),
         ],
     ),
-    "create_lsun_wide": Command(
+    "create_lsun_wide": _create(
         "an LSUN category, letterboxed",
         [
             _source("the directory of data.mdb"),
@@ -139,7 +152,7 @@ _COMMANDS = {
             _most("only look at the first so many"),
         ],
     ),
-    "create_celeba": Command(
+    "create_celeba": _create(
         "CelebA, aligned and cropped, as 128×128",
         [
             _source("the directory of img_align_celeba or img_align_celeba_png"),
@@ -147,19 +160,19 @@ _COMMANDS = {
             flag("cy", WHOLE, "Y", "centre of the crop", 121, lower_bound=64, upper_bound=154),
         ],
     ),
-    "create_from_hdf5": Command(
+    "create_from_hdf5": _create(
         "a file of the Progressive GAN era", [_source("the .h5 file"), _SHUFFLE]
     ),
-    "create_from_npz": Command(
+    "create_from_npz": _create(
         "NumPy arrays", [_source("the .npz or .npy file"), _SHUFFLE]
     ),
-    "create_digits": Command("scikit-learn's handwritten digits, without any download", []),
-    "info": Command("resolutions, images, channels, classes, bytes", [_DATASET]),
-    "display": Command(
+    "create_digits": _create("scikit-learn's handwritten digits, without any download", []),
+    "info": _look("resolutions, images, channels, classes, bytes", [_DATASET]),
+    "display": _look(
         "a contact sheet",
         [
             _DATASET,
-            flag("out", TEXT, "FILE", "the picture", "dataset.png"),
+            flag("out", PATH, "FILE", "the picture", "dataset.png", needed=True),
             flag("grid", TEXT, "SIZE", "1080p, 4k or COLUMNSxROWS", "1080p"),
             flag("layout", CHOICE, "NAME", "first (as they come), random, row_per_class, "
                  "col_per_class or class4x4", "first",
@@ -168,20 +181,20 @@ _COMMANDS = {
                  upper_bound=2**31 - 1),
         ],
     ),
-    "extract": Command(
+    "extract": _look(
         "the images as PNG files, with dataset.json for labels",
         [
             _DATASET,
-            flag("out", TEXT, "DIR", "where to; does not exist yet, or is empty"),
+            flag("out", PATH, "DIR", "where to; does not exist yet, or is empty", needed=True),
             _most("only the first so many"),
             _WORKERS,
         ],
     ),
-    "compare": Command(
+    "compare": _look(
         "whether two sets have equal images and labels",
-        [_DATASET, flag("other", TEXT, "DIR", "the other one"), _WORKERS],
+        [_DATASET, flag("other", PATH, "DIR", "the other one", needed=True), _WORKERS],
     ),
-    "verify": Command(
+    "verify": _look(
         "read every record and check it: checksums, sizes, lower resolutions, labels",
         [_DATASET, _WORKERS],
     ),
@@ -190,40 +203,14 @@ _COMMANDS = {
 # ---------------------------------------------------------------- the command line
 
 
-def _flags_of(name: str) -> list:
-    common = _CREATE if name.startswith("create_") else []
-    return [*_COMMANDS[name].flags, *common, HELP]
-
-
 def _work(name: str, args: dict) -> int:
-    for needed in ("source", "dataset", "other", "out"):
-        if args.get(needed, True) in (None, ""):
-            raise UserError(f"{name}: --{needed} is needed (--help tells more)")
-    from datasets import commands
+    from datasets import commands  # after --help and mistakes: they need not wait for it
 
-    with _memory_of(name, args):
+    with commands.memory_limit(name, args):
         return getattr(commands, name)(args)
 
 
-_PROGRAM = Program("dataset_tool.py", _INTRO, _EXAMPLES, _COMMANDS, _flags_of)
-
-
-@contextlib.contextmanager
-def _memory_of(name: str, args: dict):
-    """Limits what making a set may allocate in this process, which looks at strangers' files."""
-    if "memory_gb" not in args:
-        yield
-        return
-    from datasets.workers import limited_memory
-
-    try:
-        with limited_memory(args["memory_gb"]):
-            yield
-    except MemoryError:
-        raise UserError(
-            f"{name}: needs more memory than --memory_gb={args['memory_gb']:g}; give more, or look "
-            "for a damaged file"
-        ) from None
+PROGRAM = Program("dataset_tool.py", _INTRO, _EXAMPLES, _COMMANDS)
 
 
 def _stop(number: int, frame) -> None:
@@ -238,7 +225,7 @@ def main(argv: list[str]) -> int:
             stream.reconfigure(errors="backslashreplace")
     before = signal.signal(signal.SIGTERM, _stop)
     try:
-        return exit_code(lambda argv: _PROGRAM.run(argv, _work), argv)
+        return PROGRAM.main(argv, _work)
     finally:
         signal.signal(signal.SIGTERM, before)
 

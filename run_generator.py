@@ -11,6 +11,7 @@ from dnnlib.command_line import (
     CHOICE,
     HELP,
     NUMBER,
+    PATH,
     SWITCH,
     TEXT,
     WHOLE,
@@ -18,7 +19,6 @@ from dnnlib.command_line import (
     Program,
     flag,
 )
-from dnnlib.errors import UserError, exit_code
 
 _INTRO = """\
 usage: python run_generator.py COMMAND --network=FILE [options]
@@ -40,10 +40,12 @@ examples:
 
 # ---------------------------------------------------------------- flags
 
-_NETWORK = flag("network", TEXT, "FILE", "the network: a file, an address, or a known name")
+_NETWORK = flag(
+    "network", PATH, "FILE", "the network: a file, an address, or a known name", needed=True
+)
 _CACHE = flag(
     "cache_dir",
-    TEXT,
+    PATH,
     "DIR",
     "where downloads are kept (default: $STYLEGAN_CACHE_DIR, or below ~/.cache)",
 )
@@ -73,7 +75,7 @@ _QUALITY = partial(
 
 
 def _out(default, text):
-    return flag("out", TEXT, "PATH", text, default)
+    return flag("out", PATH, "PATH", text, default)
 
 
 def _seeds(default):
@@ -85,15 +87,19 @@ def _noise(*kinds):
     return flag("noise", CHOICE, "KIND", text, "fixed", enum_values=list(kinds))
 
 
-_LATENTS = flag("latents", TEXT, "FILE", "an .npz file with an array z or w, instead of --seeds")
+_LATENTS = flag("latents", PATH, "FILE", "an .npz file with an array z or w, instead of --seeds")
 _ANY_NOISE = _noise("fixed", "random", "none")
 _PICTURE = "the picture: .png, .jpg or .webp"
 _MAKING = [_CLASS, *_PSI, _MEMORY]
 
 
+def _command(summary: str, own: list) -> Command:
+    return Command(summary, [_NETWORK, *own, _CACHE, HELP])
+
+
 # generation/commands.py has a function for each.
 _COMMANDS = {
-    "images": Command(
+    "images": _command(
         "one file for each seed or latent; also saves the latents",
         [
             _seeds("0-9"), _LATENTS, *_MAKING, _ANY_NOISE,
@@ -102,7 +108,7 @@ _COMMANDS = {
             _QUALITY(default=95), _out("images", "the directory for the files"),
         ],
     ),
-    "grid": Command(
+    "grid": _command(
         "all in one picture",
         [
             _seeds("0-63"), _LATENTS, *_MAKING, _ANY_NOISE,
@@ -111,7 +117,7 @@ _COMMANDS = {
             _QUALITY(default=95), _out("grid.png", _PICTURE),
         ],
     ),
-    "uncurated": Command(
+    "uncurated": _command(
         "figures 2 and 10-12: samples in columns of decreasing size",
         [
             flag("seed", WHOLE, "N", "of all latents", 5, lower_bound=0,
@@ -126,7 +132,7 @@ _COMMANDS = {
             *_MAKING, _ANY_NOISE, _QUALITY(default=95), _out("uncurated.png", _PICTURE),
         ],
     ),
-    "style-mixing": Command(
+    "style-mixing": _command(
         "figure 3: rows of images with styles taken from columns",
         [
             flag("columns_seeds", TEXT, "LIST", "where styles come from", "0-4"),
@@ -136,7 +142,7 @@ _COMMANDS = {
             *_MAKING, _ANY_NOISE, _QUALITY(default=95), _out("style-mixing.png", _PICTURE),
         ],
     ),
-    "noise-detail": Command(
+    "noise-detail": _command(
         "figure 4: what noise changes, in detail and as a deviation",
         [
             _seeds("0-1"),
@@ -147,14 +153,14 @@ _COMMANDS = {
             *_MAKING, _QUALITY(default=95), _out("noise-detail.png", _PICTURE),
         ],
     ),
-    "noise-components": Command(
+    "noise-components": _command(
         "figure 5: noise in all, no, fine and coarse layers",
         [
             _seeds("0-1"), *_MAKING, _noise("fixed", "random"), _QUALITY(default=95),
             _out("noise-components.png", _PICTURE),
         ],
     ),
-    "truncation": Command(
+    "truncation": _command(
         "figure 8: from the average image to its opposites",
         [
             _seeds("0-1"),
@@ -162,7 +168,7 @@ _COMMANDS = {
             _CLASS, _MEMORY, _ANY_NOISE, _QUALITY(default=95), _out("truncation.png", _PICTURE),
         ],
     ),
-    "interpolate": Command(
+    "interpolate": _command(
         "a loop through all seeds as a video",
         [
             _seeds("0-5"),
@@ -175,14 +181,14 @@ _COMMANDS = {
             _out("interpolation.mp4", "the video: .mp4, .gif or .webp"),
         ],
     ),
-    "info": Command(
+    "info": _command(
         "layers, parameters, options, where a network comes from, its licence",
         [
             flag("all", SWITCH, "", "options that are as usual, too", False),
             flag("json", SWITCH, "", "as JSON", False),
         ],
     ),
-    "convert": Command(
+    "convert": _command(
         "to a snapshot (.safetensors), to ONNX (.onnx), to a SavedModel (a directory)",
         [_noise("fixed", "random", "none"), _out(None, "the result; its suffix says which")],
     ),
@@ -191,33 +197,24 @@ _COMMANDS = {
 # ---------------------------------------------------------------- the command line
 
 
-def _flags_of(name: str) -> list:
-    return [_NETWORK, *_COMMANDS[name].flags, _CACHE, HELP]
-
-
 def _work(name: str, args: dict) -> int:
-    if not args["network"]:
-        raise UserError(f"{name}: --network=FILE is needed (--help tells more)")
-    tensorflow = quiet.import_tensorflow()
-    from compute.devices import silence_xla
-    from generation import commands  # after --help and mistakes: they need not wait for it
+    with quiet.tensorflow_ready("a lower --memory or fewer images take less"):
+        from compute.devices import silence_xla
+        from generation import commands  # after --help and mistakes: they need not wait for it
 
-    silence_xla()
-    try:
+        silence_xla()
         print(getattr(commands, name.replace("-", "_"))(args))
-    except tensorflow.errors.ResourceExhaustedError as error:
-        raise UserError("out of memory: a lower --memory or fewer images take less") from error
     return 0
 
 
-_PROGRAM = Program(
-    "run_generator.py", _INTRO, _EXAMPLES, _COMMANDS, _flags_of, "--network=FILE [options]"
+PROGRAM = Program(
+    "run_generator.py", _INTRO, _EXAMPLES, _COMMANDS, options="--network=FILE [options]"
 )
 
 
 def main(argv: list[str]) -> int:
     """Runs the command line; returns the exit code."""
-    return exit_code(lambda argv: _PROGRAM.run(argv, _work), argv)
+    return PROGRAM.main(argv, _work)
 
 
 if __name__ == "__main__":

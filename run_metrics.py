@@ -9,16 +9,15 @@ from dnnlib import quiet
 from dnnlib.command_line import (
     CHOICE,
     HELP,
+    PATH,
+    PATHS,
     SWITCH,
     TEXT,
     WHOLE,
     Command,
-    command_list,
+    Program,
     flag,
-    flag_list,
-    parse,
 )
-from dnnlib.errors import UserError, exit_code
 from metrics import registry
 from training.config import PRECISIONS
 
@@ -51,21 +50,27 @@ Exit codes: 0 done, 2 a mistake in the command or a missing file, 130 stopped by
 
 _WEIGHTS = [
     flag(
-        "inception_weights", TEXT, "FILE",
+        "inception_weights", PATH, "FILE",
         "the Inception network of FID, in any published form, or its address",
     ),
-    flag("vgg16_weights", TEXT, "FILE", "the VGG16 network of PPL, likewise"),
+    flag("vgg16_weights", PATH, "FILE", "the VGG16 network of PPL, likewise"),
 ]  # fmt: skip
+_CACHE = flag(
+    "cache_dir", PATH, "DIR",
+    "where weights, downloads and statistics are kept (default: $STYLEGAN_CACHE_DIR, or below "
+    "~/.cache)",
+)  # fmt: skip
+# metrics/commands.py has a function for each.
 _COMMANDS = {
     "evaluate": Command(
         "measure networks; what happens without a command",
         [
             flag(
-                "network", TEXT, "FILE",
+                "network", PATH, "FILE",
                 "what to measure: a snapshot, a pickle, an address, or a known name",
             ),
-            flag("run_dir", TEXT, "RUN", "a run instead: 'latest', its number, or its directory"),
-            flag("result_dir", TEXT, "DIR", "where runs are", "results"),
+            flag("run_dir", PATH, "RUN", "a run instead: 'latest', its number, or its directory"),
+            flag("result_dir", PATH, "DIR", "where runs are", "results"),
             flag(
                 "snapshots", TEXT, "WHICH",
                 "of the run: newest, all, or one by its kimg or file name", "newest",
@@ -80,14 +85,14 @@ _COMMANDS = {
                 "in the paper",
                 lower_bound=1, upper_bound=10_000_000,
             ),
-            flag("dataset", TEXT, "NAME", "the real images (default: those the run trained on)"),
-            flag("data_dir", TEXT, "DIR", "where data sets are (default: the current directory)"),
+            flag("dataset", PATH, "NAME", "the real images (default: those the run trained on)"),
+            flag("data_dir", PATH, "DIR", "where data sets are (default: the current directory)"),
             flag(
                 "mirror", SWITCH, "",
                 "flip real images with probability 1/2 (default: as the run was trained)", None,
             ),
             flag(
-                "classifiers", TEXT, "LIST",
+                "classifiers", PATHS, "LIST",
                 "for ls: files, addresses or directories of attribute classifiers",
             ),
             flag(
@@ -106,53 +111,31 @@ _COMMANDS = {
             flag("precision", CHOICE, "NAME", "of the generator", "float32",
                  enum_values=list(PRECISIONS)),
             *_WEIGHTS,
-            flag("out", TEXT, "DIR", "keep records here (default: in the run, if it is one)"),
+            flag("out", PATH, "DIR", "keep records here (default: in the run, if it is one)"),
+            _CACHE, HELP,
         ],
     ),
     "convert_weights": Command(
         "write a feature network's weights as one .safetensors file",
-        [*_WEIGHTS, flag("out", TEXT, "FILE", "the file")],
+        [*_WEIGHTS, flag("out", PATH, "FILE", "the file"), _CACHE, HELP],
     ),
 }  # fmt: skip
-_CACHE = flag(
-    "cache_dir", TEXT, "DIR",
-    "where weights, downloads and statistics are kept (default: $STYLEGAN_CACHE_DIR, or below "
-    "~/.cache)",
-)  # fmt: skip
 
 
-def _flags_of(name: str) -> list:
-    return [*_COMMANDS[name].flags, _CACHE, HELP]
+def _work(name: str, args: dict) -> int:
+    with quiet.tensorflow_ready("a lower --minibatch takes less"):
+        from metrics import commands  # after --help and mistakes: they need not wait for it
 
-
-def _help() -> str:
-    lines = [_INTRO, "commands:", *command_list(_COMMANDS)]
-    lines += ["", "options:", *flag_list(_flags_of("evaluate"))]
-    return "\n".join([*lines, "", _EXAMPLES])
-
-
-def _run(argv: list[str]) -> int:
-    named = len(argv) > 1 and not argv[1].startswith("-")
-    name = argv[1] if named else "evaluate"
-    if name not in _COMMANDS:
-        raise UserError(f"{name!r} is no command; known: {', '.join(_COMMANDS)} (--help)")
-    args = parse(argv[1:] if named else argv, _flags_of(name), "run_metrics.py")
-    if args["help"] or len(argv) == 1:
-        print(_help(), end="")
-        return 0 if args["help"] else 2
-    tensorflow = quiet.import_tensorflow()
-    from metrics import commands  # after --help and mistakes: they need not wait for it
-
-    try:
         getattr(commands, name)(args)
-    except tensorflow.errors.ResourceExhaustedError as error:
-        raise UserError("out of memory: a lower --minibatch takes less") from error
     return 0
+
+
+PROGRAM = Program("run_metrics.py", _INTRO, _EXAMPLES, _COMMANDS, default="evaluate")
 
 
 def main(argv: list[str]) -> int:
     """Runs the command line; returns the exit code."""
-    return exit_code(_run, argv)
+    return PROGRAM.main(argv, _work)
 
 
 if __name__ == "__main__":

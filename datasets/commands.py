@@ -2,13 +2,36 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from typing import Any
 
 from datasets.convert import convert
 from datasets.labels import list_classes
 from datasets.sources.base import Source
+from datasets.workers import limited_memory
+from dnnlib.errors import UserError
 
 Args = dict[str, Any]
+
+
+@contextlib.contextmanager
+def memory_limit(name: str, args: Args) -> Iterator[None]:
+    """Limits what making a set may allocate in this process, which looks at strangers' files.
+
+    Raises UserError where it needs more.
+    """
+    if "memory_gb" not in args:
+        yield
+        return
+    try:
+        with limited_memory(args["memory_gb"]):
+            yield
+    except MemoryError:
+        raise UserError(
+            f"{name}: needs more memory than --memory_gb={args['memory_gb']:g}; give more, or look "
+            "for a damaged file"
+        ) from None
 
 
 def _convert(args: Args, source: Source) -> int:

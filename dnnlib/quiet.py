@@ -8,6 +8,8 @@ import os
 import sys
 from collections.abc import Iterator
 
+from dnnlib.errors import UserError
+
 
 def import_tensorflow():
     """Imports TensorFlow without its page of information; returns the module.
@@ -23,6 +25,19 @@ def import_tensorflow():
     # Python's part has a logger of its own; it takes several stages or metrics for a mistake.
     tensorflow.get_logger().setLevel("ERROR")
     return tensorflow
+
+
+@contextlib.contextmanager
+def tensorflow_ready(remedy: str) -> Iterator[None]:
+    """Imports TensorFlow; what runs out of memory in the block becomes a UserError.
+
+    remedy: which flags take less memory.
+    """
+    tensorflow = import_tensorflow()
+    try:
+        yield
+    except tensorflow.errors.ResourceExhaustedError as error:
+        raise UserError(f"out of memory: {remedy}") from error
 
 
 @contextlib.contextmanager

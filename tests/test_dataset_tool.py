@@ -26,7 +26,7 @@ from tests.datasets.sources import (
 )
 
 ROOT = Path(__file__).resolve().parents[1]
-COMMANDS = list(dataset_tool._COMMANDS)
+COMMANDS = list(dataset_tool.PROGRAM.commands)
 
 
 def run(*args):
@@ -54,8 +54,8 @@ def test_help(capsys):
     ("args", "message"),
     [
         (["make"], "'make' is no command; first comes one of create_from_images, create_mnist,"),
-        (["create_digits"], "create_digits: --out is needed (--help tells more)"),
-        (["create_mnist", "--out=x"], "create_mnist: --source is needed"),
+        (["create_digits"], "create_digits: --out=DIR is needed (--help tells more)"),
+        (["create_mnist", "--out=x"], "create_mnist: --source=PATH is needed"),
         (["create_mnist", "--out=x", "--source=none"], "none: there is neither"),
         (["create_mnist", "x"], "unexpected argument 'x'"),
         (["create_digits", "--out=x", "--workers=0"], "--workers=0"),
@@ -66,7 +66,7 @@ def test_help(capsys):
         (["create_lsun", "--out=x", "--source=y", "--resolution=2"], "--resolution=2"),
         (["info", "--dataset=none"], "data set 'none' not found"),
         (["display", "--dataset=digits", "--grid=wide"], "grid size: expected '1080p'"),
-        (["compare", "--dataset=digits"], "compare: --other is needed"),
+        (["compare", "--dataset=digits"], "compare: --other=DIR is needed"),
         (["verify", "--dataset=none"], "none: there is no such directory"),
     ],
 )

@@ -11,7 +11,7 @@ import run_generator
 from tests import golden
 from tests.generation.common import close_levels, made
 
-COMMANDS = list(run_generator._COMMANDS)
+COMMANDS = list(run_generator.PROGRAM.commands)
 # What each makes of a network of 16 pixels: arguments, file, size.
 PICTURES = {
     "grid": (["--seeds=0-8"], "x.png", (48, 48)),
@@ -183,7 +183,7 @@ def test_mistakes_are_one_line(files, tmp_path, monkeypatch, capsys, args, messa
 def test_help_names_every_flag(name, capsys):
     assert run(name, "--help") == 0
     text = capsys.readouterr().out
-    assert all(f"--{flag.name}" in text for flag in run_generator._flags_of(name))
+    assert all(f"--{flag.name}" in text for flag in run_generator.PROGRAM.commands[name].flags)
     assert max(map(len, text.splitlines())) <= 100
 
 
