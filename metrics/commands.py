@@ -14,7 +14,7 @@ from dnnlib.errors import UserError
 from metrics import registry, results, snapshots
 from metrics.evaluation import Settings, Tools, evaluate as evaluate_network
 from metrics.features import weights
-from training.runs import load_config
+from training.saved_config import load_config
 
 
 def evaluate(args: dict) -> None:

@@ -92,8 +92,8 @@ def test_many_command_lines_without_tensorflow(tmp_path):
 
 
 def test_help_has_our_flags_only_and_fits_a_terminal():
-    text = run_training._help()
-    flags = [f"--{name}" for section in run_training._FLAGS.values() for name, *_ in section]
+    text = run_training.PROGRAM.help()
+    flags = [f"--{item.name}" for item in run_training.PROGRAM.commands["train"].flags]
     listed = [line.split()[0].split("=")[0] for line in text.splitlines() if line[:4] == "  --"]
     assert listed == flags
     assert max(map(len, text.splitlines())) <= 100
@@ -102,8 +102,9 @@ def test_help_has_our_flags_only_and_fits_a_terminal():
 def test_a_started_run_hands_over_to_the_loop(tmp_path, monkeypatch, capsys):
     calls, log_levels = [], []
 
-    def train(config, *, run_dir, resume_from, make_evaluator):
+    def train(config, *, run_dir, resume_from, make_evaluator, parts, dataset_info):
         assert make_evaluator is None  # no metrics were asked for
+        assert parts.D["resolution"] == dataset_info.resolution == 32
         calls.append((config.seed, str(run_dir), resume_from, (run_dir / "config.json").exists()))
         log_levels.append(os.environ["TF_CPP_MIN_LOG_LEVEL"])
         return 143
@@ -129,9 +130,9 @@ def test_a_started_run_hands_over_to_the_loop(tmp_path, monkeypatch, capsys):
 
 
 def test_ctrl_c_before_training_is_quiet(monkeypatch, capsys):
-    def interrupt(argv):
+    def interrupt(name, args):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(run_training, "_run", interrupt)
+    monkeypatch.setattr(run_training, "_work", interrupt)
     assert run_training.main(["run_training.py"]) == 130
     assert capsys.readouterr().err == ""

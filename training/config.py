@@ -7,24 +7,13 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Optional, Union  # dnnlib.config evaluates the types, on 3.9 as well
 
-from dnnlib.config import nearest
 from dnnlib.errors import UserError
-from networks import registry
-from networks.options import INERT
-from training import loss_options, schedule as schedules
+from training import checks, schedule as schedules
 from training.schedule import ScheduleConfig
 
 # Precision of training → compute dtype of the networks; their variables are always float32.
 PRECISIONS = {"float32": "float32", "mixed_bfloat16": "bfloat16", "mixed_float16": "float16"}
 GRID_LAYOUTS = ("random", "row_per_class", "col_per_class", "class4x4")
-# Options of the networks that are settled elsewhere in the configuration.
-SETTLED = {
-    "resolution": "dataset.resolution",
-    "num_channels": "the data set",
-    "label_size": "dataset.max_label_size",
-    "dtype": "precision",
-    "dlatent_broadcast": "the number of synthesis layers",
-}
 
 
 @dataclass(frozen=True)
@@ -102,58 +91,41 @@ class TrainingConfig:
 
 
 def network_options(config: TrainingConfig, dataset_info: Any) -> tuple[dict, dict]:
-    """Returns the keyword arguments of `networks.build` for G and for D, `func_name` included.
+    """Returns the keyword arguments of `networks.build` for G and for D, every option included.
 
     Resolution, channels and label width come from `dataset_info`, the dtype from the precision.
     Raises UserError naming an unknown option or an impossible value.
     """
-    settled = {
+    settled = settled_options(dataset_info, config.precision)
+    return checks.network("G", config.G, settled), checks.network("D", config.D, settled)
+
+
+def settled_options(dataset_info: Any, precision: str) -> dict[str, Any]:
+    """The options of every network that follow from the data set and the precision."""
+    return {
         "resolution": dataset_info.resolution,
         "num_channels": dataset_info.channels,
         "label_size": dataset_info.label_size,
-        "dtype": PRECISIONS[config.precision],
+        "dtype": PRECISIONS[precision],
     }
-    return _network("G", config.G, settled), _network("D", config.D, settled)
 
 
-def _network(key: str, chosen: dict, settled: dict) -> dict:
-    name = str(chosen.get("func_name", "")).rsplit(".", 1)[-1]
-    known = registry.names(key)
-    if name not in known:
-        raise UserError(
-            f"{key}.func_name={chosen.get('func_name')!r}: unknown network; "
-            f"known: {', '.join(known)}"
-        )
-    table = registry.defaults(name)
-    for option in chosen:
-        if option in SETTLED:
-            raise UserError(f"{key}.{option}: is set by {SETTLED[option]}, not here")
-        if option not in table and option not in INERT:
-            hint = nearest(option, table) or f"; it has: {', '.join(sorted(table))}"
-            raise UserError(f"{key}.{option}: {name} has no such option{hint}")
-    kwargs = {**chosen, "func_name": name, **settled}
-    try:
-        registry.resolve(**kwargs)
-    except (TypeError, ValueError) as error:  # TypeError: a list where a number belongs
-        raise UserError(f"{key}: {error}") from error
-    return kwargs
-
-
-def validate(config: TrainingConfig, dataset_info: Any, num_replicas: Optional[int] = None) -> None:
-    """Checks all that can be known before TensorFlow starts.
+def resolve(
+    config: TrainingConfig, dataset_info: Any, num_replicas: Optional[int] = None
+) -> checks.Parts:
+    """Checks all that can be known before TensorFlow starts; returns networks and losses in full.
 
     `dataset_info` is what `datasets.format.reader.inspect` returned for `config.dataset`.
     `num_replicas` is the number of devices over all machines; None: `num_gpus`, at least 1
-    (call again, or `check_minibatches`, once the devices are known).
+    (`check_minibatches` checks again, once the devices are known).
     Raises UserError, one line naming the key.
     """
     _check_ranges(config)
-    for key in ("G_loss", "D_loss"):
-        loss_options.resolve(key, getattr(config, key))
-    network_options(config, dataset_info)
+    losses = {key: checks.loss(key, getattr(config, key)) for key in ("G_loss", "D_loss")}
+    G, D = network_options(config, dataset_info)
     growing = config.schedule.lod_initial_resolution < dataset_info.resolution
-    for key in ("G", "D"):
-        if growing and getattr(config, key).get("structure") == "fixed":
+    for key, options in (("G", G), ("D", D)):
+        if growing and options.get("structure") == "fixed":
             raise UserError(
                 f"{key}.structure='fixed' has layers for the full resolution alone and cannot "
                 f"grow; set schedule.lod_initial_resolution={dataset_info.resolution}"
@@ -163,14 +135,24 @@ def validate(config: TrainingConfig, dataset_info: Any, num_replicas: Optional[i
             f"grid.layout={config.grid.layout!r} needs labels; set dataset.max_label_size=full "
             "for a data set that has them"
         )
-    check_minibatches(config, dataset_info, num_replicas or max(config.num_gpus, 1))
+    check_minibatches(config, dataset_info, num_replicas or max(config.num_gpus, 1), D)
+    return checks.Parts(G=G, D=D, losses=losses)
 
 
-def check_minibatches(config: TrainingConfig, dataset_info: Any, num_replicas: int) -> None:
-    """Raises UserError unless the schedule works on `num_replicas` devices, at every stage."""
+def check_minibatches(
+    config: TrainingConfig,
+    dataset_info: Any,
+    num_replicas: int,
+    D: Optional[dict[str, Any]] = None,
+) -> None:
+    """Raises UserError unless the schedule works on `num_replicas` devices, at every stage.
+
+    D: all its options; None: those that `network_options` returns.
+    """
     schedules.check(config.schedule, dataset_info.resolution, num_replicas)
-    D_options = registry.resolve(**network_options(config, dataset_info)[1])
-    group_size = D_options.get("mbstd_group_size") or 1
+    if D is None:
+        D = network_options(config, dataset_info)[1]
+    group_size = D.get("mbstd_group_size") or 1
     for resolution in schedules.resolutions(config.schedule, dataset_info.resolution):
         images = schedules.minibatch(config.schedule, resolution, num_replicas) // num_replicas
         if images % min(group_size, images):

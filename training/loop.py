@@ -26,16 +26,24 @@ from training.transfer import transfer
 
 
 def train(
-    config: TrainingConfig, run_dir, *, resume_from=None, strategy=None, make_evaluator=None
+    config: TrainingConfig,
+    run_dir,
+    *,
+    resume_from=None,
+    strategy=None,
+    make_evaluator=None,
+    parts=None,
+    dataset_info=None,
 ) -> int:
     """Trains in `run_dir` until config.total_kimg, from its newest checkpoint if it has one.
 
     resume_from: a snapshot whose weights a new run starts from. strategy: for tests; by
     default the machine's devices decide. make_evaluator: (config, run_dir, replicas, say, stop)
     → a context manager whose value is called with the path of every snapshot, after the
-    checkpoint that goes with it (metrics/snapshots.py). Returns the program's exit code: 0 when
-    done, 128 + the signal's number when Ctrl-C or SIGTERM ended it early (after saving).
-    Raises UserError for what the user can mend.
+    checkpoint that goes with it (metrics/snapshots.py). parts, dataset_info: networks' options and
+    data set as training/runs.py resolved them; None: they follow from config. Returns the
+    program's exit code: 0 when done, 128 + the signal's number when Ctrl-C or SIGTERM ended it
+    early (after saving). Raises UserError for what the user can mend.
     """
     run_dir = Path(run_dir)
     if config.xla:
@@ -43,11 +51,13 @@ def train(
     replicas = Replicas(strategy or make_strategy(config.num_gpus))
     silence_xla()
     report = Report(run_dir, enabled=replicas.is_chief)
-    opened = open_dataset(inspect_dataset(config), replace_damaged=config.dataset.replace_damaged)
+    dataset_info = dataset_info or inspect_dataset(config)
+    opened = open_dataset(dataset_info, replace_damaged=config.dataset.replace_damaged)
     locked = run_dirs.lock(run_dir) if replicas.is_chief else contextlib.nullcontext()
     with locked, opened as dataset, StopRequest() as stop:
-        check_minibatches(config, dataset.info, replicas.total)
-        run = _Run(config, run_dir, dataset, replicas, report)
+        G, D = (parts.G, parts.D) if parts else network_options(config, dataset.info)
+        check_minibatches(config, dataset.info, replicas.total, D)
+        run = _Run(config, run_dir, dataset, replicas, report, (G, D))
         evaluator = contextlib.nullcontext()
         if make_evaluator is not None and replicas.is_chief:
             evaluator = make_evaluator(
@@ -91,8 +101,9 @@ class Progress:
 
 
 class _Run:
-    def __init__(self, config, run_dir, dataset, replicas, report):
+    def __init__(self, config, run_dir, dataset, replicas, report, options):
         self.config, self.run_dir, self.dataset = config, run_dir, dataset
+        self.options = options  # of G and of D
         self.replicas, self.report = replicas, report
         self.progress = Progress()
         self.evaluate = None  # called with each snapshot's path
@@ -106,13 +117,12 @@ class _Run:
     def start(self, resume_from):
         """Builds everything, then restores, transfers or begins."""
         config, report = self.config, self.report
-        G_options, D_options = network_options(config, self.dataset.info)
         loss_scaling = config.loss_scaling
         if loss_scaling is None:
             loss_scaling = config.precision == "mixed_float16"
         with self.replicas.strategy.scope():
             self.state = create_state(
-                G_options, D_options,
+                *self.options,
                 dataclasses.asdict(config.G_opt), dataclasses.asdict(config.D_opt),
                 loss_scaling=loss_scaling, seed=config.seed,
             )  # fmt: skip

@@ -15,8 +15,7 @@ from collections.abc import Iterable
 from dnnlib import config as config_lib
 from dnnlib.config import nearest
 from dnnlib.errors import UserError
-from networks import registry
-from training import loss_options
+from training import checks
 from training.ablations import PROGAN, ROWS, TABLES, WGAN_GP
 from training.classifiers.config import PRESETS as CLASSIFIERS
 from training.config import TrainingConfig
@@ -218,13 +217,6 @@ def _parse(name: str) -> tuple[dict, list[str]]:
     return base, rows
 
 
-_LOSSES = {**loss_options.G_LOSSES, **loss_options.D_LOSSES}
-
-
-def _options_of(func_name: str) -> dict:
-    return _LOSSES[func_name] if func_name in _LOSSES else registry.defaults(func_name)
-
-
 def _change(values: dict, row: dict) -> dict:
     """Returns `values` with those of `row` in their place, table by table.
 
@@ -236,7 +228,8 @@ def _change(values: dict, row: dict) -> dict:
         old = values.get(key)
         if isinstance(new, dict) and isinstance(old, dict):
             if "func_name" in new:
-                old = {k: v for k, v in old.items() if k in _options_of(new["func_name"])}
+                has = checks.defaults(new["func_name"])
+                old = {key: value for key, value in old.items() if key in has}
             new = _change(old, new)
         changed[key] = new
     return changed

@@ -10,8 +10,15 @@ from dnnlib import config as config_lib
 from dnnlib.errors import UserError
 from networks import registry
 from tests import golden
-from training import ablations, config as training_config, presets, schedule as schedules
-from training.config import TrainingConfig, network_options, validate
+from training import (
+    ablations,
+    checks,
+    config as training_config,
+    loss_options,
+    presets,
+    schedule as schedules,
+)
+from training.config import TrainingConfig, network_options, resolve
 
 NATIVE = {
     **dict(ffhq=1024, celebahq=1024, bedroom=256, car=512, cat=256, lsun=256, celeba=128),
@@ -83,7 +90,7 @@ def test_the_list_of_presets_and_rows():
 def test_every_preset_fits_its_data_set_and_survives_json(name):
     config = presets.make(name)
     assert (config.preset, config.description) == (name, name)
-    validate(config, info_for(config))
+    resolve(config, info_for(config))
     saved = json.loads(json.dumps(config_lib.to_dict(config)))
     assert config_lib.from_dict(TrainingConfig, saved) == config
 
@@ -163,7 +170,7 @@ def test_the_minibatches_of_bare_rows(gpus, larger):
             found = schedules.minibatch(presets.make(row).schedule, resolution, gpus)
             assert found == larger.get(resolution, expected), (row, resolution)
     for name in ("table1-a", "table1-f"):
-        validate(presets.make(name), make_info(1024), gpus)
+        resolve(presets.make(name), make_info(1024), gpus)
 
 
 @pytest.mark.parametrize("name", PAPER)
@@ -179,7 +186,7 @@ def test_the_paper_s_numbers(name):
         assert (opt.beta1, opt.beta2, opt.epsilon) == (0.0, 0.99, 1e-8)
     # Configuration F is the networks' defaults, at full width.
     G, D = network_options(config, info_for(config))
-    settled = training_config.SETTLED
+    settled = checks.SETTLED
     for kwargs, table in ((G, registry.defaults("G_style")), (D, registry.defaults("D_basic"))):
         options = registry.resolve(**kwargs)
         assert {k: v for k, v in options.items() if k not in settled} == {
@@ -187,7 +194,7 @@ def test_the_paper_s_numbers(name):
         }
     if data != "celebahq":
         assert config.G_loss["func_name"] == "G_logistic_nonsaturating"
-        loss = training_config.loss_options.resolve("D_loss", config.D_loss)
+        loss = loss_options.resolve("D_loss", config.D_loss)
         assert loss == ("D_logistic_simplegp", {"r1_gamma": 10.0, "r2_gamma": 0.0})
 
 
@@ -249,9 +256,9 @@ def test_every_row_works_on_the_demo(row, label_size):
     assert re.fullmatch(r"[a-z0-9+-]+", name)  # the run directory's name, unchanged
     if row == "labels" and not label_size:
         with pytest.raises(UserError, match="needs labels"):
-            validate(config, make_info(32, 1, label_size))
+            resolve(config, make_info(32, 1, label_size))
         return
-    validate(config, make_info(32, 1, label_size))
+    resolve(config, make_info(32, 1, label_size))
 
 
 def test_options_that_the_new_network_does_not_have_are_dropped():
@@ -279,7 +286,7 @@ def test_later_rows_win():
     assert presets.make("demo+table2-mix50+table1-e").G["style_mixing_prob"] == 0.0
     mixed = presets.make("demo+table1-b+table2-mix50")  # there is one w to mix
     with pytest.raises(UserError, match="expected None or 0 with use_styles=False"):
-        validate(mixed, make_info())
+        resolve(mixed, make_info())
 
 
 def test_rows_keep_the_losses_and_rates_of_what_they_are_put_on():
@@ -319,7 +326,7 @@ def test_network_options_come_from_the_data_set_and_the_precision():
 
 def test_networks_named_with_the_reference_s_module_are_understood():
     config = demo("G.func_name=training.networks_stylegan.G_style")
-    validate(config, make_info())
+    resolve(config, make_info())
     assert network_options(config, make_info())[0]["func_name"] == "G_style"
 
 
@@ -356,7 +363,7 @@ def test_networks_named_with_the_reference_s_module_are_understood():
 )
 def test_what_cannot_work_is_refused_by_name(override, message):
     with pytest.raises(UserError, match=message) as caught:
-        validate(demo(override), make_info())
+        resolve(demo(override), make_info())
     assert "\n" not in str(caught.value)
 
 
@@ -372,23 +379,23 @@ def test_what_cannot_work_is_refused_by_name(override, message):
     ],
 )
 def test_what_works_is_accepted(overrides):
-    validate(demo(*overrides), make_info())
+    resolve(demo(*overrides), make_info())
 
 
 def test_minibatches_are_checked_for_the_real_number_of_devices():
     config = demo("schedule.minibatch_base=16")
-    validate(config, make_info())
+    resolve(config, make_info())
     training_config.check_minibatches(config, make_info(), 4)
     with pytest.raises(UserError, match="5 images on each of 3 device"):
         training_config.check_minibatches(config, make_info(), 3)
     with pytest.raises(UserError, match="less than one for each of 32 replicas"):
-        validate(config, make_info(), 32)
+        resolve(config, make_info(), 32)
 
 
 def test_the_loss_table_is_what_the_losses_accept():
     from training import losses  # here: it brings TensorFlow, which nothing else needs
 
-    table = {**training_config.loss_options.G_LOSSES, **training_config.loss_options.D_LOSSES}
+    table = {**loss_options.G_LOSSES, **loss_options.D_LOSSES}
     for name, options in table.items():
         parameters = inspect.signature(getattr(losses, name)).parameters.values()
         keywords = {p.name: p.default for p in parameters if p.default is not p.empty}

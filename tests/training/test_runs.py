@@ -7,8 +7,8 @@ import pytest
 import safetensors.numpy
 
 from dnnlib.errors import UserError
-from training import checkpoint, runs
-from training.runs import Request
+from training import checkpoint, request, runs, saved_config
+from training.request import Request
 
 # The demo's networks on images that need no file.
 BASE = Request(dataset="synthetic-32")
@@ -35,6 +35,10 @@ def write_snapshot(path):
     safetensors.numpy.save_file({"G/x": np.zeros(1)}, path, {"networks": "{}"})
 
 
+def started(request):
+    return runs.plan(request).start()
+
+
 def files(directory):
     return sorted(str(path.relative_to(directory)) for path in directory.rglob("*"))
 
@@ -43,7 +47,7 @@ def refused(request, message):
     """The request is refused with one line, and nothing is made or changed."""
     before = files(Path())
     with pytest.raises(UserError, match=message) as caught:
-        runs.prepare(request)
+        runs.plan(request)
     assert "\n" not in str(caught.value)
     assert files(Path()) == before
 
@@ -71,24 +75,24 @@ def test_plan_writes_nothing_and_start_makes_numbered_directories(here):
     assert run.run_dir is None
     assert files(here) == []
     for number in range(2):
-        run = runs.start(run if number == 0 else runs.plan(BASE))
+        run = (run if number == 0 else runs.plan(BASE)).start()
         assert run.run_dir == Path("results") / f"0000{number}-demo"
-        assert files(run.run_dir) == ["config.json"]
-        assert runs.load_config(run.run_dir) == run.config
+        assert files(run.run_dir) == ["config.json", "resolved.json"]
+        assert saved_config.load_config(run.run_dir) == run.config
         assert not run.resume
 
 
 def test_the_description_names_the_directory():
-    run = runs.prepare(ask(result_dir="out", overrides=("description=my first run",)))
+    run = started(ask(result_dir="out", overrides=("description=my first run",)))
     assert run.run_dir == Path("out/00000-my-first-run")
 
 
 def test_the_same_command_with_run_dir_continues():
     request = ask(run_dir="jobs/a", seed=3)
-    first = runs.prepare(request)
+    first = started(request)
     assert (first.run_dir, first.resume) == (Path("jobs/a"), False)
     add_checkpoint(first.run_dir)
-    again = runs.prepare(request)
+    again = started(request)
     assert again.resume
     assert again.config == first.config
     assert again.notes == ()
@@ -97,11 +101,11 @@ def test_the_same_command_with_run_dir_continues():
 def test_run_dir_may_exist_with_other_files():
     Path("job").mkdir()
     Path("job/slurm.log").write_text("")
-    assert not runs.prepare(ask(run_dir="job")).resume
+    assert not started(ask(run_dir="job")).resume
 
 
 def test_another_command_with_the_same_run_dir_is_refused_by_its_first_difference():
-    runs.prepare(ask(run_dir="job", seed=3, total_kimg=9.0))
+    started(ask(run_dir="job", seed=3, total_kimg=9.0))
     add_checkpoint(Path("job"))
     refused(ask(run_dir="job", seed=4, total_kimg=9.0), r"job was started with seed=3, not 4; .*")
     refused(ask(run_dir="job", seed=3, total_kimg=8.0), "total_kimg=9.0, not 8.0")
@@ -113,37 +117,37 @@ def test_another_command_with_the_same_run_dir_is_refused_by_its_first_differenc
 
 
 def test_a_start_that_failed_binds_nobody():
-    runs.prepare(ask(run_dir="job", seed=3, num_gpus=8))
-    assert runs.prepare(ask(run_dir="job", seed=4)).config.seed == 4
-    assert runs.load_config("job").num_gpus == 0
+    started(ask(run_dir="job", seed=3, num_gpus=8))
+    assert started(ask(run_dir="job", seed=4)).config.seed == 4
+    assert saved_config.load_config("job").num_gpus == 0
 
 
 def test_a_set_found_in_the_working_directory_is_found_from_everywhere(monkeypatch, tmp_path):
-    monkeypatch.setattr(runs.dataset, "is_built_in", lambda name: False)
-    assert runs.prepare(BASE).config.dataset.data_dir == str(Path.cwd())
+    monkeypatch.setattr(request, "is_built_in", lambda name: False)
+    assert started(BASE).config.dataset.data_dir == str(Path.cwd())
 
 
 def test_a_longer_total_and_what_does_not_matter_may_change():
-    runs.prepare(ask(run_dir="job", total_kimg=9.0))
+    started(ask(run_dir="job", total_kimg=9.0))
     add_checkpoint(Path("job"))
     changed = ask(run_dir="job", total_kimg=10.0, overrides=("checkpoint_minutes=5",))
-    run = runs.prepare(changed)
+    run = started(changed)
     assert run.notes == ("total_kimg: 9.0 -> 10.0", "checkpoint_minutes: 10.0 -> 5.0")
-    assert runs.load_config("job").total_kimg == 10.0
-    assert runs.prepare(changed).notes == ()
+    assert saved_config.load_config("job").total_kimg == 10.0
+    assert started(changed).notes == ()
 
 
 def test_resume_takes_the_saved_configuration():
-    first = runs.prepare(ask(seed=3, overrides=("G.fmap_max=16",)))
-    runs.prepare(BASE)
+    first = started(ask(seed=3, overrides=("G.fmap_max=16",)))
+    started(BASE)
     for which in ("0", "00000-demo", str(first.run_dir)):
-        run = runs.prepare(Request(resume=which))
+        run = started(Request(resume=which))
         assert (run.run_dir, run.config, run.resume) == (first.run_dir, first.config, True)
     assert runs.plan(Request(resume="latest")).run_dir == Path("results/00001-demo")
 
 
 def test_resume_refuses_flags_that_contradict():
-    runs.prepare(ask(seed=3))
+    started(ask(seed=3))
     assert runs.plan(Request(resume="latest", seed=3, preset="demo")).config.seed == 3
     refused(Request(resume="latest", seed=4), "seed=3, not 4; leave it out to continue")
     refused(Request(resume="latest", preset="cat-1gpu"), "preset='demo', not 'cat-1gpu'")
@@ -204,13 +208,13 @@ def test_transfer_starts_from_a_snapshot_until_there_is_a_checkpoint():
     refused(ask(resume_from="checkpoint.safetensors"), "is not a snapshot of networks")
     write_snapshot("good.safetensors")
     request = ask(resume_from="good.safetensors", run_dir="job")
-    assert runs.prepare(request).transfer_from.name == "good.safetensors"
+    assert started(request).transfer_from.name == "good.safetensors"
     # Stopped before its first checkpoint, the run still needs the snapshot ...
-    assert runs.prepare(request).transfer_from is not None
+    assert started(request).transfer_from is not None
     # ... and later neither uses nor misses it.
     add_checkpoint(Path("job"))
     Path("good.safetensors").unlink()
-    assert runs.prepare(request).transfer_from is None
+    assert started(request).transfer_from is None
     assert runs.plan(Request(resume="job")).transfer_from is None
 
 
@@ -222,18 +226,18 @@ def test_several_machines_share_one_directory_and_one_writer(monkeypatch):
 
     be(1)
     refused(BASE, "give --run_dir")
-    run = runs.prepare(ask(run_dir="job"))
+    run = started(ask(run_dir="job"))
     assert run.num_replicas == 2
     assert files(Path("job")) == []
     be(0)
-    runs.prepare(ask(run_dir="job"))
-    assert files(Path("job")) == ["config.json"]
+    started(ask(run_dir="job"))
+    assert files(Path("job")) == ["config.json", "resolved.json"]
     monkeypatch.setenv("TF_CONFIG", "nonsense")
     refused(BASE, "TF_CONFIG cannot be understood")
 
 
 def test_the_overview_tells_what_matters():
-    text = runs.describe_all(runs.plan(ask(overrides=("D_loss.r1_gamma=7",))))
+    text = runs.plan(ask(overrides=("D_loss.r1_gamma=7",))).describe_all()
     for part in (
         "total_kimg ",
         "style_mixing_prob=0.9",
@@ -243,5 +247,5 @@ def test_the_overview_tells_what_matters():
         "Would write to a new directory in results",
     ):
         assert part in text
-    short = runs.describe(runs.plan(ask(total_kimg=1.0)))
+    short = runs.plan(ask(total_kimg=1.0)).describe()
     assert "(not reached)" in short

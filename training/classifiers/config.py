@@ -19,8 +19,8 @@ from datasets.format.builtin import digits_directory
 from datasets.format.info import DatasetInfo, inspect
 from dnnlib import config as config_lib
 from dnnlib.errors import UserError
-from training import config as training_config
-from training.config import PRECISIONS, DatasetConfig, OptimizerConfig, TrainingConfig
+from training import checks
+from training.config import PRECISIONS, DatasetConfig, OptimizerConfig, settled_options
 
 MAX_RESOLUTION = 256  # pixels; the metric shows classifiers nothing larger
 
@@ -34,7 +34,7 @@ DIGITS = {
     "straight": (1, 4, 7),
 }
 
-# What this module settles beside `training.config.SETTLED`.
+# What this module settles beside `training.checks.SETTLED`.
 _SETTLED = {"mbstd_group_size": 0, "structure": "fixed"}
 
 
@@ -161,14 +161,15 @@ def check_both_kinds(name: str, present: np.ndarray, measured: np.ndarray) -> No
 
 
 def network_options(config: ClassifierConfig, info: DatasetInfo) -> dict:
-    """Returns the keyword arguments of `networks.build`; UserError naming a wrong one."""
+    """Returns the keyword arguments of `networks.build`, every option included.
+
+    Raises UserError naming a wrong one.
+    """
     for key, value in _SETTLED.items():
         if key in config.D:
             raise UserError(f"D.{key}: is {value!r} in every classifier; leave it out")
-    # A discriminator's options are checked where those of a GAN's are.
-    like = TrainingConfig(D=config.D, precision=config.precision)
-    unlabelled = dataclasses.replace(info, label_size=0)
-    return {**training_config.network_options(like, unlabelled)[1], **_SETTLED}
+    settled = settled_options(dataclasses.replace(info, label_size=0), config.precision)
+    return checks.network("D", config.D, {**settled, **_SETTLED})
 
 
 def validate(config: ClassifierConfig) -> None:

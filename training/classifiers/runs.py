@@ -1,6 +1,6 @@
-"""From what was asked for on the command line to a run of classifiers that can start.
+"""From a request to a run of classifiers that can start.
 
-The same as training/runs.py for generators: without TensorFlow, and before a directory is made.
+The same as training/runs.py for G and D: without TensorFlow, and before a directory is made.
 """
 
 from __future__ import annotations
@@ -8,47 +8,66 @@ from __future__ import annotations
 import dataclasses
 import json
 from pathlib import Path
+from typing import Any
 
 import safetensors
 
 from compute.cluster import read_cluster
-from datasets.format.info import DatasetInfo
-from datasets.format.reader import is_built_in, open_dataset
-from dnnlib import atomic, config as config_lib, run_dirs
+from datasets.format.reader import open_dataset
+from dnnlib import config as config_lib, run_dirs
 from dnnlib.errors import UserError, explain_os_errors
-from networks import registry
+from training import request as requests, saved_config
 from training.classifiers import config as classifier_config
 from training.classifiers.config import PRESETS, ClassifierConfig
-from training.runs import (
-    CONFIG_NAME,
-    DEFAULT_RESULT_DIR,
-    Request,
-    absolute,
-    feature_maps,
-    given,
-)
+from training.request import Request
+from training.resolved import Resolved, describe_data, describe_maps
+
+DEFAULT_PRESET = "classifier"
 
 # What may differ from the run that trained an attribute: none of it changes what is computed.
 _MAY_CHANGE = frozenset({"dataset.data_dir", "description", "status_kimg"})
 
 
 @dataclasses.dataclass(frozen=True)
-class ClassifierRun:
-    """A checked run."""
+class ClassifierRun(Resolved):
+    """A checked run of classifiers."""
 
     config: ClassifierConfig
-    dataset_info: DatasetInfo
+    D: dict[str, Any]  # `func_name` and all options of every classifier
     attributes: dict[str, tuple[int, ...]]  # name → label columns, in the order of training
     shares: dict[str, float]  # name → share of the images that have it
     finished: dict[str, dict]  # name → info of its file in run_dir, of those trained already
-    run_dir: Path | None  # None: a new numbered directory, not made yet
-    result_dir: Path  # where that will be
-    notes: tuple[str, ...] = ()
 
     @property
     def resume(self) -> bool:
-        """Whether the directory holds a part of this run already."""
         return bool(self.finished)
+
+    def facts(self) -> dict[str, Any]:
+        return {
+            "dataset": dataclasses.asdict(self.dataset_info),
+            "D": self.D,
+            "attributes": self.attributes,
+            "shares": self.shares,
+        }
+
+    def describe(self) -> str:
+        config, info = self.config, self.dataset_info
+        data = describe_data(info, f"{info.label_size} labels", config.dataset.mirror_augment)
+        width = max(map(len, ("attribute", *self.attributes)))
+        lines = [
+            f"{data}; {config.holdout:.0%} held out",
+            f"Network    {config.D['func_name']}: {describe_maps(self.D)}",
+            f"Training   {config.kimg:g} kimg for each attribute, minibatch {config.minibatch}, "
+            f"rate {config.learning_rate:g}"
+            + (f", to 0 in the last {config.rampdown_kimg:g} kimg" if config.rampdown_kimg else ""),
+            "",
+            f"{'':11}{'attribute':<{width}}{'images':>9}  label columns",
+        ]
+        for name, columns in self.attributes.items():
+            done = "  (done)" if name in self.finished else ""
+            listed = ",".join(map(str, columns))
+            lines.append(f"{'':11}{name:<{width}}{self.shares[name]:>9.1%}  {listed}{done}")
+        return "\n".join(lines)
 
 
 def wanted(request: Request) -> bool:
@@ -56,16 +75,13 @@ def wanted(request: Request) -> bool:
 
     Raises UserError when the two disagree.
     """
-    found = {} if request.preset is None else {request.preset: "--preset"}
     run_dir = None
     if request.resume:
-        run_dir = run_dirs.find(request.result_dir or DEFAULT_RESULT_DIR, request.resume)
+        run_dir = run_dirs.find(request.runs_in, request.resume)
     elif request.run_dir:
         run_dir = Path(request.run_dir)
-    saved = run_dir and _saved_preset(run_dir)
-    if saved:
-        found.setdefault(saved, "saved")
-    kinds = {name.partition("+")[0] in PRESETS for name in found}
+    saved = saved_config.preset_of(run_dir) if run_dir else None
+    kinds = {preset.partition("+")[0] in PRESETS for preset in (request.preset, saved) if preset}
     if len(kinds) == 2:
         raise UserError(
             f"{run_dir} was started with preset={saved!r}, not {request.preset!r}; choose another "
@@ -77,19 +93,18 @@ def wanted(request: Request) -> bool:
 def plan(request: Request) -> ClassifierRun:
     """Checks everything and makes no run. Raises UserError, one line."""
     _check_flags(request)
-    result_dir = Path(request.result_dir or DEFAULT_RESULT_DIR)
     run_dir = Path(request.run_dir) if request.run_dir else None
     if request.resume:
-        run_dir = run_dirs.find(result_dir, request.resume)
-        base = _load_config(run_dir)
+        run_dir = run_dirs.find(request.runs_in, request.resume)
+        base = saved_config.load(run_dir, ClassifierConfig)
     else:
-        base = classifier_config.make(request.preset or "classifier")
+        base = classifier_config.make(request.preset or DEFAULT_PRESET)
     if run_dir is not None and run_dir.exists() and not run_dir.is_dir():
         raise UserError(f"--run_dir={run_dir} is not a directory")
     config = _resolve(request, base)
     classifier_config.validate(config)
     info = classifier_config.inspect_dataset(config)
-    classifier_config.network_options(config, info)
+    D = classifier_config.network_options(config, info)
     attributes = classifier_config.attributes(config, info)
     with open_dataset(info) as dataset:
         measured, shares = classifier_config.held_out(dataset, config), {}
@@ -101,16 +116,17 @@ def plan(request: Request) -> ClassifierRun:
     for name, columns in attributes.items():
         if run_dir is not None and path_of(run_dir, name).exists():
             finished[name] = _check_finished(path_of(run_dir, name), own_config(config, columns))
-    return ClassifierRun(config, info, attributes, shares, finished, run_dir, result_dir)
-
-
-def start(run: ClassifierRun) -> ClassifierRun:
-    """Makes the run directory, saves the configuration there; returns `run` with `run_dir` set."""
-    run_dir = run.run_dir or run_dirs.create(run.result_dir, run.config.description)
-    with explain_os_errors("create", run_dir):
-        run_dir.mkdir(parents=True, exist_ok=True)
-    atomic.write_json(run_dir / CONFIG_NAME, config_lib.to_dict(run.config))
-    return dataclasses.replace(run, run_dir=run_dir)
+    return ClassifierRun(
+        config=config,
+        dataset_info=info,
+        run_dir=run_dir,
+        result_dir=request.runs_in,
+        notes=(),
+        D=D,
+        attributes=attributes,
+        shares=shares,
+        finished=finished,
+    )
 
 
 def path_of(run_dir: Path, attribute: str) -> Path:
@@ -124,49 +140,11 @@ def own_config(config: ClassifierConfig, columns: tuple[int, ...]) -> Classifier
 
 
 # --------------------------------------------------------------------------------------
-# What a run will do, for people
-
-
-def describe(run: ClassifierRun) -> str:
-    """Returns data set, network and attributes; several lines, no newline at the end."""
-    config, info = run.config, run.dataset_info
-    options = registry.resolve(**classifier_config.network_options(config, info))
-    mirror = ", mirrored" if config.dataset.mirror_augment else ""
-    width = max(map(len, ("attribute", *run.attributes)))
-    lines = [
-        f"Data set   {info.name}: {info.num_images:,} images of {info.resolution}x"
-        f"{info.resolution}x{info.channels}, {info.label_size} labels{mirror}; "
-        f"{config.holdout:.0%} held out",
-        f"Network    {config.D['func_name']}: feature maps {feature_maps(options)}",
-        f"Training   {config.kimg:g} kimg for each attribute, minibatch {config.minibatch}, "
-        f"rate {config.learning_rate:g}"
-        + (f", to 0 in the last {config.rampdown_kimg:g} kimg" if config.rampdown_kimg else ""),
-        "",
-        f"{'':11}{'attribute':<{width}}{'images':>9}  label columns",
-    ]
-    for name, columns in run.attributes.items():
-        done = "  (done)" if name in run.finished else ""
-        listed = ",".join(map(str, columns))
-        lines.append(f"{'':11}{name:<{width}}{run.shares[name]:>9.1%}  {listed}{done}")
-    return "\n".join(lines)
-
-
-def describe_all(run: ClassifierRun) -> str:
-    """Returns every setting, in the form that `--set` accepts, and what `describe` returns."""
-    where = str(run.run_dir or f"a new directory in {run.result_dir}")
-    verb = "Continues" if run.resume else "Would write to"
-    settings = config_lib.format(run.config)
-    return f"Configuration:\n{settings}\n\n{describe(run)}\n\n{verb} {where}"
-
-
-# --------------------------------------------------------------------------------------
 # The steps of `plan`
 
 
 def _check_flags(request: Request) -> None:
-    for field in dataclasses.fields(request):
-        if getattr(request, field.name) == "":
-            raise UserError(f"--{field.name} is empty")
+    request.check()
     for name in ("resume_from", "xla", "metrics"):
         if getattr(request, name):
             raise UserError(f"--{name} is not for classifiers; leave it out")
@@ -174,28 +152,6 @@ def _check_flags(request: Request) -> None:
         raise UserError("--run_dir and --resume: give one of them")
     if read_cluster().num_workers > 1:
         raise UserError("TF_CONFIG names several machines; classifiers train on one: unset it")
-
-
-def _saved_preset(run_dir: Path) -> str | None:
-    try:
-        preset = json.loads((run_dir / CONFIG_NAME).read_text(encoding="utf-8"))["preset"]
-    except (OSError, ValueError, KeyError, TypeError):
-        return None  # what reads the whole of it says what is wrong
-    return preset if isinstance(preset, str) else None
-
-
-def _load_config(run_dir: Path) -> ClassifierConfig:
-    path = run_dir / CONFIG_NAME
-    with explain_os_errors("read", path):
-        values = json.loads(path.read_text(encoding="utf-8"))  # `wanted` has read it, too
-    return _as_config(path, values)
-
-
-def _as_config(path: Path, values) -> ClassifierConfig:
-    try:
-        return config_lib.from_dict(ClassifierConfig, values)
-    except UserError as error:
-        raise UserError(f"{path}: {error}") from error
 
 
 def _resolve(request: Request, base: ClassifierConfig) -> ClassifierConfig:
@@ -207,17 +163,7 @@ def _resolve(request: Request, base: ClassifierConfig) -> ClassifierConfig:
         "num_gpus": request.num_gpus,
         "precision": request.precision,
     }
-    data_flags = {"name": request.dataset, "data_dir": request.data_dir}
-    config = dataclasses.replace(
-        base, dataset=dataclasses.replace(base.dataset, **given(data_flags)), **given(flags)
-    )
-    config = config_lib.apply_overrides(config, request.overrides)
-    # The run may continue from another working directory.
-    data_dir = config.dataset.data_dir
-    if data_dir is None and not is_built_in(config.dataset.name):
-        data_dir = "."
-    chosen = dataclasses.replace(config.dataset, data_dir=absolute(data_dir))
-    return dataclasses.replace(config, dataset=chosen)
+    return requests.apply(request, base, flags)
 
 
 def _check_finished(path: Path, config: ClassifierConfig) -> dict:
@@ -225,7 +171,7 @@ def _check_finished(path: Path, config: ClassifierConfig) -> dict:
     try:
         with explain_os_errors("read", path), safetensors.safe_open(path, framework="np") as file:
             info = json.loads((file.metadata() or {})["info"])
-        saved = _as_config(path, info["config"])
+        saved = saved_config.parse(path, ClassifierConfig, info["config"])
     except (safetensors.SafetensorError, ValueError, KeyError, TypeError) as error:
         raise UserError(f"{path} is not a classifier of a run: {error!r}; remove it") from error
     for key, old, new in config_lib.diff(saved, config):

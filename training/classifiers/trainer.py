@@ -49,7 +49,7 @@ def train(run: ClassifierRun, strategy=None) -> int:
         atomic.clean_stale(run_dir)
         report = ClassifierReport(run_dir, keep=run.finished)
         try:
-            trainer = Trainer(config, dataset, replicas)
+            trainer = Trainer(config, dataset, replicas, run.D)
             results = dict(run.finished)
             for name in run.attributes:
                 if name not in results:
@@ -96,14 +96,15 @@ class Trainer:
     """One network and its optimizer, which learn one attribute after another.
 
     Neither order nor initial weights depend on the attribute, so that each result is the same
-    whatever else a run trains. held_out: bool [num_images], the images that measure accuracy.
+    whatever else a run trains. options: of the network; None: they follow from config. held_out:
+    bool [num_images], the images that measure accuracy.
     """
 
-    def __init__(self, config, dataset, replicas: Replicas):
+    def __init__(self, config, dataset, replicas: Replicas, options=None):
         self.config, self.dataset, self.replicas = config, dataset, replicas
         self.held_out = held_out(dataset, config)
         with replicas.strategy.scope():
-            options = network_options(config, dataset.info)
+            options = options or network_options(config, dataset.info)
             self.D = networks.build(seed=config.seed, **options)
             self.optimizer = Adam(
                 self.D.trainable(0),

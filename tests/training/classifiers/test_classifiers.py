@@ -26,7 +26,7 @@ from training.classifiers import (
     trainer as classifier,
 )
 from training.classifiers.config import ClassifierConfig
-from training.runs import Request
+from training.request import Request
 
 pytestmark = pytest.mark.conformance
 
@@ -57,7 +57,7 @@ def plan(*overrides, **flags):
 
 
 def train(run_dir, *overrides):
-    run = classifier_runs.start(plan(*SMALL, *overrides, run_dir=str(run_dir)))
+    run = plan(*SMALL, *overrides, run_dir=str(run_dir)).start()
     assert classifier.train(run) == 0
     return run
 
