@@ -21,15 +21,15 @@ from benchmarks import floor
 from compute.devices import silence_xla
 from datasets.format.builtin import SyntheticImages
 from networks.sampling import generator_function
+from training.phases import make_phases
 from training.report import peak_memory_gb
 from training.schedule import Stage
 from training.state import create_state
-from training.steps import StageSteps, StepSettings
+from training.steps import StageSteps
 
 ADAM = dict(beta1=0.0, beta2=0.99, epsilon=1e-8)
-SETTINGS = StepSettings(
-    G_loss={"func_name": "G_logistic_nonsaturating"},
-    D_loss={"func_name": "D_logistic_simplegp"},
+PHASES = make_phases(
+    {"func_name": "G_logistic_nonsaturating"}, {"func_name": "D_logistic_simplegp"}
 )
 
 
@@ -86,15 +86,15 @@ def iterate(resolution, minibatch, dtype, repeats, level=0):
     side = resolution >> level
     images = np.random.RandomState(1).randint(0, 256, [minibatch, side, side, 3])
     images, labels = tf.constant(images, tf.uint8), tf.zeros([minibatch, 0])
-    scalars = make_scalars(0)
+    scalars, D, G = make_scalars(0), steps.compiled["D"], steps.compiled["G"]
     return compare(
         [
-            lambda: steps.discriminator(images, labels, scalars),
-            lambda: steps.generator(labels, scalars),
+            lambda: D(scalars, labels, images),
+            lambda: G(scalars, labels),
         ],
         [
-            lambda: steps.discriminator.get_concrete_function(images, labels, scalars),
-            lambda: steps.generator.get_concrete_function(labels, scalars),
+            lambda: D.get_concrete_function(scalars, labels, images),
+            lambda: G.get_concrete_function(scalars, labels),
         ],
         minibatch,
         repeats,
@@ -103,7 +103,7 @@ def iterate(resolution, minibatch, dtype, repeats, level=0):
 
 def make_steps(common, level=0):
     G, D = dict(func_name="G_style", **common), dict(func_name="D_basic", **common)
-    return StageSteps(create_state(G, D, ADAM, ADAM, seed=1), Stage(level, False), SETTINGS)
+    return StageSteps(create_state(G, D, ADAM, ADAM, seed=1), Stage(level, False), PHASES)
 
 
 def make_scalars(index):
@@ -134,7 +134,8 @@ def losses(resolution, minibatch, dtype, repeats):
         for name, variable in runs[1].state.variables().items():
             variable.assign(weights[name])
         for name, steps in zip(names, runs):
-            D, G = steps.discriminator(images, labels, scalars), steps.generator(labels, scalars)
+            D = steps.compiled["D"](scalars, labels, images)
+            G = steps.compiled["G"](scalars, labels)
             values[f"D_{name}"].append(float(D["D"]))
             values[f"G_{name}"].append(float(G["G"]))
     return values

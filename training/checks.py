@@ -31,7 +31,7 @@ class Parts:
 
     G: dict[str, Any]
     D: dict[str, Any]
-    losses: dict[str, dict[str, Any]]  # 'G_loss' and 'D_loss'
+    losses: dict[str, dict[str, Any]]  # 'G_loss', 'D_loss', and regularisers
 
 
 def network(key: str, chosen: Mapping[str, Any], settled: Mapping[str, Any]) -> dict[str, Any]:
@@ -62,7 +62,7 @@ def network(key: str, chosen: Mapping[str, Any], settled: Mapping[str, Any]) -> 
 
 
 def loss(key: str, chosen: Mapping[str, Any]) -> dict[str, Any]:
-    """Returns `func_name` and every option of a loss; key: 'G_loss' or 'D_loss'.
+    """Returns `func_name` and every option of a loss or regulariser; key: 'G_loss', 'D_reg', ….
 
     Raises UserError naming an unknown loss or option, or an impossible value.
     """
@@ -71,8 +71,8 @@ def loss(key: str, chosen: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def defaults(func_name: str) -> dict[str, Any]:
-    """The options of a network or loss that exists, at their defaults."""
-    losses = {**loss_options.G_LOSSES, **loss_options.D_LOSSES}
-    if func_name in losses:
-        return dict(losses[func_name])
+    """The options of a network, loss or regulariser that exists, at their defaults."""
+    for table in loss_options.TABLES.values():
+        if func_name in table:
+            return dict(table[func_name])
     return registry.defaults(func_name)

@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any, Optional, Union  # dnnlib.config evaluates the types, on 3.9 as well
 
 from dnnlib.errors import UserError
-from training import checks, schedule as schedules
+from training import checks, loss_options, schedule as schedules
 from training.schedule import ScheduleConfig
 
 # Precision of training → compute dtype of the networks; their variables are always float32.
@@ -68,6 +68,9 @@ class TrainingConfig:
     D: dict = field(default_factory=partial(dict, func_name="D_basic"))
     G_loss: dict = field(default_factory=partial(dict, func_name="G_logistic_nonsaturating"))
     D_loss: dict = field(default_factory=partial(dict, func_name="D_logistic_simplegp"))
+    # Regularisers with steps of their own, in the same form; empty: none.
+    G_reg: dict = field(default_factory=dict)
+    D_reg: dict = field(default_factory=dict)
     G_opt: OptimizerConfig = OptimizerConfig()
     D_opt: OptimizerConfig = OptimizerConfig()
     schedule: ScheduleConfig = field(default_factory=ScheduleConfig)
@@ -121,7 +124,11 @@ def resolve(
     Raises UserError, one line naming the key.
     """
     _check_ranges(config)
-    losses = {key: checks.loss(key, getattr(config, key)) for key in ("G_loss", "D_loss")}
+    losses = {
+        key: checks.loss(key, getattr(config, key))
+        for key in loss_options.TABLES
+        if key.endswith("_loss") or getattr(config, key)
+    }
     G, D = network_options(config, dataset_info)
     growing = config.schedule.lod_initial_resolution < dataset_info.resolution
     for key, options in (("G", G), ("D", D)):

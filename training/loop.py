@@ -4,21 +4,30 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import os
 import signal
 import time
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
+from typing import Callable
 
 import tensorflow as tf
 
 import networks
 from compute.devices import Replicas, make_strategy, silence_xla
-from datasets.format.reader import inspect, open_dataset
+from datasets.format.info import DatasetInfo
+from datasets.format.reader import Dataset, inspect, open_dataset
 from dnnlib import atomic, config as config_lib, run_dirs
-from training import checkpoint, feeding
+from networks.base import Network
+from training import checkpoint, feeding, phases
+from training.checkpoint import Progress
+from training.checks import Parts
 from training.config import TrainingConfig, check_minibatches, network_options
+from training.phases import Phase
 from training.pictures import Pictures
 from training.report import Means, Report, peak_memory_gb
-from training.schedule import LoopState, iterations
+from training.schedule import Iteration, SchedulePoint, Stage, iterations
 from training.signals import StopRequest
 from training.state import create_state
 from training.steps import StageSteps, StepSettings, ema_beta
@@ -27,13 +36,13 @@ from training.transfer import transfer
 
 def train(
     config: TrainingConfig,
-    run_dir,
+    run_dir: str | os.PathLike,
     *,
-    resume_from=None,
-    strategy=None,
-    make_evaluator=None,
-    parts=None,
-    dataset_info=None,
+    resume_from: str | os.PathLike | None = None,
+    strategy: tf.distribute.Strategy | None = None,
+    make_evaluator: Callable[..., AbstractContextManager] | None = None,
+    parts: Parts | None = None,
+    dataset_info: DatasetInfo | None = None,
 ) -> int:
     """Trains in `run_dir` until config.total_kimg, from its newest checkpoint if it has one.
 
@@ -71,7 +80,7 @@ def train(
             report.close()
 
 
-def inspect_dataset(config: TrainingConfig):
+def inspect_dataset(config: TrainingConfig) -> DatasetInfo:
     chosen = config.dataset
     return inspect(
         chosen.name,
@@ -81,52 +90,31 @@ def inspect_dataset(config: TrainingConfig):
     )
 
 
-@dataclasses.dataclass
-class Progress:
-    """What a checkpoint holds besides variables."""
-
-    loop: LoopState = dataclasses.field(default_factory=LoopState)
-    D_steps: int = 0
-    G_steps: int = 0
-    seconds: float = 0.0  # training time up to the checkpoint
-    means: dict = dataclasses.field(default_factory=dict)  # of the unfinished tick
-
-    def to_json(self) -> dict:
-        return {**dataclasses.asdict(self), "cur_nimg": self.loop.cur_nimg}
-
-    @classmethod
-    def from_json(cls, data: dict) -> Progress:
-        data = {key: value for key, value in data.items() if key != "cur_nimg"}
-        return cls(**{**data, "loop": LoopState(**data["loop"])})
-
-
 class _Run:
-    def __init__(self, config, run_dir, dataset, replicas, report, options):
+    """One run; everything between two of its iterations is a function of state and progress."""
+
+    def __init__(
+        self,
+        config: TrainingConfig,
+        run_dir: Path,
+        dataset: Dataset,
+        replicas: Replicas,
+        report: Report,
+        options: tuple[dict, dict],
+    ):
         self.config, self.run_dir, self.dataset = config, run_dir, dataset
         self.options = options  # of G and of D
         self.replicas, self.report = replicas, report
         self.progress = Progress()
-        self.evaluate = None  # called with each snapshot's path
-        self.steps = None  # StageSteps of the current stage
-        self.settings = StepSettings(
-            G_loss=config.G_loss,
-            D_loss=config.D_loss,
-            mirror_augment=config.dataset.mirror_augment,
-        )
+        self.phases, self.hooks = phases.phases_of(config), phases.hooks_of(config)
+        self.evaluate: Callable[[Path], None] | None = None  # called with each snapshot's path
+        self.steps: StageSteps | None = None  # of the current stage
+        self.reals: tuple | None = None  # (images, labels) that D saw last
 
-    def start(self, resume_from):
+    def start(self, resume_from: str | os.PathLike | None) -> None:
         """Builds everything, then restores, transfers or begins."""
         config, report = self.config, self.report
-        loss_scaling = config.loss_scaling
-        if loss_scaling is None:
-            loss_scaling = config.precision == "mixed_float16"
-        with self.replicas.strategy.scope():
-            self.state = create_state(
-                *self.options,
-                dataclasses.asdict(config.G_opt), dataclasses.asdict(config.D_opt),
-                loss_scaling=loss_scaling, seed=config.seed,
-            )  # fmt: skip
-        self.pictures = Pictures(self.state.Gs, self.dataset, config.grid, config.seed)
+        self._build()
         report.say(
             f"Parameters: G {_count(self.state.G):,}, D {_count(self.state.D):,}; "
             f"{self.replicas.total} replica(s) on {self.replicas.kind}, {config.precision}"
@@ -134,10 +122,10 @@ class _Run:
         if self.replicas.is_chief:
             atomic.clean_stale(self.run_dir)
         saved = checkpoint.restore(self.run_dir, self.state.variables())
-        report.drop_after(saved["cur_nimg"] if saved else 0)
+        report.drop_after(saved.loop.cur_nimg if saved else 0)
         if saved is not None:
-            self.progress = Progress.from_json(saved)
-            report.say(f"Continuing at {self.progress.loop.cur_nimg / 1000:.1f} kimg")
+            self.progress = saved
+            report.say(f"Continuing at {saved.loop.cur_nimg / 1000:.1f} kimg")
             if self._snapshot_path().exists():  # its evaluation may not have come to an end
                 self._evaluate()
             return
@@ -150,24 +138,28 @@ class _Run:
             if first is not None:
                 self.pictures.save_fakes(self.run_dir, 0, first.point.lod)
 
-    def _iterations(self):
+    def _build(self) -> None:
         config = self.config
-        return iterations(
-            config.schedule, self.dataset.info.resolution, self.replicas.total,
-            config.total_kimg, config.minibatch_repeats, config.D_repeats,
-            self.progress.loop, config.reset_opt_for_new_lod,
-        )  # fmt: skip
+        loss_scaling = config.loss_scaling
+        if loss_scaling is None:
+            loss_scaling = config.precision == "mixed_float16"
+        with self.replicas.strategy.scope():
+            self.state = create_state(
+                *self.options,
+                dataclasses.asdict(config.G_opt),
+                dataclasses.asdict(config.D_opt),
+                phases=self.phases,
+                hooks=self.hooks,
+                loss_scaling=loss_scaling,
+                seed=config.seed,
+            )
+        self.pictures = Pictures(self.state.Gs, self.dataset, config.grid, config.seed)
 
     def loop(self, stop: StopRequest) -> int:
-        """The iterations. Everything between two of them is a function of the progress."""
+        """The iterations; returns the program's exit code."""
         config, progress, report = self.config, self.progress, self.report
         means = Means(progress.means)
-        batches = feeding.feed(
-            self.dataset,
-            feeding.requests(self._iterations(), config.minibatch_repeats, config.D_repeats),
-            self.replicas,
-            config.seed,
-        )
+        batches = self._batches()
         clock = Clock(progress.seconds, progress.loop.cur_nimg)
         for iteration in self._iterations():
             point = iteration.point
@@ -175,11 +167,14 @@ class _Run:
                 self.state.reset_optimizers()
             self._enter_stage(point.stage)
 
-            # Train: D, then the moving average (within D's step), then G.
+            # Train. D's step comes first, and in it the moving average; then G's.
             for _ in range(config.minibatch_repeats):
-                for _ in range(config.D_repeats):
-                    means.add(self._discriminator_step(point, *next(batches)))
-                means.add(self._generator_step(point))
+                for phase in phases.due(self.phases, progress.rounds):
+                    means.add(self._step(phase, point, batches))
+                progress.rounds += 1
+                for hook in self.hooks:
+                    if progress.rounds % hook.interval == 0:
+                        hook.adapt(self.state, point)
 
             # Report and save.
             progress.loop = iteration.state
@@ -212,31 +207,60 @@ class _Run:
         self._finish()
         return 0
 
-    def _enter_stage(self, stage):
+    # ------------------------------------------------------------ training
+
+    def _iterations(self) -> Iterator[Iteration]:
+        """From where the progress is."""
+        config = self.config
+        return iterations(
+            config.schedule,
+            self.dataset.info.resolution,
+            self.replicas.total,
+            config.total_kimg,
+            config.minibatch_repeats,
+            config.D_repeats,
+            self.progress.loop,
+            config.reset_opt_for_new_lod,
+        )
+
+    def _batches(self) -> Iterator[tuple]:
+        """(images, labels) of the iterations' steps, read ahead."""
+        config = self.config
+        requests = feeding.requests(self._iterations(), config.minibatch_repeats, config.D_repeats)
+        return feeding.feed(self.dataset, requests, self.replicas, config.seed)
+
+    def _enter_stage(self, stage: Stage) -> None:
         if self.steps is None or self.steps.stage != stage:
-            self.steps = StageSteps(self.state, stage, self.settings, self.replicas.strategy)
+            settings = StepSettings(mirror_augment=self.config.dataset.mirror_augment)
+            strategy = self.replicas.strategy
+            self.steps = StageSteps(self.state, stage, self.phases, settings, strategy)
 
-    def _scalars(self, point, learning_rate, seed_words):
-        return {
+    def _step(self, phase: Phase, point: SchedulePoint, batches: Iterator[tuple]) -> dict:
+        """One step of a phase; returns its means."""
+        config, steps = self.config, self.progress.steps
+        number = steps.get(phase.name, 0)
+        steps[phase.name] = number + 1
+        seed = phase.seed_words(config.seed, number)
+        if phase.new_reals:
+            self.reals = next(batches)
+        if phase.network == "D":
+            images, labels = self.reals
+            inputs = labels, images
+        else:
+            inputs = (
+                feeding.random_labels(self.dataset, point.minibatch, self.replicas, tuple(seed)),
+            )
+        scalars = {
             "alpha": tf.constant(point.alpha, tf.float32),
-            "learning_rate": tf.constant(learning_rate, tf.float32),
-            "ema_beta": tf.constant(ema_beta(point.minibatch, self.config.G_smoothing_kimg)),
-            "seed": tf.constant(seed_words, tf.int32),
+            "learning_rate": tf.constant(point.lrate(phase.network), tf.float32),
+            "ema_beta": tf.constant(ema_beta(point.minibatch, config.G_smoothing_kimg)),
+            "seed": tf.constant(seed, tf.int32),
         }
+        return self.steps.compiled[phase.name](scalars, *inputs)
 
-    def _discriminator_step(self, point, images, labels):
-        # Even seeds are the discriminator's, odd ones the generator's.
-        seed = [self.config.seed, 2 * self.progress.D_steps]
-        self.progress.D_steps += 1
-        return self.steps.discriminator(images, labels, self._scalars(point, point.D_lrate, seed))
+    # ------------------------------------------------------------ between iterations
 
-    def _generator_step(self, point):
-        seed = [self.config.seed, 2 * self.progress.G_steps + 1]
-        self.progress.G_steps += 1
-        labels = feeding.random_labels(self.dataset, point.minibatch, self.replicas, tuple(seed))
-        return self.steps.generator(labels, self._scalars(point, point.G_lrate, seed))
-
-    def _finish_tick(self, iteration, means, clock):
+    def _finish_tick(self, iteration: Iteration, means: Means, clock: Clock) -> None:
         point, loop, config = iteration.point, iteration.state, self.config
         values = means.means()  # waits for the steps, so it comes before the clock is read
         shown_kimg = (loop.cur_nimg - clock.tick_start_nimg) / 1000
@@ -266,7 +290,7 @@ class _Run:
         if self._snapshot_due(iteration):
             self._save_networks(self._snapshot_path())
 
-    def _snapshot_due(self, iteration) -> bool:
+    def _snapshot_due(self, iteration: Iteration) -> bool:
         tick, every = iteration.state.tick, self.config.network_snapshot_ticks
         return iteration.tick_finished and (tick % every == 0 or tick == 1 or iteration.done)
 
@@ -274,26 +298,28 @@ class _Run:
         kimg = self.progress.loop.cur_nimg // 1000
         return self.run_dir / f"network-snapshot-{kimg:06d}.safetensors"
 
-    def _evaluate(self):
+    def _evaluate(self) -> None:
         if self.evaluate:
             self.evaluate(self._snapshot_path())
 
-    def _save_networks(self, path):
+    def _save_networks(self, path: Path) -> None:
         networks.save(
             path,
-            G=self.state.G, D=self.state.D, Gs=self.state.Gs,
+            G=self.state.G,
+            D=self.state.D,
+            Gs=self.state.Gs,
             info={
                 "cur_nimg": self.progress.loop.cur_nimg,
                 "dataset": self.dataset.info.name,
                 "config": config_lib.to_dict(self.config),
             },
-        )  # fmt: skip
+        )
 
-    def _save_checkpoint(self):
+    def _save_checkpoint(self) -> None:
         if self.replicas.is_chief:
-            checkpoint.save(self.run_dir, self.state.variables(), self.progress.to_json())
+            checkpoint.save(self.run_dir, self.state.variables(), self.progress)
 
-    def _finish(self):
+    def _finish(self) -> None:
         if self.replicas.is_chief:
             self._save_networks(self.run_dir / "network-final.safetensors")
         self.report.say(
@@ -335,5 +361,5 @@ class Clock:
         return time.monotonic() - self._checkpoint
 
 
-def _count(network) -> int:
+def _count(network: Network) -> int:
     return sum(int(tf.size(variable)) for variable in network.trainable().values())

@@ -1,6 +1,7 @@
-"""The losses' names and keyword options: plain data, importable without TensorFlow.
+"""Names and options of losses and regularisers: plain data, importable without TensorFlow.
 
-`training/losses.py` implements them; configurations are checked against this table.
+`training/losses.py` and `training/regularizers.py` implement them; configurations are checked
+against these tables.
 """
 
 from __future__ import annotations
@@ -32,22 +33,38 @@ D_LOSSES: dict[str, dict[str, float]] = {
     },
 }
 
+# Steps of their own, one after every `interval` steps of the loss; defaults as in StyleGAN2.
+G_REGULARIZERS: dict[str, dict[str, float]] = {}
+
+D_REGULARIZERS: dict[str, dict[str, float]] = {
+    "D_r1": {"interval": 16, "r1_gamma": 10.0},  # as in D_logistic_simplegp
+}
+
+# By the configuration's key, which has one of them as `func_name`.
+TABLES = {
+    "G_loss": G_LOSSES,
+    "D_loss": D_LOSSES,
+    "G_reg": G_REGULARIZERS,
+    "D_reg": D_REGULARIZERS,
+}
+
 
 def resolve(key: str, options: dict) -> tuple[str, dict[str, float]]:
-    """Returns a loss's name and all of its keyword arguments, defaults filled in.
+    """Returns the name of a loss or regulariser and all of its options, defaults filled in.
 
-    `key` is 'G_loss' or 'D_loss', `options` that part of a configuration: `func_name` and
-    keyword arguments.
+    `key` is one of `TABLES`, `options` that part of a configuration: `func_name` and keyword
+    arguments.
     Raises UserError naming an unknown loss or keyword, or an impossible value.
     """
-    losses = G_LOSSES if key == "G_loss" else D_LOSSES
+    table = TABLES[key]
     name = str(options.get("func_name", ""))
-    if name not in losses:
+    if name not in table:
+        kind = "loss" if key.endswith("_loss") else "regulariser"
         raise UserError(
-            f"{key}.func_name={options.get('func_name')!r}: unknown loss{nearest(name, losses)}; "
-            f"known: {', '.join(losses)}"
+            f"{key}.func_name={options.get('func_name')!r}: unknown {kind}{nearest(name, table)}; "
+            f"known: {', '.join(table) or 'none'}"
         )
-    resolved = dict(losses[name])
+    resolved = dict(table[name])
     for option, value in options.items():
         if option == "func_name":
             continue
@@ -60,5 +77,7 @@ def resolve(key: str, options: dict) -> tuple[str, dict[str, float]]:
             raise UserError(f"{key}.{option}={value!r}: expected a number, 0 or more")
         if option == "wgan_target" and value == 0:  # the penalty is divided by its square
             raise UserError(f"{key}.{option}={value!r}: expected more than 0")
+        if option == "interval" and (value < 1 or value != int(value)):
+            raise UserError(f"{key}.{option}={value!r}: expected a whole number, 1 or more")
         resolved[option] = float(value)
     return name, resolved

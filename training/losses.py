@@ -1,27 +1,40 @@
 """The nine losses, each per image; a step minimises the mean.
 
 A loss sees the networks through a `Game` and returns (loss [N, 1] float32, terms), where
-terms are the named parts that the loop reports. Discriminator losses get fakes as data:
-no gradient reaches the generator. Keyword defaults are the reference's.
+terms are the named parts that the loop reports. To discriminator losses fakes are data: no
+gradient reaches the generator. Keyword defaults are the reference's.
 """
 
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from typing import Callable
 
 import tensorflow as tf
 
 
 @dataclasses.dataclass(frozen=True)
+class Batch:
+    """What one step is about; reals and fakes [N, H, W, C] are of the stage's resolution."""
+
+    labels: tf.Tensor  # float32 [N, label_size]: the reals', or drawn from the data set's
+    z: tf.Tensor  # float32 [N, latent_size]
+    reals: tf.Tensor | None = None  # float32 in [-1, 1]; None where a generator trains
+    seed: tf.Tensor | None = None  # int32 [2], for what else is drawn
+
+
+@dataclasses.dataclass(frozen=True)
 class Game:
-    """The discriminator at one stage, and what a penalty needs to know about the stage.
+    """The networks at one stage, and what a penalty needs to know about the stage.
 
     discriminate: (images [N, H, W, C], labels) → scores [N, 1] float32.
+    generate: (z, labels) → images [N, H, W, C] float32, in training mode.
     level: floor(lod); images are 2^level times smaller than the full resolution.
     scale_loss: multiplies by the loss scale of low-precision training (1 otherwise).
     mixing_factors: [N, 1, 1, 1] in [0, 1), the position between real and fake where the
         WGAN penalty is taken.
+    numbers: the state's numbers by name, such as a running mean.
     """
 
     discriminate: Callable
@@ -29,6 +42,8 @@ class Game:
     scale_loss: Callable = lambda x: x
     unscale: Callable = lambda x: x
     mixing_factors: tf.Tensor | None = None
+    generate: Callable | None = None
+    numbers: Mapping[str, tf.Variable] = dataclasses.field(default_factory=dict)
 
 
 # ---------------------------------------------------------------- generator
@@ -58,9 +73,7 @@ def D_wgan(game, reals, fakes, labels, wgan_epsilon=0.001):
     return _wgan(real, fake, wgan_epsilon)
 
 
-def D_wgan_gp(
-    game, reals, fakes, labels, wgan_lambda=10.0, wgan_epsilon=0.001, wgan_target=1.0
-):  # fmt: skip
+def D_wgan_gp(game, reals, fakes, labels, wgan_lambda=10.0, wgan_epsilon=0.001, wgan_target=1.0):
     """Gulrajani et al. 2017, with ProGAN's drift term (appendix A.1)."""
     loss, terms = D_wgan(game, reals, fakes, labels, wgan_epsilon)
     penalty, more = _mixed_penalty(game, reals, fakes, labels, wgan_lambda, wgan_target)
@@ -92,7 +105,7 @@ def D_logistic_simplegp(game, reals, fakes, labels, r1_gamma=10.0, r2_gamma=0.0)
         ("fake", fakes, r2_gamma, "r2_penalty"),
     ):
         if gamma:
-            scores[name], penalties[label] = _scores_and_squared_gradient(game, images, labels)
+            scores[name], penalties[label] = scores_and_squared_gradient(game, images, labels)
         else:
             scores[name] = game.discriminate(images, labels)
     loss, terms = _logistic(scores["real"], scores["fake"])
@@ -116,7 +129,7 @@ def _logistic(real, fake):
     return loss, {"scores/real": real, "scores/fake": fake}
 
 
-def _scores_and_squared_gradient(game, images, labels):
+def scores_and_squared_gradient(game, images, labels):
     """Scores [N, 1] and ‖∇ score‖² [N, 1] as at full resolution.
 
     Nearest upscaling by f = 2^level spreads one pixel's gradient over f² pixels, so the
@@ -134,7 +147,7 @@ def _scores_and_squared_gradient(game, images, labels):
 def _mixed_penalty(game, reals, fakes, labels, weight, target):
     """(λ/target²)·(‖∇ D(x̂)‖ − target)², x̂ between a real and a fake."""
     mixed = reals + (fakes - reals) * game.mixing_factors
-    scores, squared = _scores_and_squared_gradient(game, mixed, labels)
+    scores, squared = scores_and_squared_gradient(game, mixed, labels)
     norms = tf.sqrt(squared)
     penalty = tf.square(norms - target) * (weight / target**2)
     return penalty, {"scores/mixed": scores, "mixed_norms": norms}
@@ -143,7 +156,14 @@ def _mixed_penalty(game, reals, fakes, labels, weight, target):
 LOSSES = {
     loss.__name__: loss
     for loss in (
-        G_wgan, G_logistic_saturating, G_logistic_nonsaturating,
-        D_wgan, D_wgan_gp, D_hinge, D_hinge_gp, D_logistic, D_logistic_simplegp,
+        G_wgan,
+        G_logistic_saturating,
+        G_logistic_nonsaturating,
+        D_wgan,
+        D_wgan_gp,
+        D_hinge,
+        D_hinge_gp,
+        D_logistic,
+        D_logistic_simplegp,
     )
-}  # fmt: skip
+}

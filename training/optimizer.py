@@ -1,4 +1,4 @@
-"""Adam as the reference ran it, under any tf.distribute strategy."""
+"""Adam as TensorFlow 1 computed it, for the reference's training, under any strategy."""
 
 from __future__ import annotations
 
@@ -13,25 +13,37 @@ class Adam(tf.Module):
     variables: {name: tf.Variable}. The rate is lr·sqrt(1−β₂^t)/(1−β₁^t) and ε is added to
     sqrt(v). Called in replica context: gradients are averaged over replicas, and every
     replica then makes the same update of its own copy.
+
+    lazy_ratio: c ≤ 1, the share of the loss in the updates when a regulariser has its own
+    (phases.lazy_ratio). With lr·c, β₁^c, β₂^c all of them together go as far and remember as
+    long as those of the loss would alone (StyleGAN2, appendix B).
+    named: {name: tf.Variable} of everything a checkpoint must hold.
     """
 
     # log2 of the loss scale: at the start, after a good step, after an overflow.
     SCALE_INIT, SCALE_UP, SCALE_DOWN = 64.0, 0.0005, -1.0
 
-    def __init__(self, variables: dict, *, beta1, beta2, epsilon, loss_scaling=False):
+    def __init__(
+        self,
+        variables: dict[str, tf.Variable],
+        *,
+        beta1: float,
+        beta2: float,
+        epsilon: float,
+        loss_scaling: bool = False,
+        lazy_ratio: float = 1.0,
+    ):
         super().__init__()
-        self.beta1, self.beta2, self.epsilon = beta1, beta2, epsilon
+        self.beta1, self.beta2 = beta1**lazy_ratio, beta2**lazy_ratio
+        self.epsilon, self.lazy_ratio = epsilon, lazy_ratio
         self.loss_scaling = loss_scaling
         self.variables_by_name = variables
         self.m = {name: _zeros_like(variable) for name, variable in variables.items()}
         self.v = {name: _zeros_like(variable) for name, variable in variables.items()}
-        self.beta1_power = tf.Variable(beta1, trainable=False, dtype=tf.float32)  # β₁^t
-        self.beta2_power = tf.Variable(beta2, trainable=False, dtype=tf.float32)
+        self.beta1_power = tf.Variable(self.beta1, trainable=False, dtype=tf.float32)  # β₁^t
+        self.beta2_power = tf.Variable(self.beta2, trainable=False, dtype=tf.float32)
         self.log2_scale = tf.Variable(self.SCALE_INIT, trainable=False, dtype=tf.float32)
-
-    def state(self) -> dict:
-        """{name: tf.Variable} of everything a checkpoint must hold."""
-        return {
+        self.named = {
             **{f"m/{name}": variable for name, variable in self.m.items()},
             **{f"v/{name}": variable for name, variable in self.v.items()},
             "beta1_power": self.beta1_power,
@@ -46,13 +58,15 @@ class Adam(tf.Module):
         self.beta1_power.assign(self.beta1)
         self.beta2_power.assign(self.beta2)
 
-    def scale_loss(self, x):
+    def scale_loss(self, x: tf.Tensor) -> tf.Tensor:
         return x * tf.pow(2.0, self.log2_scale) if self.loss_scaling else x
 
-    def unscale(self, x):
+    def unscale(self, x: tf.Tensor) -> tf.Tensor:
         return x * tf.pow(2.0, -self.log2_scale) if self.loss_scaling else x
 
-    def apply(self, names, gradients, learning_rate):
+    def apply(
+        self, names: list[str], gradients: list[tf.Tensor], learning_rate: tf.Tensor
+    ) -> tf.Tensor:
         """Updates variables `names` by gradients of the scaled loss.
 
         Returns 1.0 when the update was skipped because some gradient was not finite, else
@@ -80,7 +94,7 @@ class Adam(tf.Module):
                 v=self.v[name].handle,
                 beta1_power=tf.convert_to_tensor(self.beta1_power),
                 beta2_power=tf.convert_to_tensor(self.beta2_power),
-                lr=learning_rate,
+                lr=learning_rate * self.lazy_ratio,
                 beta1=self.beta1,
                 beta2=self.beta2,
                 epsilon=self.epsilon,

@@ -42,14 +42,13 @@ class Means:
         return {name: total / count for name, (total, count) in totals if count}
 
 
-# Where a step's value appears in TensorBoard; penalties and scores appear under Loss.
-_SCALARS = {"D": "Loss/D", "G": "Loss/G", "D_overflow": "Overflow/D", "G_overflow": "Overflow/G"}
+_OVERFLOW = "_overflow"  # ends the name of the share of a phase's steps that were skipped
 
 
 class Report:
     """Writes into `run_dir`. `enabled=False`: a process that stays silent."""
 
-    def __init__(self, run_dir, enabled: bool = True):
+    def __init__(self, run_dir: str | os.PathLike, enabled: bool = True):
         self.run_dir, self.enabled = Path(run_dir), enabled
         self._writer = tf.summary.create_file_writer(str(run_dir)) if enabled else None
         self._bar = enabled and sys.stdout.isatty()
@@ -66,11 +65,11 @@ class Report:
             # reader. Without this, Python would complain again at its end.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
-    def progress(self, done: float, what: str) -> None:
+    def progress(self, done: float, label: str) -> None:
         """Redraws the bar of the current tick; done: 0 to 1. Nothing when not on a terminal."""
         if self._bar:
             filled = int(min(done, 1.0) * 30)
-            self._print(f"\r  [{'#' * filled}{'.' * (30 - filled)}] {what}\x1b[K")
+            self._print(f"\r  [{'#' * filled}{'.' * (30 - filled)}] {label}\x1b[K")
 
     def tick(self, record: dict, means: dict) -> None:
         """One status line; the same numbers to stats.jsonl and TensorBoard."""
@@ -117,11 +116,14 @@ def _nimg_of(line: str) -> float:
 
 
 def _scalar_name(name: str) -> str:
-    return _SCALARS.get(name, f"Loss/{name}")
+    """Where a step's value appears in TensorBoard; penalties and scores appear under Loss."""
+    if name.endswith(_OVERFLOW):
+        return f"Overflow/{name[: -len(_OVERFLOW)]}"
+    return f"Loss/{name}"
 
 
 def status_line(record: dict, means: dict) -> str:
-    overflow = max(means.get("D_overflow", 0), means.get("G_overflow", 0))
+    overflow = max((means[name] for name in means if name.endswith(_OVERFLOW)), default=0)
     line = (
         f"tick {record['Progress/tick']:<5d} "
         f"kimg {record['Progress/kimg']:<8.1f} "

@@ -167,13 +167,13 @@ def _schedule_table(run: ResolvedRun) -> list[str]:
         f"{'':11}{'size':>9}{'fades from':>12}{'stable from':>13}{'minibatch':>11}"
         f"{'G rate':>9}{'D rate':>9}{'tick':>7}",
     ]
-    for phase in schedules.phases(config, resolution, run.num_replicas):
-        size = f"{phase.resolution}x{phase.resolution}"
-        fade = "-" if phase.fade_kimg == phase.stable_kimg else f"{phase.fade_kimg:g}"
-        late = "  (not reached)" if phase.fade_kimg >= run.config.total_kimg else ""
+    for period in schedules.periods(config, resolution, run.num_replicas):
+        size = f"{period.resolution}x{period.resolution}"
+        fade = "-" if period.fade_kimg == period.stable_kimg else f"{period.fade_kimg:g}"
+        late = "  (not reached)" if period.fade_kimg >= run.config.total_kimg else ""
         lines.append(
-            f"{'':11}{size:>9}{fade:>12}{phase.stable_kimg:>13g}{phase.minibatch:>11}"
-            f"{phase.G_lrate:>9g}{phase.D_lrate:>9g}{phase.tick_kimg:>7g}{late}"
+            f"{'':11}{size:>9}{fade:>12}{period.stable_kimg:>13g}{period.minibatch:>11}"
+            f"{period.G_lrate:>9g}{period.D_lrate:>9g}{period.tick_kimg:>7g}{late}"
         )
     return lines
 

@@ -71,6 +71,10 @@ class SchedulePoint(NamedTuple):
         """The weight of the next lower resolution, in [0, 1)."""
         return self.lod - math.floor(self.lod)
 
+    def lrate(self, network: str) -> float:
+        """The learning rate of 'G' or 'D'."""
+        return {"G": self.G_lrate, "D": self.D_lrate}[network]
+
 
 def schedule(
     config: ScheduleConfig, cur_nimg: int, resolution: int, num_replicas: int = 1
@@ -180,7 +184,7 @@ def resolutions(config: ScheduleConfig, resolution: int) -> list[int]:
     return [2**k for k in range(_log2(config.lod_initial_resolution), _log2(resolution) + 1)]
 
 
-class Phase(NamedTuple):
+class Period(NamedTuple):
     """One resolution's part of the schedule; for people to look at."""
 
     resolution: int  # pixels
@@ -192,11 +196,11 @@ class Phase(NamedTuple):
     tick_kimg: float
 
 
-def phases(config: ScheduleConfig, resolution: int, num_replicas: int = 1) -> list[Phase]:
+def periods(config: ScheduleConfig, resolution: int, num_replicas: int = 1) -> list[Period]:
     """Returns the whole schedule, one entry per resolution."""
     length = config.lod_training_kimg + config.lod_transition_kimg
     return [
-        Phase(
+        Period(
             current,
             max(index * length - config.lod_transition_kimg, 0.0),
             index * length,

@@ -22,6 +22,7 @@ from tests.networks.common import discriminator, images_for, randomize
 from tests.training.small import assert_same_bits, final_state, small_config
 from training import report, steps as training_steps
 from training.loop import train
+from training.phases import make_phases
 from training.schedule import Stage
 from training.state import create_state
 from training.steps import StageSteps, StepSettings
@@ -177,15 +178,14 @@ def make_steps(stage, strategy=None, r1_gamma=10.0, spectral_norm=True, **common
         **common,
     )  # fmt: skip
     D = dict(func_name="D_basic", spectral_norm=spectral_norm, **common)
-    settings = StepSettings(
-        G_loss={"func_name": "G_logistic_nonsaturating"},
-        D_loss={"func_name": "D_logistic_simplegp", "r1_gamma": r1_gamma},
-        noise="fixed",
-        mixing=None,
+    phases = make_phases(
+        {"func_name": "G_logistic_nonsaturating"},
+        {"func_name": "D_logistic_simplegp", "r1_gamma": r1_gamma},
     )
+    settings = StepSettings(noise="fixed", mixing=None)
     with (strategy or tf.distribute.get_strategy()).scope():
         state = create_state(G, D, ADAM, ADAM, seed=1)
-    return StageSteps(state, stage, settings, strategy)
+    return StageSteps(state, stage, phases, settings, strategy)
 
 
 def scalars(step):
@@ -214,10 +214,10 @@ def test_sigma_stays_near_1_while_training(dtype, r1_gamma):
     unused = "FromRGB_lod1"
     before = values(steps.state)
     for step in range(60):
-        means = steps.discriminator(reals(step), tf.zeros([N, 0]), scalars(step))
+        means = steps.compiled["D"](scalars(step), tf.zeros([N, 0]), reals(step))
     assert all(np.isfinite(float(mean)) for mean in means.values())
     assert ("r1_penalty" in means) == (r1_gamma > 0)
-    assert steps.discriminator.experimental_get_tracing_count() == 1
+    assert steps.compiled["D"].experimental_get_tracing_count() == 1
     after = values(steps.state)
     assert all(variable.dtype == tf.float32 for variable in D.named.values())
     for name, variable in D.named.items():
@@ -246,7 +246,7 @@ def test_a_step_is_normalisation_and_then_the_plain_step():
     D.set_arrays(start)
     results = []
     for steps in (normalized, plain):
-        steps.discriminator(reals(0), tf.zeros([N, 0]), scalars(0))
+        steps.compiled["D"](scalars(0), tf.zeros([N, 0]), reals(0))
         results.append(values(steps.state))
     # The gradients: with β₁ = 0, Adam's m is the last one. They are the plain ones, at the
     # normalised kernels: nothing is derived through σ.
@@ -324,7 +324,7 @@ def mirrored_check():
                     10 * step + (0 if same else context.replica_id_in_sync_group)
                 )
             )
-            steps.discriminator(images, tf.zeros([N, 0]), scalars(step))
+            steps.compiled["D"](scalars(step), tf.zeros([N, 0]), images)
         return steps.state
 
     alone, together = (values(run(strategy, 3, same=True)) for strategy in (single, mirrored))

@@ -11,6 +11,8 @@ import tensorflow as tf
 
 from tests.training.small import small_config
 from training.loop import train
+from training.losses import Batch
+from training.phases import make_phases
 from training.schedule import Stage
 from training.state import create_state
 from training.steps import StageSteps, StepSettings
@@ -27,19 +29,17 @@ RNG = np.random.RandomState(3)
 REALS = RNG.uniform(-1, 1, [2, 8, 16, 16, 3]).astype(np.float32)
 Z = RNG.randn(2, 2, 8, 8).astype(np.float32)
 SCALARS = {"alpha": 0.4, "learning_rate": 0.002, "ema_beta": 0.9}
-SETTINGS = StepSettings(
-    G_loss={"func_name": "G_logistic_nonsaturating"},
-    D_loss={"func_name": "D_logistic_simplegp"},
-    noise="fixed",
-    mixing=None,
+PHASES = D_PHASE, G_PHASE = make_phases(
+    {"func_name": "G_logistic_nonsaturating"}, {"func_name": "D_logistic_simplegp"}
 )
+SETTINGS = StepSettings(noise="fixed", mixing=None)
 
 
 def one_iteration(strategy, shares):
     """D step then G step; replica r gets the images and latents number shares[r]."""
     with strategy.scope():
         state = create_state(G, D, ADAM, ADAM, seed=1)
-    steps = StageSteps(state, STAGE, SETTINGS, strategy)
+    steps = StageSteps(state, STAGE, PHASES, SETTINGS, strategy)
     constants = {name: tf.constant(value) for name, value in SCALARS.items()}
 
     def distribute(array):
@@ -49,8 +49,8 @@ def one_iteration(strategy, shares):
 
     def replica(reals, z_d, z_g):
         seed, labels = tf.constant([1, 2]), tf.zeros([8, 0])
-        losses = steps.update_discriminator(reals, labels, z_d, constants, seed)
-        return losses, steps.update_generator(labels, z_g, constants, seed)
+        losses = steps.update(D_PHASE, Batch(labels, z_d, reals), constants, seed)
+        return losses, steps.update(G_PHASE, Batch(labels, z_g), constants, seed)
 
     @tf.function(autograph=False)  # a third of the time to trace
     def step(*args):

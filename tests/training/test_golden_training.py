@@ -13,8 +13,9 @@ import tensorflow as tf
 import networks
 from networks import fast
 from tests import golden
-from training.losses import LOSSES, Game
+from training.losses import LOSSES, Batch, Game
 from training.optimizer import Adam
+from training.phases import make_phases
 from training.schedule import Stage, stage_of
 from training.state import TrainingState
 from training.steps import StageSteps, StepSettings
@@ -56,13 +57,12 @@ class Case:
 
     def steps(self):
         progan = self.state.G.func_name == "G_paper"
-        settings = StepSettings(
-            G_loss={"func_name": "G_wgan" if progan else "G_logistic_nonsaturating"},
-            D_loss={"func_name": "D_wgan_gp" if progan else "D_logistic_simplegp"},
-            noise="fixed",
-            mixing=None,
+        phases = make_phases(
+            {"func_name": "G_wgan" if progan else "G_logistic_nonsaturating"},
+            {"func_name": "D_wgan_gp" if progan else "D_logistic_simplegp"},
         )
-        return StageSteps(self.state, self.stage, settings)
+        settings = StepSettings(noise="fixed", mixing=None)
+        return phases, StageSteps(self.state, self.stage, phases, settings)
 
 
 def make_case(variant) -> Case:
@@ -85,7 +85,10 @@ def make_case(variant) -> Case:
         )
     Gs.set_arrays(G.arrays())
     adam = dict(beta1=0.0, beta2=0.99, epsilon=1e-8)
-    state = TrainingState(G, D, Gs, Adam(G.trainable(), **adam), Adam(D.trainable(), **adam))
+    optimizers = {
+        f"{name}_opt": Adam(network.trainable(), **adam) for name, network in (("G", G), ("D", D))
+    }
+    state = TrainingState({"G": G, "D": D, "Gs": Gs, **optimizers})
     lod = float(data["lod"])
     state.set_lod(lod)
     stage = stage_of(round(lod, 6))
@@ -100,7 +103,7 @@ def close(actual, expected, *, rtol=0.0, of_max=0.0, atol=0.0, name=""):
 
 def loss_and_gradients(case, name, tape_variables, kwargs):
     """(per-image loss, terms, gradients of its mean) at the initial weights, step 0."""
-    steps = case.steps()
+    _, steps = case.steps()
     alpha = case.alpha if case.stage.fading else None
     game = Game(
         discriminate=lambda images, labels: case.state.D.stage(
@@ -169,7 +172,7 @@ def check_loss(case, label, bound):
         assert set(gradients) <= recorded
 
 
-def run_iteration(case, steps, step):
+def run_iteration(case, phases, steps, step):
     minibatch, _, G_lrate, D_lrate, smoothing_kimg = (float(x) for x in case.data["hyper"])
     scalars = {
         "alpha": tf.constant(case.alpha),
@@ -177,12 +180,14 @@ def run_iteration(case, steps, step):
         "ema_beta": tf.constant(0.5 ** (minibatch / (smoothing_kimg * 1000))),
     }
     labels, seed = tf.zeros([8, 0]), tf.constant([0, step])
-    D_means = steps.update_discriminator(
-        case.nhwc("reals", step), labels, tf.constant(case.data["z_d"][step]), scalars, seed,
-        mixing_factors=tf.constant(case.data["mixing_factors"]),
-    )  # fmt: skip
+    D_phase, G_phase = phases
+    batch = Batch(labels, tf.constant(case.data["z_d"][step]), case.nhwc("reals", step))
+    mixing_factors = tf.constant(case.data["mixing_factors"])
+    D_means = steps.update(D_phase, batch, scalars, seed, mixing_factors)
     scalars["learning_rate"] = tf.constant(G_lrate)
-    G_means = steps.update_generator(labels, tf.constant(case.data["z_g"][step]), scalars, seed)
+    G_means = steps.update(
+        G_phase, Batch(labels, tf.constant(case.data["z_g"][step])), scalars, seed
+    )
     assert float(D_means["D_overflow"]) == float(G_means["G_overflow"]) == 0
     return float(D_means["D"]), float(G_means["G"])
 
@@ -225,7 +230,7 @@ def test_variables_after_steps(variant, plan):
     """Adam, the moving average, dlatent_avg and the order of it all, after 1, 5 and 6 steps."""
     case = make_case(variant)
     _, bound = KINKS.get((plan, variant), (None, 3e-5))
-    steps = case.steps()
+    phases, steps = case.steps()
     losses = []
     for step in range(6 if "after6/D/lod" in case.data.files else 5):
         if step == 5:
@@ -233,7 +238,7 @@ def test_variables_after_steps(variant, plan):
             case.state.reset_optimizers()
             # The recording ran the generator once more, on step 0's latents, in between.
             case.state.G.track_average(case.state.G.mapping(case.data["z_d"][0]))
-        losses.append(run_iteration(case, steps, step))
+        losses.append(run_iteration(case, phases, steps, step))
         checked = check_after(case, step + 1, bound if step == 0 else 5e-4)
         assert checked or step != 0
     close(np.array(losses), case.data["loss_per_step_D_G"], rtol=2e-3, atol=1e-4)

@@ -200,9 +200,9 @@ def test_the_paper_s_numbers(name):
 
 def test_the_demo_grows_through_three_resolutions_or_more():
     config = presets.make("demo")
-    phases = schedules.phases(config.schedule, 32)
-    assert sum(phase.stable_kimg < config.total_kimg for phase in phases) >= 3
-    assert phases[-1].stable_kimg < config.total_kimg
+    periods = schedules.periods(config.schedule, 32)
+    assert sum(period.stable_kimg < config.total_kimg for period in periods) >= 3
+    assert periods[-1].stable_kimg < config.total_kimg
 
 
 @pytest.mark.parametrize(
@@ -393,10 +393,19 @@ def test_minibatches_are_checked_for_the_real_number_of_devices():
 
 
 def test_the_loss_table_is_what_the_losses_accept():
-    from training import losses  # here: it brings TensorFlow, which nothing else needs
+    # Here: they bring TensorFlow, which nothing else needs.
+    from training import losses, regularizers
 
     table = {**loss_options.G_LOSSES, **loss_options.D_LOSSES}
     for name, options in table.items():
         parameters = inspect.signature(getattr(losses, name)).parameters.values()
         keywords = {p.name: p.default for p in parameters if p.default is not p.empty}
         assert keywords == options, name
+    tables = training_config.loss_options.TABLES
+    table = {**tables["G_reg"], **tables["D_reg"]}
+    assert table.keys() == regularizers.REGULARIZERS.keys()
+    for name, options in table.items():
+        penalty = regularizers.REGULARIZERS[name].penalty
+        assert ["game", "batch", *options] == ["game", "batch", "interval"] + [
+            name for name in inspect.signature(penalty).parameters if name not in ("game", "batch")
+        ]

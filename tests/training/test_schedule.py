@@ -152,13 +152,13 @@ def test_no_growing_is_possible():
 @pytest.mark.parametrize("transition", [0.0, 0.3])
 def test_the_overview_agrees_with_the_schedule(transition):
     config = dataclasses.replace(SHORT, lod_transition_kimg=transition, lrate_rampup_kimg=0)
-    for phase in schedules.phases(config, 32, 2):
-        stable = schedule(config, round(phase.stable_kimg * 1000) + 1, 32, 2)
-        assert (stable.resolution, stable.stage.fading) == (phase.resolution, False)
-        assert (stable.minibatch, stable.G_lrate, stable.D_lrate, stable.tick_kimg) == phase[3:]
-        if phase.fade_kimg > 0:
-            before = schedule(config, round(phase.fade_kimg * 1000) - 1, 32, 2)
-            assert before.resolution == phase.resolution // 2
-        if phase.fade_kimg != phase.stable_kimg:
-            fading = schedule(config, round(phase.fade_kimg * 1000) + 1, 32, 2)
-            assert (fading.resolution, fading.stage.fading) == (phase.resolution, True)
+    for period in schedules.periods(config, 32, 2):
+        stable = schedule(config, round(period.stable_kimg * 1000) + 1, 32, 2)
+        assert (stable.resolution, stable.stage.fading) == (period.resolution, False)
+        assert (stable.minibatch, stable.G_lrate, stable.D_lrate, stable.tick_kimg) == period[3:]
+        if period.fade_kimg > 0:
+            before = schedule(config, round(period.fade_kimg * 1000) - 1, 32, 2)
+            assert before.resolution == period.resolution // 2
+        if period.fade_kimg != period.stable_kimg:
+            fading = schedule(config, round(period.fade_kimg * 1000) + 1, 32, 2)
+            assert (fading.resolution, fading.stage.fading) == (period.resolution, True)

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from training.phases import make_phases
 from training.schedule import Stage
 from training.state import create_state
 from training.steps import StageSteps, StepSettings
@@ -26,12 +27,12 @@ def make_state(loss_scaling=False, dtype="float32", progan=False, **G_options):
     return create_state(G, D, ADAM, ADAM, loss_scaling=loss_scaling, seed=1)
 
 
-def make_steps(state, stage, **settings):
-    losses = dict(
-        G_loss={"func_name": "G_logistic_nonsaturating"},
-        D_loss={"func_name": "D_logistic_simplegp"},
-    )
-    return StageSteps(state, stage, StepSettings(**{**losses, **settings}))
+LOGISTIC = {"func_name": "G_logistic_nonsaturating"}, {"func_name": "D_logistic_simplegp"}
+WGAN_GP = {"func_name": "G_wgan"}, {"func_name": "D_wgan_gp"}
+
+
+def make_steps(state, stage, losses=LOGISTIC, **settings):
+    return StageSteps(state, stage, make_phases(*losses), StepSettings(**settings))
 
 
 def scalars(step=0, alpha=0.3, learning_rate=0.001, ema_beta=0.9):
@@ -66,7 +67,7 @@ def test_exactly_the_stage_moves(stage):
     steps = make_steps(state, stage)
     labels = tf.zeros([N, 0])
     before = values(state)
-    steps.discriminator(reals(stage), labels, scalars())
+    steps.compiled["D"](scalars(), labels, reals(stage))
     middle = values(state)
     D_names = {f"D/{name}" for name in state.D.trainable(*stage)}
     moved = changed(before, middle)
@@ -74,7 +75,7 @@ def test_exactly_the_stage_moves(stage):
     # The same call tracks dlatent_avg and copies it; G has not moved, so Gs is still equal to it.
     networks = {name for name in moved if name.split("/")[0] in ("G", "Gs")}
     assert networks == {"G/dlatent_avg", "Gs/dlatent_avg"}
-    steps.generator(labels, scalars())
+    steps.compiled["G"](scalars(), labels)
     moved = changed(middle, values(state))
     still = {"G/G_synthesis/4x4/Const/bias"}  # its true gradient is 0
     G_names = {f"G/{name}" for name in state.G.trainable(*stage)}
@@ -88,12 +89,11 @@ def test_one_trace_for_each_stage():
     for stage in STAGES[:2]:
         steps = make_steps(state, stage)
         for step in range(3):
-            for args in [(reals(stage, step), tf.zeros([N, 0]))]:
-                changing = scalars(step, 0.1 * step, 0.001 * step, 0.5 + 0.1 * step)
-                steps.discriminator(*args, changing)
-                steps.generator(args[1], changing)
-        assert steps.discriminator.experimental_get_tracing_count() == 1
-        assert steps.generator.experimental_get_tracing_count() == 1
+            changing = scalars(step, 0.1 * step, 0.001 * step, 0.5 + 0.1 * step)
+            steps.compiled["D"](changing, tf.zeros([N, 0]), reals(stage, step))
+            steps.compiled["G"](changing, tf.zeros([N, 0]))
+        assert steps.compiled["D"].experimental_get_tracing_count() == 1
+        assert steps.compiled["G"].experimental_get_tracing_count() == 1
 
 
 def test_the_same_seed_is_the_same_step_and_another_is_not():
@@ -101,7 +101,7 @@ def test_the_same_seed_is_the_same_step_and_another_is_not():
     for seed in (1, 1, 2):
         state = make_state()
         steps = make_steps(state, stage, mirror_augment=True)
-        steps.discriminator(reals(stage), tf.zeros([N, 0]), scalars(seed))
+        steps.compiled["D"](scalars(seed), tf.zeros([N, 0]), reals(stage))
         results.append(values(state)["D/16x16/Conv0/weight"])
     np.testing.assert_array_equal(results[0], results[1])
     assert (results[0] != results[2]).any()
@@ -111,9 +111,9 @@ def test_the_moving_average_follows_g_from_before_its_step():
     stage = Stage(0, False)
     state = make_state()
     steps = make_steps(state, stage)
-    steps.generator(tf.zeros([N, 0]), scalars())
+    steps.compiled["G"](scalars(), tf.zeros([N, 0]))
     before = values(state)
-    steps.discriminator(reals(stage), tf.zeros([N, 0]), scalars(1, ema_beta=0.75))
+    steps.compiled["D"](scalars(1, ema_beta=0.75), tf.zeros([N, 0]), reals(stage))
     after = values(state)
     for name in state.G.trainable():
         G, Gs = before[f"G/{name}"], before[f"Gs/{name}"]
@@ -128,8 +128,8 @@ def not_finite_steps(state, bad):
     bias.assign(tf.fill(bias.shape, np.float32(bad)))
     before = values(state)
     steps = make_steps(state, stage)
-    means = dict(steps.discriminator(reals(stage), tf.zeros([N, 0]), scalars()))
-    means.update(steps.generator(tf.zeros([N, 0]), scalars()))
+    means = dict(steps.compiled["D"](scalars(), tf.zeros([N, 0]), reals(stage)))
+    means.update(steps.compiled["G"](scalars(), tf.zeros([N, 0])))
     return means, changed(before, values(state))
 
 
@@ -145,10 +145,10 @@ def test_loss_scaling_adapts_and_does_not_change_the_update():
     for scaling in (False, True):
         state = make_state(loss_scaling=scaling)
         steps = make_steps(state, stage)
-        for optimizer in (state.D_opt, state.G_opt):
-            optimizer.log2_scale.assign(10)
-        means = steps.discriminator(reals(stage), tf.zeros([N, 0]), scalars())
-        steps.generator(tf.zeros([N, 0]), scalars())
+        for optimizer in ("D_opt", "G_opt"):
+            state.parts[optimizer].log2_scale.assign(10)
+        means = steps.compiled["D"](scalars(), tf.zeros([N, 0]), reals(stage))
+        steps.compiled["G"](scalars(), tf.zeros([N, 0]))
         assert float(means["D_overflow"]) == 0
         results[scaling] = values(state)
     assert results[True]["D_opt/log2_scale"] == np.float32(10.0005)
@@ -160,10 +160,8 @@ def test_loss_scaling_adapts_and_does_not_change_the_update():
             )
     state = make_state(loss_scaling=True)
     not_finite_steps(state, "nan")
-    assert state.D_opt.log2_scale.numpy() == state.G_opt.log2_scale.numpy() == 63
-
-
-WGAN_GP = dict(G_loss={"func_name": "G_wgan"}, D_loss={"func_name": "D_wgan_gp"})
+    for optimizer in ("D_opt", "G_opt"):
+        assert state.parts[optimizer].log2_scale.numpy() == 63
 
 
 @pytest.mark.parametrize("progan", [False, True], ids=["stylegan", "progan"])
@@ -172,11 +170,11 @@ def test_low_precision_steps_are_close_to_float32(dtype, progan):
     stage, losses = Stage(0, True), {}
     for precision in ("float32", dtype):
         state = make_state(dtype=precision, loss_scaling=precision == "float16", progan=progan)
-        state.D_opt.log2_scale.assign(4)
-        steps = make_steps(state, stage, **(WGAN_GP if progan else {}))
+        state.parts["D_opt"].log2_scale.assign(4)
+        steps = make_steps(state, stage, WGAN_GP if progan else LOGISTIC)
         losses[precision] = []
         for step in range(3):
-            means = steps.discriminator(reals(stage, step), tf.zeros([N, 0]), scalars(step))
+            means = steps.compiled["D"](scalars(step), tf.zeros([N, 0]), reals(stage, step))
             assert float(means["D_overflow"]) == 0
             losses[precision].append(float(means["D"]))
         assert all(variable.dtype == tf.float32 for variable in state.variables().values())
@@ -188,8 +186,8 @@ def test_adam_resets_completely():
     state = make_state()
     fresh = {name: array for name, array in values(state).items() if "_opt/" in name}
     steps = make_steps(state, stage)
-    steps.discriminator(reals(stage), tf.zeros([N, 0]), scalars())
-    steps.generator(tf.zeros([N, 0]), scalars())
+    steps.compiled["D"](scalars(), tf.zeros([N, 0]), reals(stage))
+    steps.compiled["G"](scalars(), tf.zeros([N, 0]))
     assert changed(fresh, {name: values(state)[name] for name in fresh})
     state.reset_optimizers()
     assert not changed(fresh, {name: values(state)[name] for name in fresh})
