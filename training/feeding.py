@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Iterable, Iterator
+from typing import Any, NamedTuple
 
 import tensorflow as tf
 
 from compute.devices import Replicas
 from compute.prefetch import prefetch
+from datasets.format.reader import Dataset
+from training.schedule import Iteration
 
 
 class Request(NamedTuple):
@@ -18,7 +21,9 @@ class Request(NamedTuple):
     level: int
 
 
-def requests(iterations, minibatch_repeats: int, D_repeats: int):
+def requests(
+    iterations: Iterable[Iteration], minibatch_repeats: int, D_repeats: int
+) -> Iterator[Request]:
     """The discriminator steps' requests, in order, of the loop's iterations."""
     for iteration in iterations:
         minibatch = iteration.point.minibatch
@@ -27,7 +32,9 @@ def requests(iterations, minibatch_repeats: int, D_repeats: int):
             yield Request(position, minibatch, iteration.point.stage.level)
 
 
-def feed(dataset, requests, replicas: Replicas, seed: int):
+def feed(
+    dataset: Dataset, requests: Iterable[Request], replicas: Replicas, seed: int
+) -> Iterator[tuple]:
     """Yields (images uint8, labels float32) per request, distributed over the replicas."""
 
     def fetch(request):
@@ -43,7 +50,9 @@ def feed(dataset, requests, replicas: Replicas, seed: int):
         yield replicas.distribute(images), replicas.distribute(labels)
 
 
-def random_labels(dataset, minibatch: int, replicas: Replicas, seed_words: tuple):
+def random_labels(
+    dataset: Dataset, minibatch: int, replicas: Replicas, seed_words: tuple[int, ...]
+) -> Any:
     """Labels for a generator step, drawn uniformly from the data set's rows."""
     labels = dataset.random_labels(seed_words, minibatch)
     share = minibatch // replicas.total

@@ -6,7 +6,6 @@ import contextlib
 import dataclasses
 import os
 import signal
-import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -26,7 +25,7 @@ from training.checks import Parts
 from training.config import TrainingConfig, check_minibatches, network_options
 from training.phases import Phase
 from training.pictures import Pictures
-from training.report import Means, Report, peak_memory_gb
+from training.report import Clock, Means, Report, peak_memory_gb
 from training.schedule import Iteration, SchedulePoint, Stage, iterations
 from training.signals import StopRequest
 from training.state import create_state
@@ -81,6 +80,7 @@ def train(
 
 
 def inspect_dataset(config: TrainingConfig) -> DatasetInfo:
+    """The data set of a run; UserError when there is none."""
     chosen = config.dataset
     return inspect(
         chosen.name,
@@ -167,7 +167,7 @@ class _Run:
                 self.state.reset_optimizers()
             self._enter_stage(point.stage)
 
-            # Train. D's step comes first, and in it the moving average; then G's.
+            # Train: the phases that are due, in their order, and what adapts to them.
             for _ in range(config.minibatch_repeats):
                 for phase in phases.due(self.phases, progress.rounds):
                     means.add(self._step(phase, point, batches))
@@ -330,35 +330,6 @@ class _Run:
             f"  more images  python run_generator.py grid "
             f"--network={self.run_dir}/network-final.safetensors"
         )
-
-
-class Clock:
-    """Times, in seconds: of ticks, of the maintenance between them, since the checkpoint."""
-
-    def __init__(self, seconds_before: float, cur_nimg: int):
-        now = time.monotonic()
-        self._start = now - seconds_before
-        self._tick_end = self._checkpoint = now
-        self.start_tick(cur_nimg)
-
-    def total(self) -> float:
-        return time.monotonic() - self._start
-
-    def start_tick(self, cur_nimg: int) -> None:
-        self._tick_start, self.tick_start_nimg = time.monotonic(), cur_nimg
-
-    def end_tick(self) -> tuple[float, float]:
-        """(length of the tick that ends now, of the maintenance before it)."""
-        now = time.monotonic()
-        lengths = now - self._tick_start, self._tick_start - self._tick_end
-        self._tick_end = now
-        return lengths
-
-    def checkpoint_saved(self) -> None:
-        self._checkpoint = time.monotonic()
-
-    def since_checkpoint(self) -> float:
-        return time.monotonic() - self._checkpoint
 
 
 def _count(network: Network) -> int:

@@ -46,20 +46,24 @@ class Game:
     numbers: Mapping[str, tf.Variable] = dataclasses.field(default_factory=dict)
 
 
+# ([N, 1], {name: what to report of it, per image})
+LossAndTerms = tuple[tf.Tensor, dict[str, tf.Tensor]]
+
+
 # ---------------------------------------------------------------- generator
 
 
-def G_wgan(game, fakes, labels):
+def G_wgan(game: Game, fakes: tf.Tensor, labels: tf.Tensor) -> LossAndTerms:
     scores = game.discriminate(fakes, labels)
     return -scores, {"scores/fake": scores}
 
 
-def G_logistic_saturating(game, fakes, labels):
+def G_logistic_saturating(game: Game, fakes: tf.Tensor, labels: tf.Tensor) -> LossAndTerms:
     scores = game.discriminate(fakes, labels)
     return -tf.nn.softplus(scores), {"scores/fake": scores}
 
 
-def G_logistic_nonsaturating(game, fakes, labels):
+def G_logistic_nonsaturating(game: Game, fakes: tf.Tensor, labels: tf.Tensor) -> LossAndTerms:
     """Goodfellow et al. 2014, §3: the default."""
     scores = game.discriminate(fakes, labels)
     return tf.nn.softplus(-scores), {"scores/fake": scores}
@@ -68,36 +72,60 @@ def G_logistic_nonsaturating(game, fakes, labels):
 # ---------------------------------------------------------------- discriminator
 
 
-def D_wgan(game, reals, fakes, labels, wgan_epsilon=0.001):
+def D_wgan(
+    game: Game, reals: tf.Tensor, fakes: tf.Tensor, labels: tf.Tensor, wgan_epsilon: float = 0.001
+) -> LossAndTerms:
     real, fake = game.discriminate(reals, labels), game.discriminate(fakes, labels)
     return _wgan(real, fake, wgan_epsilon)
 
 
-def D_wgan_gp(game, reals, fakes, labels, wgan_lambda=10.0, wgan_epsilon=0.001, wgan_target=1.0):
+def D_wgan_gp(
+    game: Game,
+    reals: tf.Tensor,
+    fakes: tf.Tensor,
+    labels: tf.Tensor,
+    wgan_lambda: float = 10.0,
+    wgan_epsilon: float = 0.001,
+    wgan_target: float = 1.0,
+) -> LossAndTerms:
     """Gulrajani et al. 2017, with ProGAN's drift term (appendix A.1)."""
     loss, terms = D_wgan(game, reals, fakes, labels, wgan_epsilon)
     penalty, more = _mixed_penalty(game, reals, fakes, labels, wgan_lambda, wgan_target)
     return loss + penalty, {**terms, **more}
 
 
-def D_hinge(game, reals, fakes, labels):
+def D_hinge(game: Game, reals: tf.Tensor, fakes: tf.Tensor, labels: tf.Tensor) -> LossAndTerms:
     real, fake = game.discriminate(reals, labels), game.discriminate(fakes, labels)
     loss = tf.maximum(0.0, 1.0 + fake) + tf.maximum(0.0, 1.0 - real)
     return loss, {"scores/real": real, "scores/fake": fake}
 
 
-def D_hinge_gp(game, reals, fakes, labels, wgan_lambda=10.0, wgan_target=1.0):
+def D_hinge_gp(
+    game: Game,
+    reals: tf.Tensor,
+    fakes: tf.Tensor,
+    labels: tf.Tensor,
+    wgan_lambda: float = 10.0,
+    wgan_target: float = 1.0,
+) -> LossAndTerms:
     loss, terms = D_hinge(game, reals, fakes, labels)
     penalty, more = _mixed_penalty(game, reals, fakes, labels, wgan_lambda, wgan_target)
     return loss + penalty, {**terms, **more}
 
 
-def D_logistic(game, reals, fakes, labels):
+def D_logistic(game: Game, reals: tf.Tensor, fakes: tf.Tensor, labels: tf.Tensor) -> LossAndTerms:
     real, fake = game.discriminate(reals, labels), game.discriminate(fakes, labels)
     return _logistic(real, fake)
 
 
-def D_logistic_simplegp(game, reals, fakes, labels, r1_gamma=10.0, r2_gamma=0.0):
+def D_logistic_simplegp(
+    game: Game,
+    reals: tf.Tensor,
+    fakes: tf.Tensor,
+    labels: tf.Tensor,
+    r1_gamma: float = 10.0,
+    r2_gamma: float = 0.0,
+) -> LossAndTerms:
     """Logistic loss with the R1 and R2 penalties of Mescheder et al. 2018: the default."""
     scores, penalties = {}, {}
     for name, images, gamma, label in (
@@ -129,7 +157,9 @@ def _logistic(real, fake):
     return loss, {"scores/real": real, "scores/fake": fake}
 
 
-def scores_and_squared_gradient(game, images, labels):
+def scores_and_squared_gradient(
+    game: Game, images: tf.Tensor, labels: tf.Tensor
+) -> tuple[tf.Tensor, tf.Tensor]:
     """Scores [N, 1] and ‖∇ score‖² [N, 1] as at full resolution.
 
     Nearest upscaling by f = 2^level spreads one pixel's gradient over f² pixels, so the

@@ -89,16 +89,21 @@ def make_phases(
 
     Gs follows G after D's step, when G is the one that D's fakes came from.
     """
-    phases = [
+    return [
         Phase(
-            "D", "D", _D_objective(D_loss), "D_opt", stream=0,
-            repeats=D_repeats, new_reals=True, average=True,
+            "D",
+            "D",
+            _D_objective(D_loss),
+            "D_opt",
+            stream=0,
+            repeats=D_repeats,
+            new_reals=True,
+            average=True,
         ),
         *_regularizer("D_reg", "D", D_reg, stream=2),
         Phase("G", "G", _G_objective(G_loss), "G_opt", stream=1),
         *_regularizer("G_reg", "G", G_reg, stream=3),
-    ]  # fmt: skip
-    return phases
+    ]
 
 
 def phases_of(config: TrainingConfig) -> list[Phase]:

@@ -11,6 +11,9 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Callable
 
+import tensorflow as tf
+
+from networks.stylegan.generator import assign_local
 from training.losses import Batch, Game, scores_and_squared_gradient
 
 
@@ -19,11 +22,19 @@ class Regularizer:
     """A penalty, and the numbers that it keeps between steps.
 
     numbers: {name: value at the start}. They are part of the state; `Game.numbers` has their
-    variables, of which all replicas must be assigned the same value.
+    variables, for `assign_mean`.
     """
 
     penalty: Callable[..., tuple]
     numbers: Mapping[str, float] = dataclasses.field(default_factory=dict)
+
+
+def assign_mean(variable: tf.Variable, value: tf.Tensor) -> None:
+    """Sets a number to the mean of the replicas' values, so that all of them keep the same."""
+    replica = tf.distribute.get_replica_context()
+    if replica.num_replicas_in_sync > 1:
+        value = replica.all_reduce(tf.distribute.ReduceOp.MEAN, value)
+    assign_local(variable, value)
 
 
 def r1(game: Game, batch: Batch, r1_gamma: float) -> tuple:

@@ -1,4 +1,4 @@
-"""What a run tells: a progress bar and a status line, stats.jsonl, TensorBoard, pictures."""
+"""What a run tells: a progress bar and a status line, stats.jsonl, TensorBoard, pictures, times."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import json
 import math
 import os
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -18,9 +19,9 @@ from dnnlib.progress import format_time
 class Means:
     """Running means of the steps' finite values; kept as tensors until they are asked for."""
 
-    def __init__(self, totals: dict | None = None):
+    def __init__(self, totals: dict[str, list] | None = None):
         self._totals = {name: list(pair) for name, pair in (totals or {}).items()}
-        self._pending = []
+        self._pending: list[dict] = []
 
     def add(self, values: dict) -> None:
         self._pending.append(values)
@@ -37,7 +38,7 @@ class Means:
         self._pending.clear()
         return self._totals
 
-    def means(self) -> dict:
+    def means(self) -> dict[str, float]:
         totals = self.totals().items()
         return {name: total / count for name, (total, count) in totals if count}
 
@@ -106,6 +107,35 @@ class Report:
     def close(self) -> None:
         if self._writer is not None:
             self._writer.close()
+
+
+class Clock:
+    """Times, in seconds: of ticks, of the maintenance between them, since the checkpoint."""
+
+    def __init__(self, seconds_before: float, cur_nimg: int):
+        now = time.monotonic()
+        self._start = now - seconds_before
+        self._tick_end = self._checkpoint = now
+        self.start_tick(cur_nimg)
+
+    def total(self) -> float:
+        return time.monotonic() - self._start
+
+    def start_tick(self, cur_nimg: int) -> None:
+        self._tick_start, self.tick_start_nimg = time.monotonic(), cur_nimg
+
+    def end_tick(self) -> tuple[float, float]:
+        """(length of the tick that ends now, of the maintenance before it)."""
+        now = time.monotonic()
+        lengths = now - self._tick_start, self._tick_start - self._tick_end
+        self._tick_end = now
+        return lengths
+
+    def checkpoint_saved(self) -> None:
+        self._checkpoint = time.monotonic()
+
+    def since_checkpoint(self) -> float:
+        return time.monotonic() - self._checkpoint
 
 
 def _nimg_of(line: str) -> float:

@@ -4,12 +4,13 @@ Two replicas with the same images and latents must give the single replica's upd
 different ones, the update that the average of the two gradients gives.
 """
 
+import dataclasses
 import tempfile
 
 import numpy as np
 import tensorflow as tf
 
-from tests.training.small import small_config
+from tests.training import lazy_check
 from training.loop import train
 from training.losses import Batch
 from training.phases import make_phases
@@ -100,7 +101,9 @@ def main():
         assert len(copies) == 2
         assert copies[0].tobytes() == copies[1].tobytes(), f"replicas differ: {name}"
     with tempfile.TemporaryDirectory() as run_dir:
-        assert train(small_config("total_kimg=0.03"), run_dir, strategy=mirrored) == 0
+        lazy_check.install()
+        config = dataclasses.replace(lazy_check.CONFIG, total_kimg=0.03)
+        assert train(config, run_dir, strategy=mirrored) == 0
     print("mirrored check passed")
 
 

@@ -8,12 +8,15 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from dnnlib import tensor_file
+from dnnlib.errors import UserError
 from networks import snapshot
+from tests.training import lazy_check
 from tests.training.small import assert_same_bits, final_state, small_config
 from training import checkpoint, report
 from training.loop import train
@@ -31,8 +34,8 @@ def uninterrupted(tmp_path_factory):
 def send_signal_after(monkeypatch, iteration, number):
     calls = []
 
-    def progress(self, done, what):
-        calls.append(what)
+    def progress(self, done, label):
+        calls.append(label)
         if len(calls) == iteration:
             os.kill(os.getpid(), number)
 
@@ -82,41 +85,69 @@ def stats(run_dir):
     ]
 
 
-KILLED = """
-import sys
-from networks import snapshot
-from tests.training.small import small_config
-from training.loop import train
-train(small_config("checkpoint_ticks=1"), sys.argv[1])
-"""
-
-
-def test_kill_9_loses_only_what_came_after_the_checkpoint(uninterrupted, tmp_path):
-    child = subprocess.Popen(
-        [sys.executable, "-c", KILLED, str(tmp_path)],
+def test_kill_9_loses_only_what_came_after_the_checkpoint(tmp_path, monkeypatch):
+    """With regularisers that are due every 4th and 16th round, and a number that a hook adapts."""
+    expected_dir, run_dir = tmp_path / "whole", tmp_path / "killed"
+    for path in (expected_dir, run_dir):
+        path.mkdir()
+    lazy_check.install(monkeypatch.setattr, monkeypatch.setitem)
+    assert train(lazy_check.CONFIG, expected_dir) == 0
+    child = subprocess.run(
+        [sys.executable, "-m", "tests.training.lazy_check", run_dir],
         cwd=Path(__file__).parents[2],
         stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        timeout=600,
     )
-    while not checkpoint.paths(tmp_path) and child.poll() is None:
-        time.sleep(0.01)
-    child.kill()
-    child.wait()
-    assert child.returncode in (-signal.SIGKILL, 0)
-    assert train(small_config(), tmp_path) == 0
-    check_equal_runs(tmp_path, uninterrupted)
-    assert not list(tmp_path.glob(".tmp-*"))
+    assert child.returncode == -signal.SIGKILL, child.stderr[-4000:]
+    _, progress = final_state(run_dir)
+    assert progress["rounds"] == lazy_check.KILLED_IN // 2 * 2  # whole iterations
+    assert train(lazy_check.CONFIG, run_dir) == 0
+    check_equal_runs(run_dir, expected_dir)
+    assert not list(run_dir.glob(".tmp-*"))
+
+    arrays, progress = final_state(run_dir)
+    assert progress["rounds"] == 20
+    assert progress["steps"] == {"D": 20, "G": 20, "G_reg": 5, "D_reg": 2}
+    assert arrays["p"] == np.float32(6 * lazy_check.STEP)  # 6 hooks, all upwards
+    assert arrays["energy"] > 0
+    # β₂^(k/(k+1)) to the power of all updates, and one before the first.
+    np.testing.assert_allclose(arrays["G_opt/beta2_power"], 0.99 ** (4 / 5 * 26), rtol=1e-5)
+    np.testing.assert_allclose(arrays["D_opt/beta2_power"], 0.99 ** (16 / 17 * 23), rtol=1e-5)
+
+
+def as_version_1(path):
+    """Rewrites a checkpoint as the release before wrote it."""
+    arrays, metadata = tensor_file.load(path, "stylegan-tf2 checkpoint")
+    progress = json.loads(metadata["progress"])
+    for name, count in progress.pop("steps").items():
+        progress[f"{name}_steps"] = count
+    del progress["rounds"]
+    metadata = {"progress": json.dumps(progress)}
+    tensor_file.save(path, arrays, "stylegan-tf2 checkpoint 1", metadata)
 
 
 def test_a_damaged_checkpoint_falls_back_to_the_one_before(uninterrupted, tmp_path, capsys):
     config = small_config("total_kimg=0.1")
     assert train(config, tmp_path) == 0
-    newest = checkpoint.paths(tmp_path)[-1]
+    before, newest = checkpoint.paths(tmp_path)
     newest.write_bytes(newest.read_bytes()[:-100])
+    as_version_1(before)  # which is read as well
     assert train(small_config(), tmp_path) == 0
     assert f"{newest} is damaged" in capsys.readouterr().err
     arrays, _ = final_state(tmp_path)
     assert_same_bits(arrays, final_state(uninterrupted)[0])
+
+
+def test_a_checkpoint_of_a_later_version_is_refused(tmp_path):
+    path = tmp_path / "checkpoint-000000000016.safetensors"
+    metadata = {"version": "3", "progress": "{}"}
+    tensor_file.save(path, {"x": np.zeros(1)}, "stylegan-tf2 checkpoint", metadata)
+    with pytest.raises(
+        UserError, match=f"^{path} has version 3, expected 2 at most: continue with"
+    ):
+        checkpoint.restore(tmp_path, {})
 
 
 def test_another_seed_is_another_run(uninterrupted, tmp_path):

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import json
+import os
 import time
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -13,11 +16,12 @@ import tensorflow as tf
 import networks
 from compute.devices import Replicas, make_strategy, silence_xla
 from compute.prefetch import prefetch
-from datasets.format.reader import open_dataset
+from datasets.format.reader import Dataset, open_dataset
 from dnnlib import atomic, config as config_lib, run_dirs
 from dnnlib.errors import UserError
 from dnnlib.progress import format_time
 from training.classifiers.config import (
+    ClassifierConfig,
     held_out,
     learning_rate,
     network_options,
@@ -31,7 +35,7 @@ from training.report import Means, Report
 _EVALUATED = 64  # images at a time when accuracy is measured
 
 
-def train(run: ClassifierRun, strategy=None) -> int:
+def train(run: ClassifierRun, strategy: tf.distribute.Strategy | None = None) -> int:
     """Trains those of `run.attributes` that are not finished; returns the exit code 0.
 
     strategy: for tests; by default the machine's devices decide. Raises UserError for what the
@@ -100,7 +104,13 @@ class Trainer:
     bool [num_images], the images that measure accuracy.
     """
 
-    def __init__(self, config, dataset, replicas: Replicas, options=None):
+    def __init__(
+        self,
+        config: ClassifierConfig,
+        dataset: Dataset,
+        replicas: Replicas,
+        options: dict | None = None,
+    ):
         self.config, self.dataset, self.replicas = config, dataset, replicas
         self.held_out = held_out(dataset, config)
         with replicas.strategy.scope():
@@ -108,9 +118,9 @@ class Trainer:
             self.D = networks.build(seed=config.seed, **options)
             self.optimizer = Adam(
                 self.D.trainable(0),
-                beta1=config.opt.beta1, beta2=config.opt.beta2, epsilon=config.opt.epsilon,
+                **dataclasses.asdict(config.opt),
                 loss_scaling=config.precision == "mixed_float16",
-            )  # fmt: skip
+            )
         self._initial = self.D.arrays()
         # No Python branches on tensors here.
         self.step = tf.function(self._step, autograph=False)
@@ -124,7 +134,7 @@ class Trainer:
 
     # ------------------------------------------------------------ training
 
-    def batches(self, columns: tuple[int, ...], total: int):
+    def batches(self, columns: tuple[int, ...], total: int) -> Iterator[tuple]:
         """Yields (images uint8, present bool, mirror bool), each divided over the replicas.
 
         columns: of the labels, those that make an image's `present` true. total: images to show;
@@ -143,7 +153,7 @@ class Trainer:
         for batch in prefetch(itertools.islice(self._requests(), steps), fetch):
             yield tuple(replicas.distribute([*map(tf.constant, parts)]) for parts in batch)
 
-    def _requests(self):
+    def _requests(self) -> Iterator[tuple[int, np.ndarray]]:
         """Yields (step, indices of its images), without end: each epoch in another order."""
         size, total, pending = self.config.minibatch, self.dataset.info.num_images, []
         steps = itertools.count()
@@ -208,7 +218,7 @@ def classification_loss(logits: tf.Tensor, present: tf.Tensor) -> tf.Tensor:
 class ClassifierReport(Report):
     """A status line for so many images of one attribute; the same to stats.jsonl, TensorBoard."""
 
-    def __init__(self, run_dir, keep=()):
+    def __init__(self, run_dir: str | os.PathLike, keep: Iterable[str] = ()):
         """keep: the attributes whose earlier lines stay; others start over."""
         super().__init__(run_dir)
         path = Path(run_dir) / "stats.jsonl"
