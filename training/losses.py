@@ -21,7 +21,6 @@ class Batch:
     labels: tf.Tensor  # float32 [N, label_size]: the reals', or drawn from the data set's
     z: tf.Tensor  # float32 [N, latent_size]
     reals: tf.Tensor | None = None  # float32 in [-1, 1]; None where a generator trains
-    seed: tf.Tensor | None = None  # int32 [2], for what else is drawn
 
 
 @dataclasses.dataclass(frozen=True)
@@ -35,6 +34,7 @@ class Game:
     mixing_factors: [N, 1, 1, 1] in [0, 1), the position between real and fake where the
         WGAN penalty is taken.
     numbers: the state's numbers by name, such as a running mean.
+    normal: shape → what else a penalty draws, from N(0, 1); once a step.
     """
 
     discriminate: Callable
@@ -44,6 +44,7 @@ class Game:
     mixing_factors: tf.Tensor | None = None
     generate: Callable | None = None
     numbers: Mapping[str, tf.Variable] = dataclasses.field(default_factory=dict)
+    normal: Callable | None = None
 
 
 # ([N, 1], {name: what to report of it, per image})

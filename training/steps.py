@@ -78,7 +78,6 @@ class StageSteps:
             labels,
             self._latents(seed, labels.shape[0]),
             None if images is None else self._reals(images, self._alpha(scalars), seed),
-            seed=fold_in(seed, _OTHER),
         )
         return self.update(phase, batch, scalars, seed)
 
@@ -94,7 +93,7 @@ class StageSteps:
 
         seed: the replica's, int32 [2]. mixing_factors: Game's; None draws them.
         """
-        if mixing_factors is None:
+        if mixing_factors is None and batch.reals is not None:
             mixing_factors = tf.random.stateless_uniform(
                 [batch.labels.shape[0], 1, 1, 1], fold_in(seed, _PENALTY), alg="philox"
             )
@@ -119,7 +118,7 @@ class StageSteps:
 
     def _latents(self, seed, minibatch):
         shape = [minibatch, self.state.G.options["latent_size"]]
-        return tf.random.stateless_normal(shape, fold_in(seed, _LATENTS), alg="philox")
+        return _normal(shape, fold_in(seed, _LATENTS))
 
     def _reals(self, images, alpha, seed):
         mirror = None
@@ -151,6 +150,7 @@ class StageSteps:
             unscale=optimizer.unscale,
             mixing_factors=mixing_factors,
             numbers=self.state.numbers,
+            normal=lambda shape: _normal(shape, fold_in(seed, _OTHER)),
         )
 
     def _update_average(self, beta):
@@ -161,6 +161,10 @@ class StageSteps:
             assign_local(Gs[name], current + (average - current) * beta)
         if "dlatent_avg" in G:
             assign_local(Gs["dlatent_avg"], tf.convert_to_tensor(G["dlatent_avg"]))
+
+
+def _normal(shape, seed):
+    return tf.random.stateless_normal(shape, seed, alg="philox")
 
 
 def _replica_seed(seed):

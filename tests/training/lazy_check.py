@@ -27,7 +27,7 @@ STEP = 0.125
 def energy(game, batch, weight):
     """Keeps the images' energy near its running mean, as path length regularisation does."""
     images = game.generate(batch.z, batch.labels)
-    images += 0.1 * tf.random.stateless_normal(images.shape, batch.seed, alg="philox")
+    images += 0.1 * game.normal(images.shape)
     energies = tf.reduce_mean(tf.square(images), axis=[1, 2, 3])[:, None]
     mean = tf.convert_to_tensor(game.numbers["energy"])
     mean += 0.1 * (tf.reduce_mean(energies) - mean)
