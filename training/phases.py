@@ -19,7 +19,6 @@ from training.regularizers import REGULARIZERS
 if TYPE_CHECKING:
     from training.config import TrainingConfig
     from training.schedule import SchedulePoint
-    from training.state import TrainingState
 
 _STREAMS = 16  # as many phases can draw random numbers of their own
 
@@ -58,7 +57,7 @@ class Hook:
     """
 
     interval: int
-    adapt: Callable[[TrainingState, SchedulePoint], None]
+    adapt: Callable[[Any, SchedulePoint], None]  # of the TrainingState
     numbers: Mapping[str, float]  # its own, at first
 
 

@@ -17,7 +17,7 @@ def made(samples, numbers, noise_numbers=None):
     @tf.function(autograph=False)
     def graph(numbers, noise_numbers):
         z = samples.latents(numbers)
-        labels = tf.zeros([numbers.shape[0], samples.label_size])
+        labels = tf.zeros([numbers.shape[0], samples.Gs.label_size])
         return samples.images(samples.codes(z, labels), noise_numbers)
 
     return graph(*(tf.constant(item, tf.int32) for item in (numbers, noise_numbers))).numpy()
