@@ -10,15 +10,13 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any, Callable
+from typing import Any, Callable
 
 from training import loss_options
+from training.config import TrainingConfig
 from training.losses import LOSSES, Batch, Game
 from training.regularizers import REGULARIZERS
-
-if TYPE_CHECKING:
-    from training.config import TrainingConfig
-    from training.schedule import SchedulePoint
+from training.schedule import SchedulePoint
 
 _STREAMS = 16  # as many phases can draw random numbers of their own
 
@@ -50,14 +48,14 @@ class Phase:
 
 @dataclasses.dataclass(frozen=True)
 class Hook:
-    """What adapts numbers of the state after every `interval`-th round.
+    """What adapts numbers of a TrainingState after every `interval`-th round.
 
     All that `adapt` depends on must be in the state, for a run to continue exactly, and be the
     same on all machines.
     """
 
     interval: int
-    adapt: Callable[[Any, SchedulePoint], None]  # of the TrainingState
+    adapt: Callable[[Any, SchedulePoint], None]  # of the state, at a point of the schedule
     numbers: Mapping[str, float]  # its own, at first
 
 
