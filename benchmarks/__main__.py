@@ -23,10 +23,16 @@ COLUMNS = "{:>9} {:>5} {:>3} {:>9} {:>9} {:>9} {:>6} {:>6} {:>8} {:>9}"
 def run_case(what, resolution, dtype, *, minibatch=None, repeats=3, level=0) -> dict:
     """One measurement in a fresh process; its result."""
     command = [
-        sys.executable, "-m", "benchmarks.case", what, f"--resolution={resolution}",
-        f"--minibatch={minibatch or MINIBATCH[resolution]}", f"--dtype={dtype}",
-        f"--repeats={repeats}", f"--level={level}",
-    ]  # fmt: skip
+        sys.executable,
+        "-m",
+        "benchmarks.case",
+        what,
+        f"--resolution={resolution}",
+        f"--minibatch={minibatch or MINIBATCH[resolution]}",
+        f"--dtype={dtype}",
+        f"--repeats={repeats}",
+        f"--level={level}",
+    ]
     done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
     return json.loads(done.stdout.splitlines()[-1])
 
@@ -83,8 +89,10 @@ def opening(repeats: int) -> list[dict]:
             path = os.path.join(directory, f"networks.{suffix}")
             done = subprocess.run(
                 [*command, "open", path, f"--repeats={repeats}"],
-                stdout=subprocess.PIPE, text=True, check=True,
-            )  # fmt: skip
+                stdout=subprocess.PIPE,
+                text=True,
+                check=True,
+            )
             results.append({"what": f"open {kind}", **json.loads(done.stdout.splitlines()[-1])})
             show_opening(kind, results[-1])
     return results

@@ -99,10 +99,12 @@ def photos(count: int, repeats: int) -> dict:
         for resolution in RESOLUTIONS:
             source = Photos(directory, resolution, count)
             by_rate = [
-                max((run(source, workers) for _ in range(repeats)),
-                    key=lambda result: result["images_per_second"])
+                max(
+                    (run(source, workers) for _ in range(repeats)),
+                    key=lambda rate: rate["images_per_second"],
+                )
                 for workers in (1, core_count())
-            ]  # fmt: skip
+            ]
             one, every = by_rate
             all_cpu = every["parent_cpu"] + every["workers_cpu"]
             result[str(resolution)] = {
@@ -137,9 +139,11 @@ def small() -> dict:
         finished.set()
         watcher.join()
     return {
-        "images": report.written, "images_per_second": report.written / seconds,
-        "peak_gb": largest[0], "peak_gb_with_workers": largest[1],
-    }  # fmt: skip
+        "images": report.written,
+        "images_per_second": report.written / seconds,
+        "peak_gb": largest[0],
+        "peak_gb_with_workers": largest[1],
+    }
 
 
 def resident() -> list[float]:

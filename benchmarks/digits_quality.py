@@ -30,9 +30,12 @@ def classifier(resolution: int, seed=0):
     with open_dataset(inspect("digits", resolution=resolution)) as dataset:
         images, labels = dataset.read(range(dataset.info.num_images))
     known, held_out, known_classes, held_out_classes = train_test_split(
-        images.reshape(len(images), -1) / 255, labels.argmax(1), test_size=0.3,
-        random_state=seed, stratify=labels.argmax(1),
-    )  # fmt: skip
+        images.reshape(len(images), -1) / 255,
+        labels.argmax(1),
+        test_size=0.3,
+        random_state=seed,
+        stratify=labels.argmax(1),
+    )
     model = SVC(C=10, gamma="scale", probability=True, random_state=seed)
     model.fit(known, known_classes)
     return model, model.score(held_out, held_out_classes), held_out

@@ -46,9 +46,14 @@ def enlarge(image: np.ndarray, width: int, height: int) -> np.ndarray:
 
 
 def uncurated(
-    sampler: Sampler, seed: int, *, rows: int = 3, lods: Sequence[int] | None = None,
-    crop: tuple[int, int, int, int] | None = None, label: int | None = None,
-):  # fmt: skip
+    sampler: Sampler,
+    seed: int,
+    *,
+    rows: int = 3,
+    lods: Sequence[int] | None = None,
+    crop: tuple[int, int, int, int] | None = None,
+    label: int | None = None,
+):
     """Figures 2 and 10–12: samples that nobody chose, in columns of decreasing size.
 
     One column for each of `lods`, whose cells are 2^lod times smaller, so that `rows` cells of
@@ -121,9 +126,12 @@ def parse_styles(text: str, num_layers: int) -> list[range]:
 
 
 def style_mixing(
-    sampler: Sampler, sources: Sequence[int], destinations: Sequence[int], styles: Sequence[range],
+    sampler: Sampler,
+    sources: Sequence[int],
+    destinations: Sequence[int],
+    styles: Sequence[range],
     label: int | None = None,
-):  # fmt: skip
+):
     """Figure 3: the destinations (left column) with some styles of the sources (top row).
 
     styles: for each destination, the layers whose w comes from the source of the column.
@@ -162,9 +170,13 @@ def style_mixing(
 
 
 def noise_detail(
-    sampler: Sampler, seeds: Sequence[int], *, crop: tuple[int, int, int] | None = None,
-    count: int = 100, label: int | None = None,
-):  # fmt: skip
+    sampler: Sampler,
+    seeds: Sequence[int],
+    *,
+    crop: tuple[int, int, int] | None = None,
+    count: int = 100,
+    label: int | None = None,
+):
     """Figure 4, a row for each seed: an image; a detail of it with four different noises; and
     the standard deviation of each pixel over `count` of them, four times as bright.
 
@@ -182,9 +194,10 @@ def noise_detail(
         z = latents.from_seeds([seed], sampler.latent_size)
         code = sampler.codes(z, latents.labels_for([seed], sampler.label_size, label))
         images = sampler.stream(
-            np.repeat(code, count, axis=0), title=f"seed {seed}",
+            np.repeat(code, count, axis=0),
+            title=f"seed {seed}",
             noise_seeds=[(seed + 7919 * index) % 2**32 for index in range(count)],
-        )  # fmt: skip
+        )
         total = squares = 0.0
         for index, image in enumerate(images):
             gray = image.astype(np.float64).mean(axis=2)
@@ -233,7 +246,7 @@ def noise_components(sampler: Sampler, seeds: Sequence[int], *, label: int | Non
 
 def truncation(
     sampler: Sampler, seeds: Sequence[int], psis: Sequence[float], *, label: int | None = None
-):  # fmt: skip
+):
     """Figure 8, a row for each seed, a column for each psi, applied to all layers.
 
     0 is the average image, negative values are the opposite of the seed's.

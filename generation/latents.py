@@ -16,9 +16,20 @@ MAX_SEEDS = 1_000_000
 _NAMES = ("w", "z", "labels", "seeds")
 # What zipfile and NumPy raise for damaged bytes. MemoryError: a header may claim any size.
 _DAMAGED = (
-    ValueError, KeyError, AttributeError, TypeError, EOFError, MemoryError, OSError,
-    NotImplementedError, RuntimeError, SyntaxError, struct.error, zipfile.BadZipFile, zlib.error,
-)  # fmt: skip
+    ValueError,
+    KeyError,
+    AttributeError,
+    TypeError,
+    EOFError,
+    MemoryError,
+    OSError,
+    NotImplementedError,
+    RuntimeError,
+    SyntaxError,
+    struct.error,
+    zipfile.BadZipFile,
+    zlib.error,
+)
 
 
 def parse_seeds(text: str, flag: str = "--seeds") -> list[int]:

@@ -50,9 +50,13 @@ def save(image: np.ndarray, path: str | os.PathLike, quality: int = 95) -> None:
 
 
 def save_images(
-    names: Iterable[str], images: Iterator[np.ndarray], out: str | os.PathLike, *,
-    format: str = "png", quality: int = 95,
-) -> list[Path]:  # fmt: skip
+    names: Iterable[str],
+    images: Iterator[np.ndarray],
+    out: str | os.PathLike,
+    *,
+    format: str = "png",
+    quality: int = 95,
+) -> list[Path]:
     """Writes out/<name>.<suffix> as images come; returns the paths."""
     paths = []
     for name, image in zip(names, images):
@@ -83,7 +87,7 @@ def join(parts: Sequence[tuple]) -> list:
 
 def start_codes(
     sampler: Sampler, seeds: Sequence[int], latents_file: str | None, label: int | None
-):  # fmt: skip
+):
     """(seeds, codes, z or None, labels or None) from seeds, or from a file of z or w instead.
 
     A w of a file is taken as it is, since `save_latents` writes truncated ones, unless the

@@ -77,7 +77,7 @@ def durations(count: int, fps: int, unit: int) -> list[int]:
 
 def write(
     frames: Iterator[np.ndarray], count: int, path: str | os.PathLike, fps: int, quality: int = 85
-):  # fmt: skip
+):
     """Encodes `count` uint8 frames [H, W, C] of one size, atomically; GIF and WebP loop.
 
     quality: 1 to 100. MP4 is H.264 with 4:2:0 colours, which every player takes. A GIF counts in
@@ -92,9 +92,13 @@ def write(
         webp = Path(path).suffix.lower() == ".webp"
         options = {"quality": quality} if webp else {}
         first.save(
-            temporary, save_all=True, append_images=(to_pil(frame) for frame in frames),
-            duration=durations(count, fps, 1 if webp else 10), loop=0, **options,
-        )  # fmt: skip
+            temporary,
+            save_all=True,
+            append_images=(to_pil(frame) for frame in frames),
+            duration=durations(count, fps, 1 if webp else 10),
+            loop=0,
+            **options,
+        )
 
 
 def _write_mp4(frames, path, fps, quality):

@@ -58,9 +58,13 @@ def test_info(some, tmp_path, images):
     lines = inspection.info(str(some))
     size = sum(path.stat().st_size for path in some.iterdir())
     for line in (
-        "name        some", "images      12", "channels    3 (RGB)", "resolution  16×16",
-        "labels      3 classes with images: 0: 4, 1: 4, 2: 4", f"bytes       {size:,}",
-    ):  # fmt: skip
+        "name        some",
+        "images      12",
+        "channels    3 (RGB)",
+        "resolution  16×16",
+        "labels      3 classes with images: 0: 4, 1: 4, 2: 4",
+        f"bytes       {size:,}",
+    ):
         assert line in lines
     assert [line.split()[-1] for line in lines[-4:]] == sorted(path.name for path in some.iterdir())
     vectors = write(tmp_path / "vectors", images, np.arange(24).reshape(12, 2))
@@ -214,8 +218,11 @@ def test_differences(some, tmp_path, images, one_hot):
     )
     assert [line.split(":")[0] for line in lines[1:]] == ["16×16", "8×8", "4×4"]
     smaller = write(tmp_path / "smaller", images[:8, :, :8, :8])
-    assert compare(some, smaller)[:3] == ["images: 12 and 8", "resolution: 16 and 8",
-                                          "label size: 3 and 0"]  # fmt: skip
+    assert compare(some, smaller)[:3] == [
+        "images: 12 and 8",
+        "resolution: 16 and 8",
+        "label size: 3 and 0",
+    ]
 
 
 # ---------------------------------------------------------------- verify

@@ -14,9 +14,13 @@ pytestmark = pytest.mark.conformance
 def said(code, **environment):
     env = {key: value for key, value in os.environ.items() if key != "TF_CPP_MIN_LOG_LEVEL"}
     result = subprocess.run(
-        [sys.executable, "-c", code], env={**env, **environment}, text=True, check=True,
-        capture_output=True, cwd=os.path.dirname(os.path.dirname(quiet.__file__)),
-    )  # fmt: skip
+        [sys.executable, "-c", code],
+        env={**env, **environment},
+        text=True,
+        check=True,
+        capture_output=True,
+        cwd=os.path.dirname(os.path.dirname(quiet.__file__)),
+    )
     return result.stderr
 
 

@@ -95,8 +95,10 @@ def test_presets(layers, coarse, middle, fine):
     expected = [range(*bounds) for bounds in (coarse, middle, fine)]
     assert [figures.preset_layers(name, layers) for name in figures.PRESETS] == expected
     assert figures.parse_styles("coarse,middle, fine,1-2,3", layers) == [
-        *expected, range(1, 3), range(3, 4),
-    ]  # fmt: skip
+        *expected,
+        range(1, 3),
+        range(3, 4),
+    ]
 
 
 def test_styles_that_are_none():

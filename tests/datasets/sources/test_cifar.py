@@ -18,8 +18,12 @@ TOTAL = sum(COUNTS)
 IMAGES = np.random.RandomState(0).randint(0, 256, [TOTAL, 3, 32, 32]).astype(np.uint8)
 TENS = np.random.RandomState(1).randint(0, 10, [TOTAL])
 HUNDREDS = np.random.RandomState(2).randint(0, 100, [TOTAL])
-PARTS = list(zip(np.split(IMAGES.reshape(TOTAL, 3072), np.cumsum(COUNTS)[:-1]),
-                 np.split(TENS, np.cumsum(COUNTS)[:-1])))  # fmt: skip
+PARTS = list(
+    zip(
+        np.split(IMAGES.reshape(TOTAL, 3072), np.cumsum(COUNTS)[:-1]),
+        np.split(TENS, np.cumsum(COUNTS)[:-1]),
+    )
+)
 
 
 def binary(images, *labels):

@@ -120,9 +120,15 @@ def test_redirects_that_do_not_end(server):
 
 @pytest.mark.parametrize(
     "location",
-    ["file:///etc/passwd", "ftp://127.0.0.1/x", "data:,x", "http://[", "http://127.0.0.1:x/",
-     "http://127.0.0.1:99999/"],
-)  # fmt: skip
+    [
+        "file:///etc/passwd",
+        "ftp://127.0.0.1/x",
+        "data:,x",
+        "http://[",
+        "http://127.0.0.1:x/",
+        "http://127.0.0.1:99999/",
+    ],
+)
 def test_redirects_to_anything_else_are_refused(server, cache, location):
     message = fails("save it as", server.at("/x.pkl", bad.redirect(location)))
     assert "\n" not in message

@@ -166,10 +166,16 @@ def test_what_pickle_writes(version, protocol):
         assert kinds["flag"] is bool
         assert kinds["easy"] is kinds["ordered"] is dict
         assert list(network.static_kwargs["ordered"]) == ["z", "a"]
-        extra = {} if version < 5 else dict(
-            input_shapes=[[None, 512]], output_shapes=[[None, 3, 8, 8]],
-            input_names=["latents_in"], output_names=["images_out"],
-        )  # fmt: skip
+        extra = (
+            {}
+            if version < 5
+            else dict(
+                input_shapes=[[None, 512]],
+                output_shapes=[[None, 3, 8, 8]],
+                input_names=["latents_in"],
+                output_names=["images_out"],
+            )
+        )
         assert network.extra == extra
         wanted = dict(values())
         same(network.variables, wanted)
