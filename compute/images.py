@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
 import numpy as np
 
 from compute.box_means import box_mean, downscale2d
+
+if TYPE_CHECKING:
+    import tensorflow as tf
 
 
 def to_uint8(images: np.ndarray) -> np.ndarray:
@@ -13,7 +18,7 @@ def to_uint8(images: np.ndarray) -> np.ndarray:
     return np.rint(levels).clip(0, 255).astype(np.uint8)
 
 
-def images_to_uint8(images, shrink: int = 1):
+def images_to_uint8(images: tf.Tensor, shrink: int = 1) -> tf.Tensor:
     """[N, H, W, C] in [-1, 1] → uint8 [N, H/shrink, W/shrink, C].
 
     floor(x · 127.5 + 128), saturated; `shrink` × `shrink` means are taken first. This is how
@@ -27,7 +32,12 @@ def images_to_uint8(images, shrink: int = 1):
     return tf.cast(tf.clip_by_value(x * 127.5 + 128, 0, 255), tf.uint8)
 
 
-def convert_images_to_uint8(images, drange=(-1, 1), nchw_to_nhwc=False, shrink=1) -> np.ndarray:
+def convert_images_to_uint8(
+    images: np.ndarray,
+    drange: tuple[float, float] = (-1, 1),
+    nchw_to_nhwc: bool = False,
+    shrink: int = 1,
+) -> np.ndarray:
     """Images [N, C, H, W] with values in `drange` → uint8, 0 to 255; what lies outside is cut off.
 
     nchw_to_nhwc: returns [N, H, W, C]. shrink: the mean of shrink × shrink pixels first.
@@ -48,7 +58,14 @@ def convert_images_to_uint8(images, drange=(-1, 1), nchw_to_nhwc=False, shrink=1
     )
 
 
-def legacy_output(values, *, out_mul=1.0, out_add=0.0, out_shrink=1, out_dtype=None) -> np.ndarray:
+def legacy_output(
+    values: np.ndarray,
+    *,
+    out_mul: float = 1.0,
+    out_add: float = 0.0,
+    out_shrink: int = 1,
+    out_dtype: Any = None,
+) -> np.ndarray:
     """What Progressive GAN's `run` did with its output, in this order: × out_mul, + out_add, the
     mean of out_shrink × out_shrink pixels, conversion to out_dtype.
 
@@ -66,13 +83,13 @@ def legacy_output(values, *, out_mul=1.0, out_add=0.0, out_shrink=1, out_dtype=N
     return values.astype(dtype)
 
 
-def _four_axes(images):
+def _four_axes(images: np.ndarray) -> np.ndarray:
     if images.ndim != 4:
         raise ValueError(f"images have shape {images.shape}, expected [N, C, H, W]")
     return images
 
 
-def _shrunk(images, factor, name="shrink"):
+def _shrunk(images: np.ndarray, factor: int, name: str = "shrink") -> np.ndarray:
     """[N, C, H, W] → [N, C, H // factor, W // factor]; what is left over at the end is dropped."""
     if factor == 1:
         return images

@@ -7,11 +7,12 @@ import importlib
 import os
 import sys
 from collections.abc import Iterator
+from types import ModuleType
 
 from dnnlib.errors import UserError
 
 
-def import_tensorflow():
+def import_tensorflow() -> ModuleType:
     """Imports TensorFlow without its page of information; returns the module.
 
     With TF_CPP_MIN_LOG_LEVEL in the environment it says what that asks for.

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +21,9 @@ class TensorFileError(ValueError):
     """A file that is damaged or of another format; says what is wrong, not which file."""
 
 
-def save(path, arrays: dict[str, np.ndarray], format: str, metadata: dict[str, str]) -> None:
+def save(
+    path: str | os.PathLike, arrays: dict[str, np.ndarray], format: str, metadata: dict[str, str]
+) -> None:
     """Writes arrays and text metadata atomically. Raises UserError (full disk, permission)."""
     arrays = {name: np.asarray(array, order="C") for name, array in arrays.items()}
     with atomic_path(path) as partial:
@@ -36,7 +39,7 @@ class TensorFile:
     Raises TensorFileError, also for one array, or OSError when the file cannot be read.
     """
 
-    def __init__(self, path, format: str) -> None:
+    def __init__(self, path: str | os.PathLike, format: str) -> None:
         with _explained():
             self._file = safe_open(str(path), framework="numpy")
             self.names = list(self._file.keys())
@@ -50,14 +53,14 @@ class TensorFile:
             return self._file.get_tensor(name)
 
 
-def load(path, format: str) -> tuple[dict[str, np.ndarray], dict[str, str]]:
+def load(path: str | os.PathLike, format: str) -> tuple[dict[str, np.ndarray], dict[str, str]]:
     """(arrays, metadata) of a whole file. Raises as TensorFile does."""
     file = TensorFile(path, format)
     return {name: file.read(name) for name in file.names}, file.metadata
 
 
 @contextlib.contextmanager
-def _explained():
+def _explained() -> Iterator[None]:
     try:
         yield
     except (SafetensorError, KeyError, TypeError, AttributeError) as error:

@@ -13,13 +13,13 @@ DRIVE_HOSTS = ("drive.google.com", "docs.google.com", "usercontent.google.com")
 class Page(html.parser.HTMLParser):
     """Title, forms and links of a page."""
 
-    def __init__(self, text: str):
+    def __init__(self, text: str) -> None:
         super().__init__()
         self.title, self.targets, self._tag, self._form = "", [], "", {}
         with contextlib.suppress(Exception):  # pages are anything: what was read counts
             self.feed(text)
 
-    def handle_starttag(self, tag, attrs):
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self._tag, values = tag, {name: value or "" for name, value in attrs}
         if tag == "form":
             self._form = {}
@@ -29,7 +29,7 @@ class Page(html.parser.HTMLParser):
         elif tag == "a":
             self.targets.append((values.get("href", ""), {}))
 
-    def handle_data(self, data):
+    def handle_data(self, data: str) -> None:
         self.title += data.strip() if self._tag == "title" else ""
 
     def confirmation(self, base: str, cookies: http.cookiejar.CookieJar) -> str | None:

@@ -10,7 +10,10 @@ import os
 import secrets
 import shutil
 import warnings
+from collections.abc import Iterator
 from pathlib import Path
+from types import ModuleType
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -29,7 +32,7 @@ PLAN = dataclasses.replace(fast.PLAIN, fuse_scaling=True)
 TOLERANCE = 1e-3  # of the images' range: ONNX Runtime's own kernels round differently
 
 
-def convert(source, out, *, noise: str = "fixed") -> str:
+def convert(source: str | os.PathLike, out: str | os.PathLike, *, noise: str = "fixed") -> str:
     """Converts by the suffix of `out` and returns a line for the user.
 
     .safetensors: `to_snapshot`; .onnx: `to_onnx`; no suffix: `to_saved_model`. source: a file.
@@ -45,10 +48,12 @@ def convert(source, out, *, noise: str = "fixed") -> str:
         if noise != "fixed":
             raise UserError(f"--noise={noise}: a snapshot holds no noise mode; leave it out")
         return to_snapshot(source, out)
-    return (to_onnx if suffix else to_saved_model)(source, out, noise=noise)
+    if suffix == ".onnx":
+        return to_onnx(source, out, noise=noise)
+    return to_saved_model(source, out, noise=noise)
 
 
-def to_snapshot(source, out) -> str:
+def to_snapshot(source: str | os.PathLike, out: str | os.PathLike) -> str:
     """All networks of a file as one snapshot that records where they come from."""
     G, D, Gs = networks.load(source)
     origin = describe.origin(source)
@@ -76,7 +81,9 @@ class Server:
     The arithmetic is float32, also of a network that was trained in lower precision.
     """
 
-    def __init__(self, Gs, noise: str, psi_shape=(None,)):
+    def __init__(
+        self, Gs: Any, noise: str, psi_shape: tuple[int | None, ...] | None = (None,)
+    ) -> None:
         # ONNX Runtime has no bfloat16 convolution, and rounds float16 otherwise than TensorFlow.
         self.G = Gs if Gs.options["dtype"] == "float32" else Gs.copy(dtype="float32")
         self.noise, self.renderer = noise, Renderer(self.G, plan=PLAN)
@@ -89,7 +96,7 @@ class Server:
         self.signature = [tf.TensorSpec(shape, name=name) for name, shape in widths.items()]
         self.function = tf.function(self._serve, self.signature, autograph=False)
 
-    def _serve(self, *inputs):
+    def _serve(self, *inputs: tf.Tensor) -> dict[str, tf.Tensor]:
         given = {spec.name: value for spec, value in zip(self.signature, inputs)}
         level, alpha = self.G.split_lod(None)
         with self.renderer.settings():
@@ -100,7 +107,9 @@ class Server:
         images = self.renderer.at_stage(codes, level, alpha, self.noise)
         return {"images": tf.identity(images, name="images")}
 
-    def expected(self, z, psi=None, labels=None) -> np.ndarray:
+    def expected(
+        self, z: np.ndarray, psi: np.ndarray | None = None, labels: np.ndarray | None = None
+    ) -> np.ndarray:
         """The network's own images for the same inputs."""
         options = {}
         if psi is not None:
@@ -108,7 +117,9 @@ class Server:
         return self.G(z, labels, noise=self.noise, **options).numpy()
 
 
-def to_saved_model(source, out, *, noise: str = "fixed") -> str:
+def to_saved_model(
+    source: str | os.PathLike, out: str | os.PathLike, *, noise: str = "fixed"
+) -> str:
     """A directory for `tf.saved_model.load` and TensorFlow Serving; needs nothing of this package.
 
     Its signature serving_default is `Server`'s function. Raises UserError for a file without a
@@ -135,7 +146,7 @@ def to_saved_model(source, out, *, noise: str = "fixed") -> str:
     return f"Wrote {out}: serving_default({_names(server)}) → images"
 
 
-def to_onnx(source, out, *, noise: str = "fixed") -> str:
+def to_onnx(source: str | os.PathLike, out: str | os.PathLike, *, noise: str = "fixed") -> str:
     """An .onnx file, which gets its name when ONNX Runtime has made the same images with it.
 
     Raises UserError when packages are missing, naming them, for noise='random', for a file
@@ -163,7 +174,7 @@ def to_onnx(source, out, *, noise: str = "fixed") -> str:
 _CASES = ((1, 1.0), (2, 0.7), (3, -0.5))  # minibatch, psi
 
 
-def _difference(server, session, count, psi):
+def _difference(server: Server, session: Any, count: int, psi: float) -> float:
     """Largest difference from our own images, as a share of their range."""
     rng = np.random.RandomState(count)
     feeds = {
@@ -174,11 +185,11 @@ def _difference(server, session, count, psi):
     return float(np.abs(images - expected).max() / np.ptp(expected))
 
 
-def _names(server):
+def _names(server: Server) -> str:
     return ", ".join(spec.name for spec in server.signature)
 
 
-def _package(name):
+def _package(name: str) -> ModuleType:
     try:
         return importlib.import_module(name)
     except ImportError as error:
@@ -189,7 +200,7 @@ def _package(name):
 
 
 @contextlib.contextmanager
-def _quiet():
+def _quiet() -> Iterator[None]:
     """Without the remarks of TensorFlow's exporter and the converter, which no user can act on."""
     loggers = [logging.getLogger(name) for name in ("tensorflow", "absl", "tf2onnx")]
     levels = [logger.level for logger in loggers]

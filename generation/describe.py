@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import math
+import os
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import networks
 from dnnlib import download
@@ -15,7 +18,7 @@ NO_LICENCE = "none recorded; the networks that NVIDIA published are under CC BY-
 _ALWAYS = ("resolution", "num_channels", "label_size")
 
 
-def describe(path, *, everything: bool = False) -> dict:
+def describe(path: str | os.PathLike, *, everything: bool = False) -> dict:
     """What a snapshot or legacy pickle holds, as values that JSON can hold.
 
     everything: all options, not only those away from their defaults. Keys: file, size, sha256,
@@ -33,7 +36,7 @@ def describe(path, *, everything: bool = False) -> dict:
     }
 
 
-def origin(path) -> dict:
+def origin(path: str | os.PathLike) -> dict:
     """A file's format, licence and provenance."""
     if is_pickle(path):
         kind, provenance = "legacy pickle", legacy.provenance(legacy.read(path))
@@ -45,7 +48,7 @@ def origin(path) -> dict:
     return {"format": kind, "licence": licence or NO_LICENCE, "provenance": provenance}
 
 
-def _network(network, everything):
+def _network(network: Any, everything: bool) -> dict:
     own = dict(network.options)
     usual = registry.resolve(network.func_name, family=network.FAMILY)
     rows = layer_table.rows(network)
@@ -87,7 +90,7 @@ def text(description: dict) -> str:
     return "\n".join(lines)
 
 
-def _entries(values, indent=""):
+def _entries(values: dict, indent: str = "") -> Iterator[str]:
     """Lines of a dictionary; one inside it is indented."""
     for key, value in values.items():
         if isinstance(value, dict) and value:
@@ -98,5 +101,5 @@ def _entries(values, indent=""):
             yield f"{indent}{key:<{max(15 - len(indent), 1)}} {shown}"
 
 
-def _line(name, trained, output, weight):
+def _line(name: str, trained: str, output: object, weight: object) -> str:
     return f"  {name:<28}{trained:>10}  {output!s:<18}{weight!s}".rstrip()

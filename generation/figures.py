@@ -53,7 +53,7 @@ def uncurated(
     lods: Sequence[int] | None = None,
     crop: tuple[int, int, int, int] | None = None,
     label: int | None = None,
-):
+) -> np.ndarray:
     """Figures 2 and 10–12: samples that nobody chose, in columns of decreasing size.
 
     One column for each of `lods`, whose cells are 2^lod times smaller, so that `rows` cells of
@@ -131,7 +131,7 @@ def style_mixing(
     destinations: Sequence[int],
     styles: Sequence[range],
     label: int | None = None,
-):
+) -> np.ndarray:
     """Figure 3: the destinations (left column) with some styles of the sources (top row).
 
     styles: for each destination, the layers whose w comes from the source of the column.
@@ -140,7 +140,7 @@ def style_mixing(
     if len(styles) != len(destinations):
         raise UserError(f"--styles: {len(destinations)} rows and {len(styles)} styles")
 
-    def codes(seeds):
+    def codes(seeds: Sequence[int]) -> np.ndarray:
         labels = latents.labels_for(seeds, sampler.label_size, label)
         return sampler.codes(latents.from_seeds(seeds, sampler.latent_size), labels)
 
@@ -176,7 +176,7 @@ def noise_detail(
     crop: tuple[int, int, int] | None = None,
     count: int = 100,
     label: int | None = None,
-):
+) -> np.ndarray:
     """Figure 4, a row for each seed: an image; a detail of it with four different noises; and
     the standard deviation of each pixel over `count` of them, four times as bright.
 
@@ -226,7 +226,9 @@ def noise_sets(resolution_log2: int) -> dict[str, list[int]]:
     return {"all": layers, "none": [], "fine": layers[coarse:], "coarse": layers[:coarse]}
 
 
-def noise_components(sampler: Sampler, seeds: Sequence[int], *, label: int | None = None):
+def noise_components(
+    sampler: Sampler, seeds: Sequence[int], *, label: int | None = None
+) -> np.ndarray:
     """Figure 5, a row for each seed: noise in all layers, in none, in the fine ones only, in the
     coarse ones only."""
     sampler.need_noise("noise-components")
@@ -246,7 +248,7 @@ def noise_components(sampler: Sampler, seeds: Sequence[int], *, label: int | Non
 
 def truncation(
     sampler: Sampler, seeds: Sequence[int], psis: Sequence[float], *, label: int | None = None
-):
+) -> np.ndarray:
     """Figure 8, a row for each seed, a column for each psi, applied to all layers.
 
     0 is the average image, negative values are the opposite of the seed's.

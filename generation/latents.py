@@ -7,6 +7,7 @@ import re
 import struct
 import zipfile
 import zlib
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
@@ -47,13 +48,13 @@ def parse_seeds(text: str, flag: str = "--seeds") -> list[int]:
     return seeds
 
 
-def from_seeds(seeds, latent_size: int) -> np.ndarray:
+def from_seeds(seeds: Iterable[int], latent_size: int) -> np.ndarray:
     """z [N, latent_size], float32: each row depends on its seed alone, on any machine."""
     rows = [np.random.RandomState(seed).randn(1, latent_size) for seed in seeds]
     return np.concatenate(rows).astype(np.float32)
 
 
-def labels_for(seeds, label_size: int, wanted: int | None = None) -> np.ndarray:
+def labels_for(seeds: Sequence[int], label_size: int, wanted: int | None = None) -> np.ndarray:
     """One-hot labels [N, label_size], float32; [N, 0] for a network without labels.
 
     wanted: the class of all; None: each seed's number gives the class, seed 12 of 10 classes has
@@ -70,7 +71,9 @@ def labels_for(seeds, label_size: int, wanted: int | None = None) -> np.ndarray:
     return labels
 
 
-def read(path, latent_size: int, label_size: int, w_shape: tuple[int, int] | None) -> dict:
+def read(
+    path: str | os.PathLike, latent_size: int, label_size: int, w_shape: tuple[int, int] | None
+) -> dict[str, np.ndarray]:
     """{'w': w} or {'z': z} or {'z': z, 'labels': labels} of an .npz file, all float32, and
     'seeds', [N], if the file has them.
 
@@ -98,7 +101,9 @@ def read(path, latent_size: int, label_size: int, w_shape: tuple[int, int] | Non
     return {**result, **_seeds(path, arrays, len(values))}
 
 
-def _seeds(path, arrays, count):
+def _seeds(
+    path: str | os.PathLike, arrays: dict[str, np.ndarray], count: int
+) -> dict[str, np.ndarray]:
     """{'seeds': [N] below 2^32} of the noise, or {}."""
     if "seeds" not in arrays:
         return {}
@@ -109,7 +114,7 @@ def _seeds(path, arrays, count):
     return {"seeds": seeds}
 
 
-def _arrays(path) -> dict:
+def _arrays(path: str | os.PathLike) -> dict[str, np.ndarray]:
     """The file's arrays of the names that count."""
     if os.path.isdir(path):
         raise UserError(f"{path} is a directory, not an .npz file")
@@ -123,7 +128,9 @@ def _arrays(path) -> dict:
         raise UserError(f"{path}: not an .npz file of numbers, or a damaged one") from error
 
 
-def _checked(path, name, array, shape):
+def _checked(
+    path: str | os.PathLike, name: str, array: np.ndarray, shape: tuple[int, ...]
+) -> np.ndarray:
     """An array [N, *shape] as float32."""
     if array.dtype.kind not in "fiu":
         raise UserError(f"{path}: {name} has the type {array.dtype}, expected numbers")

@@ -65,7 +65,14 @@ def save_images(
     return paths
 
 
-def save_latents(path, sampler: Sampler, seeds, codes, z=None, labels=None) -> None:
+def save_latents(
+    path: str | os.PathLike,
+    sampler: Sampler,
+    seeds: Sequence[int],
+    codes: np.ndarray,
+    z: np.ndarray | None = None,
+    labels: np.ndarray | None = None,
+) -> None:
     """Writes an .npz file that `latents.read` takes: w as images were made from it, z, labels,
     and the seeds of random noise."""
     arrays = {"seeds": np.int64(seeds)}
@@ -87,7 +94,7 @@ def join(parts: Sequence[tuple]) -> list:
 
 def start_codes(
     sampler: Sampler, seeds: Sequence[int], latents_file: str | None, label: int | None
-):
+) -> tuple[Sequence[int], np.ndarray, np.ndarray | None, np.ndarray | None]:
     """(seeds, codes, z or None, labels or None) from seeds, or from a file of z or w instead.
 
     A w of a file is taken as it is, since `save_latents` writes truncated ones, unless the
@@ -98,18 +105,20 @@ def start_codes(
     if latents_file is None:
         z = latents.from_seeds(seeds, sampler.latent_size)
     else:
-        found = latents.read(latents_file, sampler.latent_size, sampler.label_size, sampler.w_shape)
-        if "w" in found:
-            w = found["w"]
+        arrays = latents.read(
+            latents_file, sampler.latent_size, sampler.label_size, sampler.w_shape
+        )
+        if "w" in arrays:
+            w = arrays["w"]
             if label is not None:
                 raise UserError(
                     f"--class={label}: {latents_file} has w, on which labels do nothing"
                 )
             w = w if sampler.psi is OWN else sampler.truncate(w)
-            return found.get("seeds", range(len(w))), w, None, None
-        z = found["z"]
-        seeds = found.get("seeds", range(len(z)))
-        labels = found.get("labels")
+            return arrays.get("seeds", range(len(w))), w, None, None
+        z = arrays["z"]
+        seeds = arrays.get("seeds", range(len(z)))
+        labels = arrays.get("labels")
     if labels is None or label is not None:
         labels = latents.labels_for(seeds, sampler.label_size, label)
     return seeds, sampler.codes(z, labels), z, labels

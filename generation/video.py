@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -77,7 +78,7 @@ def durations(count: int, fps: int, unit: int) -> list[int]:
 
 def write(
     frames: Iterator[np.ndarray], count: int, path: str | os.PathLike, fps: int, quality: int = 85
-):
+) -> None:
     """Encodes `count` uint8 frames [H, W, C] of one size, atomically; GIF and WebP loop.
 
     quality: 1 to 100. MP4 is H.264 with 4:2:0 colours, which every player takes. A GIF counts in
@@ -101,7 +102,7 @@ def write(
         )
 
 
-def _write_mp4(frames, path, fps, quality):
+def _write_mp4(frames: Iterator[np.ndarray], path: Path, fps: int, quality: int) -> None:
     av = _av()
     with av.open(str(path), "w", format="mp4", options={"movflags": "+faststart"}) as container:
         stream = container.add_stream("libx264", rate=Fraction(fps))
@@ -118,7 +119,7 @@ def _write_mp4(frames, path, fps, quality):
         container.mux(stream.encode())
 
 
-def _av():
+def _av() -> Any:
     try:
         import av
     except ImportError as error:

@@ -58,7 +58,14 @@ class Dataset:
     be replaced.
     """
 
-    def __init__(self, info: DatasetInfo, images, labels, cache_bytes: int, replace_damaged: bool):
+    def __init__(
+        self,
+        info: DatasetInfo,
+        images: SyntheticImages | _RecordImages,
+        labels: np.ndarray,
+        cache_bytes: int,
+        replace_damaged: bool,
+    ) -> None:
         self.info = info
         self.labels = labels
         self._images = images

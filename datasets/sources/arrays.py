@@ -72,7 +72,7 @@ def map_file(path: str | os.PathLike) -> np.ndarray:
         raise UserError(f"{path}: cannot read: {error.strerror or error}") from error
 
 
-def read_stream(file, size: int, data: Optional[bytearray] = None) -> bytearray:
+def read_stream(file: Any, size: int, data: Optional[bytearray] = None) -> bytearray:
     """Reads an unpacking stream until `data`, empty at first, has `size` bytes or it ends.
 
     In pieces, since `read` would allocate all at once, whatever the file really holds.

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+import os
 import struct
 import zipfile
 import zlib
@@ -46,7 +47,7 @@ class TorchFileError(UnreadableError):
     wanted = "PyTorch state dict"
 
 
-def is_torch(path) -> bool:
+def is_torch(path: str | os.PathLike) -> bool:
     """Whether a file begins as torch.save's do. Raises OSError when it cannot be read."""
     with open(path, "rb") as file:
         head = file.read(1024)
