@@ -7,7 +7,7 @@ import pytest
 import safetensors.numpy
 
 from dnnlib.errors import UserError
-from training import checkpoint, request, runs, saved_config
+from training import checkpoint, request as requests, runs, saved_config
 from training.request import Request
 
 # The demo's networks on images that need no file.
@@ -123,7 +123,7 @@ def test_a_start_that_failed_binds_nobody():
 
 
 def test_a_set_found_in_the_working_directory_is_found_from_everywhere(monkeypatch, tmp_path):
-    monkeypatch.setattr(request, "is_built_in", lambda name: False)
+    monkeypatch.setattr(requests, "is_built_in", lambda name: False)
     assert started(BASE).config.dataset.data_dir == str(Path.cwd())
 
 
@@ -200,6 +200,27 @@ def test_places_are_absolute_so_that_a_run_continues_from_anywhere():
     assert run.config.resume_from == str(run.transfer_from) == str(Path.cwd() / "old.safetensors")
 
 
+def test_home_directories_are_put_in_wherever_a_setting_is_a_path(here, monkeypatch):
+    monkeypatch.setenv("HOME", str(here))
+    write_snapshot(here / "old.safetensors")
+    address = "https://a.org/~me/vgg16.pth"
+    settings = {
+        "dataset.data_dir": "~/data",
+        "metrics.inception_weights": "~/inception.pth",
+        "metrics.vgg16_weights": address,
+        "metrics.classifiers": f"['~/a', 'b', '{address}']",
+        "resume_from": "~/old.safetensors",
+    }
+    config = runs.plan(ask(overrides=tuple("=".join(each) for each in settings.items()))).config
+    assert config.dataset.data_dir == f"{here}/data"
+    assert config.metrics.inception_weights == f"{here}/inception.pth"
+    assert config.metrics.vgg16_weights == address
+    assert config.metrics.classifiers == (f"{here}/a", f"{here}/b", address)
+    assert config.resume_from == f"{here}/old.safetensors"
+    with pytest.raises(UserError, match=f"{here}/none"):
+        runs.plan(ask(overrides=("dataset.name=~/none",)))
+
+
 def test_transfer_starts_from_a_snapshot_until_there_is_a_checkpoint():
     refused(ask(resume_from="missing.safetensors"), "--resume_from: no file")
     Path("bad.safetensors").write_bytes(b"\xff" * 20)
@@ -234,6 +255,65 @@ def test_several_machines_share_one_directory_and_one_writer(monkeypatch):
     assert files(Path("job")) == ["config.json", "resolved.json"]
     monkeypatch.setenv("TF_CONFIG", "nonsense")
     refused(BASE, "TF_CONFIG cannot be understood")
+
+
+def test_networks_and_losses_are_resolved_and_written_down():
+    run = started(ask(run_dir="job", overrides=("G.fmap_max=16", "D_loss.r1_gamma=7")))
+    assert run.parts.G["resolution"] == run.parts.D["resolution"] == 32
+    assert (run.parts.G["fmap_max"], run.parts.G["style_mixing_prob"]) == (16, 0.9)
+    facts = json.loads(Path("job/resolved.json").read_text())
+    assert facts["G"] == {**run.parts.G, "blur_filter": [1, 2, 1]}
+    D_loss = {"func_name": "D_logistic_simplegp", "r1_gamma": 7.0, "r2_gamma": 0.0}
+    assert facts["D_loss"] == run.parts.losses["D_loss"] == D_loss
+    assert facts["dataset"]["num_images"] == 4096
+
+
+# As the first release wrote it for --preset=demo+table1-b with some changes.
+OLD_CONFIG = """
+{"preset": "demo+table1-b", "description": "demo+table1-b",
+"dataset": {"name": "synthetic-32", "data_dir": null, "resolution": null, "max_label_size": 0,
+"mirror_augment": false, "replace_damaged": false},
+"G": {"func_name": "G_style", "fmap_base": 512, "fmap_max": 64, "latent_size": 64,
+"dlatent_size": null, "mapping_fmaps": 64, "mapping_layers": 0, "style_mixing_prob": 0.0,
+"use_noise": false, "const_input_layer": false, "use_styles": false, "use_pixel_norm": true,
+"use_instance_norm": false, "truncation_psi": null},
+"D": {"func_name": "D_basic", "fmap_base": 512, "fmap_max": 64},
+"G_loss": {"func_name": "G_logistic_nonsaturating"},
+"D_loss": {"func_name": "D_logistic_simplegp"},
+"G_opt": {"beta1": 0.0, "beta2": 0.99, "epsilon": 1e-08},
+"D_opt": {"beta1": 0.0, "beta2": 0.99, "epsilon": 1e-08},
+"schedule": {"minibatch_base": 16, "minibatch_dict": {"16": 8}, "max_minibatch_per_gpu": {},
+"lod_initial_resolution": 8, "lod_training_kimg": 20.0, "lod_transition_kimg": 8.0,
+"G_lrate_base": 0.003, "G_lrate_dict": {}, "D_lrate_base": 0.003, "D_lrate_dict": {},
+"lrate_rampup_kimg": 0.0, "tick_kimg_base": 4.0, "tick_kimg_dict": {}},
+"grid": {"size": "16x8", "layout": "random"}, "total_kimg": 76.0, "G_smoothing_kimg": 2.0,
+"minibatch_repeats": 4, "D_repeats": 1, "reset_opt_for_new_lod": true, "seed": 3, "num_gpus": 0,
+"precision": "float32", "loss_scaling": null, "xla": false, "image_snapshot_ticks": 1,
+"network_snapshot_ticks": 10, "checkpoint_ticks": 1, "checkpoint_minutes": 10.0,
+"metrics": {"names": ["fid5k"], "seed": 0, "inception_weights": null, "vgg16_weights": null,
+"classifiers": []}, "resume_from": null}
+"""
+OLD_COMMAND = {
+    "preset": "demo+table1-b",
+    "seed": 3,
+    "metrics": "fid5k",
+    "overrides": ("schedule.minibatch_dict.16=8",),
+}
+
+
+def test_a_run_of_the_first_release_goes_on():
+    Path("job").mkdir()
+    Path("job/config.json").write_text(OLD_CONFIG)
+    add_checkpoint(Path("job"))
+    for request in (Request(resume="job"), ask(run_dir="job", **OLD_COMMAND)):
+        run = runs.plan(request)
+        assert (run.resume, run.notes) == (True, ())
+        assert (run.config.seed, run.config.schedule.minibatch_dict) == (3, {16: 8})
+        assert run.config.metrics.names == ("fid5k",)
+        assert (run.parts.G["mapping_layers"], run.parts.G["dlatent_size"]) == (0, 64)
+    before = json.loads(OLD_CONFIG)
+    after = json.loads(started(Request(resume="job")).run_dir.joinpath("config.json").read_text())
+    assert {key: after[key] for key in before} == before
 
 
 def test_the_overview_tells_what_matters():

@@ -150,6 +150,31 @@ def test_a_column_that_no_image_has(here):
     assert plan("attribute.odd=1", dataset="mine").shares["odd"] == pytest.approx(15 / 23)
 
 
+# As the first release wrote it.
+OLD_CONFIG = """
+{"preset": "classifier", "description": "classifier",
+"dataset": {"name": "synthetic-16-3", "data_dir": null, "resolution": null,
+"max_label_size": "full", "mirror_augment": false, "replace_damaged": false},
+"attribute": {}, "D": {"func_name": "D_basic", "fmap_base": 256, "fmap_max": 64},
+"opt": {"beta1": 0.0, "beta2": 0.99, "epsilon": 1e-08}, "learning_rate": 0.003,
+"rampdown_kimg": 24.0, "minibatch": 32, "kimg": 30.0, "holdout": 0.1, "status_kimg": 10.0,
+"seed": 1000, "num_gpus": 0, "precision": "float32"}
+"""
+
+
+def test_a_run_of_the_first_release_goes_on(here):
+    (here / "job").mkdir()
+    (here / "job/config.json").write_text(OLD_CONFIG)
+    request = Request(resume="job")
+    assert classifier_runs.wanted(request)
+    run = classifier_runs.plan(request)
+    assert run.config == plan(dataset="synthetic-16-3").config
+    assert (run.D["fmap_base"], run.D["mbstd_group_size"], run.D["label_size"]) == (256, 0, 0)
+    facts = json.loads((run.start().run_dir / "resolved.json").read_text())
+    assert facts["attributes"] == {"00": [0], "01": [1], "02": [2]}
+    assert facts["D"]["structure"] == "fixed"
+
+
 def test_several_machines_are_refused(monkeypatch):
     monkeypatch.setenv("TF_CONFIG", json.dumps({"cluster": {"worker": ["a:1", "b:1"]}}))
     with pytest.raises(UserError, match="classifiers train on one: unset it"):
