@@ -54,28 +54,39 @@ def _most(text: str):
     return flag("max_images", WHOLE, "N", text, lower_bound=1)
 
 
-_SHUFFLE = flag("shuffle", SWITCH, "",
-                "write in the original's shuffled order; --noshuffle: as they come",
-                True)  # fmt: skip
-_WORKERS = flag("workers", WHOLE, "N", "processes (default: one for each core)",
-                lower_bound=1, upper_bound=1024)  # fmt: skip
+_SHUFFLE = flag(
+    "shuffle", SWITCH, "", "write in the original's shuffled order; --noshuffle: as they come", True
+)
+_WORKERS = flag(
+    "workers", WHOLE, "N", "processes (default: one for each core)", lower_bound=1, upper_bound=1024
+)
 _CREATE = [
     flag(
-        "out", PATH, "DIR", "the data set, a directory that does not exist yet or is empty",
+        "out",
+        PATH,
+        "DIR",
+        "the data set, a directory that does not exist yet or is empty",
         needed=True,
     ),
     flag("name", TEXT, "NAME", "beginning of its files' names (default: the directory's)"),
     flag(
-        "skip_bad", SWITCH, "",
-        "leave images out that cannot be used, count them, and list them in skipped.txt", False,
+        "skip_bad",
+        SWITCH,
+        "",
+        "leave images out that cannot be used, count them, and list them in skipped.txt",
+        False,
     ),
     _WORKERS,
     flag(
-        "memory_gb", NUMBER, "GB",
-        "what each process may allocate; an image that needs more is bad", 2.0,
-        lower_bound=0.1, upper_bound=10_000.0,
+        "memory_gb",
+        NUMBER,
+        "GB",
+        "what each process may allocate; an image that needs more is bad",
+        2.0,
+        lower_bound=0.1,
+        upper_bound=10_000.0,
     ),
-]  # fmt: skip
+]
 _DATASET = flag("dataset", PATH, "DIR", "a directory of TFRecords, or digits", needed=True)
 _SIZE = {"lower_bound": 4, "upper_bound": 1 << 14}
 
@@ -203,7 +214,7 @@ _COMMANDS = {
 # ---------------------------------------------------------------- the command line
 
 
-def _work(name: str, args: dict) -> int:
+def _run(name: str, args: dict) -> int:
     from datasets import commands  # after --help and mistakes: they need not wait for it
 
     with commands.memory_limit(name, args):
@@ -225,7 +236,7 @@ def main(argv: list[str]) -> int:
             stream.reconfigure(errors="backslashreplace")
     before = signal.signal(signal.SIGTERM, _stop)
     try:
-        return PROGRAM.main(argv, _work)
+        return PROGRAM.main(argv, _run)
     finally:
         signal.signal(signal.SIGTERM, before)
 

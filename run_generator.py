@@ -50,28 +50,47 @@ _CACHE = flag(
     "where downloads are kept (default: $STYLEGAN_CACHE_DIR, or below ~/.cache)",
 )
 _CLASS = flag(
-    "class", WHOLE, "N",
+    "class",
+    WHOLE,
+    "N",
     "the label's index, for a network with labels; by default the seed's number gives the class",
-)  # fmt: skip
+)
 _PSI = [
     flag(
-        "truncation_psi", NUMBER, "X",
+        "truncation_psi",
+        NUMBER,
+        "X",
         "closer to the average image and cleaner below 1; by default the network's own, 1 is off",
-        lower_bound=-1000.0, upper_bound=1000.0,
+        lower_bound=-1000.0,
+        upper_bound=1000.0,
     ),
     flag(
-        "truncation_cutoff", WHOLE, "N", "truncate the first N layers; default: its own",
-        lower_bound=0, upper_bound=100,
+        "truncation_cutoff",
+        WHOLE,
+        "N",
+        "truncate the first N layers; default: its own",
+        lower_bound=0,
+        upper_bound=100,
     ),
-]  # fmt: skip
+]
 _MEMORY = flag(
-    "memory", NUMBER, "GIB", "memory for images that are made at the same time", 2.0,
-    lower_bound=0.0, upper_bound=1e6,
-)  # fmt: skip
+    "memory",
+    NUMBER,
+    "GIB",
+    "memory for images that are made at the same time",
+    2.0,
+    lower_bound=0.0,
+    upper_bound=1e6,
+)
 _QUALITY = partial(
-    flag, "quality", WHOLE, "N", "of JPEG, WebP and MP4, 1 to 100", lower_bound=1,
+    flag,
+    "quality",
+    WHOLE,
+    "N",
+    "of JPEG, WebP and MP4, 1 to 100",
+    lower_bound=1,
     upper_bound=100,
-)  # fmt: skip
+)
 
 
 def _out(default, text):
@@ -197,7 +216,7 @@ _COMMANDS = {
 # ---------------------------------------------------------------- the command line
 
 
-def _work(name: str, args: dict) -> int:
+def _run(name: str, args: dict) -> int:
     with quiet.tensorflow_ready("a lower --memory or fewer images take less"):
         from compute.devices import silence_xla
         from generation import commands  # after --help and mistakes: they need not wait for it
@@ -214,7 +233,7 @@ PROGRAM = Program(
 
 def main(argv: list[str]) -> int:
     """Runs the command line; returns the exit code."""
-    return PROGRAM.main(argv, _work)
+    return PROGRAM.main(argv, _run)
 
 
 if __name__ == "__main__":

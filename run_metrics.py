@@ -50,16 +50,20 @@ Exit codes: 0 done, 2 a mistake in the command or a missing file, 130 stopped by
 
 _WEIGHTS = [
     flag(
-        "inception_weights", PATH, "FILE",
+        "inception_weights",
+        PATH,
+        "FILE",
         "the Inception network of FID, in any published form, or its address",
     ),
     flag("vgg16_weights", PATH, "FILE", "the VGG16 network of PPL, likewise"),
-]  # fmt: skip
+]
 _CACHE = flag(
-    "cache_dir", PATH, "DIR",
+    "cache_dir",
+    PATH,
+    "DIR",
     "where weights, downloads and statistics are kept (default: $STYLEGAN_CACHE_DIR, or below "
     "~/.cache)",
-)  # fmt: skip
+)
 # metrics/commands.py has a function for each.
 _COMMANDS = {
     "evaluate": Command(
@@ -122,7 +126,7 @@ _COMMANDS = {
 }  # fmt: skip
 
 
-def _work(name: str, args: dict) -> int:
+def _run(name: str, args: dict) -> int:
     with quiet.tensorflow_ready("a lower --minibatch takes less"):
         from metrics import commands  # after --help and mistakes: they need not wait for it
 
@@ -135,7 +139,7 @@ PROGRAM = Program("run_metrics.py", _INTRO, _EXAMPLES, _COMMANDS, default="evalu
 
 def main(argv: list[str]) -> int:
     """Runs the command line; returns the exit code."""
-    return PROGRAM.main(argv, _work)
+    return PROGRAM.main(argv, _run)
 
 
 if __name__ == "__main__":

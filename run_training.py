@@ -123,7 +123,7 @@ _FLAGS = {
 }
 
 
-def _work(_: str, args: dict) -> int:
+def _run(_: str, args: dict) -> int:
     from training import commands  # after --help and mistakes: they need not wait for it
 
     return commands.train(args, registry.parse_list, _evaluator)
@@ -147,7 +147,7 @@ PROGRAM = Program(
 
 def main(argv: list[str]) -> int:
     """Runs the command line; returns the exit code."""
-    return PROGRAM.main(argv, _work)
+    return PROGRAM.main(argv, _run)
 
 
 if __name__ == "__main__":

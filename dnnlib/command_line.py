@@ -180,12 +180,12 @@ class Program:
             lines += [*([] if headed else ["options:"]), *self.commands[self.default].help(), ""]
         return "\n".join([*lines, self.examples])
 
-    def main(self, argv: list[str], work: Callable[[str, dict], int]) -> int:
+    def main(self, argv: list[str], action: Callable[[str, dict], int]) -> int:
         """As `run`, but a mistake of the user's is one line on stderr and exit code 2."""
-        return exit_code(lambda argv: self.run(argv, work), argv)
+        return exit_code(lambda argv: self.run(argv, action), argv)
 
-    def run(self, argv: list[str], work: Callable[[str, dict], int]) -> int:
-        """Prints help, or calls work(command, {flag: value}); returns the exit code.
+    def run(self, argv: list[str], action: Callable[[str, dict], int]) -> int:
+        """Prints help, or calls action(command, {flag: value}); returns the exit code.
 
         Raises UserError for a mistake in the command line.
         """
@@ -208,4 +208,4 @@ class Program:
         for item in command.flags:
             if item.needed and args[item.name] in (None, ""):
                 raise UserError(f"{name}: {item.usage()} is needed (--help tells more)")
-        return work(name, args)
+        return action(name, args)

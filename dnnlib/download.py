@@ -228,9 +228,9 @@ class _Download:
             self.say(f"{reason}: trying again in {wait:g} s")
             _sleep(wait)
 
-    def _error(self, what: str) -> UserError:
+    def _error(self, reason: str) -> UserError:
         by_hand = f"download it with a browser and save it as {self.path.absolute()}"
-        return UserError(f"{self.source.url}: {what}; or {by_hand}")
+        return UserError(f"{self.source.url}: {reason}; or {by_hand}")
 
     def _attempt(self, url: str, confirmed: bool = False) -> None:
         """Brings the file to `part`."""

@@ -31,10 +31,10 @@ _EXPLAINED = {
 
 
 @contextlib.contextmanager
-def explain_os_errors(what: str, path: str | os.PathLike) -> Iterator[None]:
+def explain_os_errors(action: str, path: str | os.PathLike) -> Iterator[None]:
     """Turns a full disk, missing permission and the like into `UserError`.
 
-    `what` completes "cannot …", for example "write" or "create". Other errors pass through.
+    `action` completes "cannot …", for example "write" or "create". Other errors pass through.
     """
     try:
         yield
@@ -43,7 +43,7 @@ def explain_os_errors(what: str, path: str | os.PathLike) -> Iterator[None]:
         reason = _EXPLAINED.get(errno.errorcode.get(error.errno, ""))
         if reason is None:
             raise
-        raise UserError(f"cannot {what} {os.fspath(path)}: {reason}") from error
+        raise UserError(f"cannot {action} {os.fspath(path)}: {reason}") from error
 
 
 def exit_code(run: Callable[[list[str]], int], argv: list[str]) -> int:

@@ -44,31 +44,31 @@ def create(result_dir: str | os.PathLike, description: str) -> Path:
             return final
 
 
-def find(result_dir: str | os.PathLike, which: str | int) -> Path:
+def find(result_dir: str | os.PathLike, chosen: str | int) -> Path:
     """Returns an existing run directory.
 
-    `which` is 'latest' (the highest number in `result_dir`), a run's number, or a directory
+    `chosen` is 'latest' (the highest number in `result_dir`), a run's number, or a directory
     (a path, or a name within `result_dir`). Raises UserError when there is none, or when
     two directories carry the number.
     """
-    result_dir, which = Path(result_dir), str(which)
-    if which != "latest" and not which.isdecimal():
-        for path in (Path(which), result_dir / which):
+    result_dir, chosen = Path(result_dir), str(chosen)
+    if chosen != "latest" and not chosen.isdecimal():
+        for path in (Path(chosen), result_dir / chosen):
             if path.is_dir():
                 return path
-        raise UserError(f"no run directory {which!r}, neither here nor in {result_dir}")
+        raise UserError(f"no run directory {chosen!r}, neither here nor in {result_dir}")
     runs = _runs(result_dir) if result_dir.is_dir() else {}
     runs = {n: dirs for n, paths in runs.items() if (dirs := [p for p in paths if p.is_dir()])}
     if not runs:
         raise UserError(f"no runs in {result_dir}")
-    number = max(runs) if which == "latest" else int(which)
-    found = runs.get(number, [])
-    if not found:
+    number = max(runs) if chosen == "latest" else int(chosen)
+    directories = runs.get(number, [])
+    if not directories:
         raise UserError(f"no run number {number} in {result_dir} (the latest is {max(runs)})")
-    if len(found) > 1:
-        names = ", ".join(path.name for path in found)
+    if len(directories) > 1:
+        names = ", ".join(path.name for path in directories)
         raise UserError(f"run number {number} is ambiguous in {result_dir}: {names}")
-    return found[0]
+    return directories[0]
 
 
 @contextlib.contextmanager

@@ -133,6 +133,6 @@ def test_ctrl_c_before_training_is_quiet(monkeypatch, capsys):
     def interrupt(name, args):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(run_training, "_work", interrupt)
+    monkeypatch.setattr(run_training, "_run", interrupt)
     assert run_training.main(["run_training.py"]) == 130
     assert capsys.readouterr().err == ""

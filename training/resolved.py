@@ -58,13 +58,17 @@ class Resolved:
         return "\n\n".join(parts)
 
     def start(self: Run) -> Run:
-        """Makes the run directory and saves the settings there; returns the run with `run_dir`."""
+        """Makes the run directory and saves the settings there; returns the run with `run_dir`.
+
+        Raises UserError where another process is training; nothing is changed then.
+        """
         run_dir = self.run_dir or run_dirs.create(self.result_dir, self.config.description)
         with explain_os_errors("create", run_dir):
             run_dir.mkdir(parents=True, exist_ok=True)
         if read_cluster().is_chief:  # one writer is enough
-            saved_config.save(run_dir, self.config)
-            atomic.write_json(run_dir / FACTS_NAME, self.facts())
+            with run_dirs.lock(run_dir):
+                saved_config.save(run_dir, self.config)
+                atomic.write_json(run_dir / FACTS_NAME, self.facts())
         return dataclasses.replace(self, run_dir=run_dir)
 
 

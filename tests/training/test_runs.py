@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import safetensors.numpy
 
+from dnnlib import run_dirs
 from dnnlib.errors import UserError
 from training import checkpoint, request as requests, runs, saved_config
 from training.request import Request
@@ -77,7 +78,7 @@ def test_plan_writes_nothing_and_start_makes_numbered_directories(here):
     for number in range(2):
         run = (run if number == 0 else runs.plan(BASE)).start()
         assert run.run_dir == Path("results") / f"0000{number}-demo"
-        assert files(run.run_dir) == ["config.json", "resolved.json"]
+        assert files(run.run_dir) == [".lock", "config.json", "resolved.json"]
         assert saved_config.load_config(run.run_dir) == run.config
         assert not run.resume
 
@@ -96,6 +97,16 @@ def test_the_same_command_with_run_dir_continues():
     assert again.resume
     assert again.config == first.config
     assert again.notes == ()
+
+
+def test_who_is_refused_because_another_trains_has_changed_nothing():
+    started(ask(run_dir="job", total_kimg=9.0))
+    add_checkpoint(Path("job"))
+    before = Path("job/config.json").read_bytes()
+    longer = runs.plan(ask(run_dir="job", total_kimg=10.0))
+    with run_dirs.lock("job"), pytest.raises(UserError, match="another process is training in job"):
+        longer.start()
+    assert Path("job/config.json").read_bytes() == before
 
 
 def test_run_dir_may_exist_with_other_files():
@@ -252,7 +263,7 @@ def test_several_machines_share_one_directory_and_one_writer(monkeypatch):
     assert files(Path("job")) == []
     be(0)
     started(ask(run_dir="job"))
-    assert files(Path("job")) == ["config.json", "resolved.json"]
+    assert files(Path("job")) == [".lock", "config.json", "resolved.json"]
     monkeypatch.setenv("TF_CONFIG", "nonsense")
     refused(BASE, "TF_CONFIG cannot be understood")
 

@@ -151,11 +151,11 @@ def held_out(dataset, config: ClassifierConfig) -> np.ndarray:
 
 def check_both_kinds(name: str, present: np.ndarray, measured: np.ndarray) -> None:
     """Raises UserError when all or none of the training or of the held-out images have it."""
-    for which, part in (("training", present[~measured]), ("held-out", present[measured])):
+    for kind, part in (("training", present[~measured]), ("held-out", present[measured])):
         if part.all() or not part.any():
             raise UserError(
                 f"attribute.{name}: {'all' if part.any() else 'none'} of the {len(part):,} "
-                f"{which} images have it, so that there is nothing to tell apart; leave it out, "
+                f"{kind} images have it, so that there is nothing to tell apart; leave it out, "
                 "or choose other columns or another holdout"
             )
 
