@@ -15,6 +15,7 @@ def elsewhere(tmp_path, monkeypatch):
     """An empty golden directory, outside CI."""
     monkeypatch.setenv("STYLEGAN_GOLDEN_DIR", str(tmp_path))
     monkeypatch.delenv("CI", raising=False)
+    monkeypatch.setattr(golden, "left_out", False)
     return tmp_path
 
 
