@@ -88,7 +88,7 @@ class Server:
         self.G = Gs if Gs.options["dtype"] == "float32" else Gs.copy(dtype="float32")
         self.noise, self.renderer = noise, Renderer(self.G, plan=PLAN)
         self.cutoff = Gs.truncation(1.0, None)["cutoff"] if Gs.has_styles else None
-        widths = {"z": [None, Gs.latent_size]}
+        widths: dict[str, Any] = {"z": [None, Gs.latent_size]}
         if Gs.has_styles:
             widths["psi"] = psi_shape
         if Gs.label_size:

@@ -69,6 +69,7 @@ class Named:
     """
 
     named: dict[str, tf.Variable]
+    add_weight: Any  # Keras's
 
     def add_named(
         self, name: str, shape: Any, initializer: Any = "zeros", trainable: bool = True

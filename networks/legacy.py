@@ -6,6 +6,7 @@ assigned by name.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -20,7 +21,7 @@ from networks.registry import build
 ROLES = ("G", "D", "Gs")
 
 
-def makers(path: Union[str, Path]) -> dict[str, Callable]:
+def makers(path: Union[str, os.PathLike]) -> dict[str, Callable]:
     """{role: a function that builds the network} of those of G, D, Gs that a legacy pickle holds.
 
     The function takes options in place of the file's own. It, and this, raise UserError naming
@@ -36,7 +37,7 @@ def makers(path: Union[str, Path]) -> dict[str, Callable]:
     return {role: partial(make, role, recorded) for role, recorded in read(path).items()}
 
 
-def read(path: Union[str, Path]) -> dict[str, LegacyNetwork]:
+def read(path: Union[str, os.PathLike]) -> dict[str, LegacyNetwork]:
     """{role: network} of those of G, D, Gs that a legacy pickle holds, as plain data.
 
     A file of one network gives it the place that its kind has: a generator's is Gs. Raises

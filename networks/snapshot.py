@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
@@ -25,10 +26,11 @@ from networks.registry import build
 
 FORMAT = "stylegan-tf2 snapshot 1"
 ROLES = ("G", "D", "Gs")
+StrPath = Union[str, os.PathLike]
 
 
 def save(
-    path: Path, *, G: Any = None, D: Any = None, Gs: Any = None, info: Optional[dict] = None
+    path: StrPath, *, G: Any = None, D: Any = None, Gs: Any = None, info: Optional[dict] = None
 ) -> None:
     """Writes networks to `path`, which appears complete or not at all.
 
@@ -49,7 +51,7 @@ def save(
     tensor_file.save(path, tensors, FORMAT, metadata)
 
 
-def read(path: Path) -> tuple[dict, dict, dict]:
+def read(path: StrPath) -> tuple[dict, dict, dict]:
     """A snapshot without building it: (kinds, arrays, info).
 
     kinds: {role: {"family", "func_name", "options"}}; arrays: {role: {legacy name: array}}.
@@ -60,13 +62,13 @@ def read(path: Path) -> tuple[dict, dict, dict]:
         return kinds, {role: dict(arrays) for role, arrays in pairs.items()}, info
 
 
-def read_info(path: Path) -> dict:
+def read_info(path: StrPath) -> dict:
     """What `save` was given as info. Raises as `read` does."""
     with _usable(path):
         return _open(path)[2]
 
 
-def _open(path: Path) -> tuple[dict, dict[str, Iterator], dict]:
+def _open(path: StrPath) -> tuple[dict, dict[str, Iterator], dict]:
     """As `read`, but with pairs (legacy name, array) that are read one at a time."""
     file = tensor_file.TensorFile(path, FORMAT)
     kinds = json.loads(file.metadata["networks"])
@@ -85,7 +87,7 @@ def _open(path: Path) -> tuple[dict, dict[str, Iterator], dict]:
 
 
 @contextlib.contextmanager
-def _usable(path: Path) -> Iterator[None]:
+def _usable(path: StrPath) -> Iterator[None]:
     if not Path(path).is_file():
         raise UserError(f"no snapshot at {path}")
     try:
@@ -94,7 +96,7 @@ def _usable(path: Path) -> Iterator[None]:
         raise UserError(f"{path}: not a usable snapshot: {error}") from error
 
 
-def load(source: Union[str, Path]) -> tuple:
+def load(source: StrPath) -> tuple:
     """(G, D, Gs) from a snapshot or a legacy pickle; None for a network the file does not hold.
 
     source: a path, an http(s) address, or the name of a published network
@@ -105,7 +107,7 @@ def load(source: Union[str, Path]) -> tuple:
     return tuple(made.get(role) for role in ROLES)
 
 
-def load_runnable(source: Union[str, Path]) -> tuple:
+def load_runnable(source: StrPath) -> tuple:
     """(G, D, Gs) as `load` finds them, each a RunnableNetwork (networks/original.py) or None."""
     networks = tuple(map(runnable, load(source)))
     for role, network in zip(ROLES, networks):
@@ -114,7 +116,7 @@ def load_runnable(source: Union[str, Path]) -> tuple:
     return networks
 
 
-def load_generator(path: Union[str, Path], **changed: Any) -> Any:
+def load_generator(path: StrPath, **changed: Any) -> Any:
     """The Gs of a file, or its G where there is no Gs; UserError when it holds neither.
 
     changed: options in place of the network's own.
@@ -128,7 +130,7 @@ def load_generator(path: Union[str, Path], **changed: Any) -> Any:
     return network
 
 
-def load_one(source: Union[str, Path], *roles: str, **changed: Any) -> Any:
+def load_one(source: StrPath, *roles: str, **changed: Any) -> Any:
     """The first of `roles` that a file holds; None when it holds none of them.
 
     source and errors: as for `load`. changed: options in place of the network's own, which its
@@ -138,7 +140,7 @@ def load_one(source: Union[str, Path], *roles: str, **changed: Any) -> Any:
     return next((makers[role](**changed) for role in roles if role in makers), None)
 
 
-def _makers(path: Path) -> dict[str, Callable]:
+def _makers(path: StrPath) -> dict[str, Callable]:
     """{role: a function that builds the network} of what a file holds."""
     if is_pickle(path):
         return legacy.makers(path)

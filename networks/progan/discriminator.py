@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import tensorflow as tf
 
 from networks import ops
@@ -23,7 +25,7 @@ class PaperDiscriminator(Discriminator):
         side, fmaps, fused = 2**res_log2, self.fmaps(res_log2 - 1), self.options["fused_scale"]
         first = self._conv(f"{side}x{side}/Conv0", side, fmaps, fmaps)
         scope = f"{side}x{side}/" + ("Conv1_down" if fused else "Conv1")
-        resample = {"resample": "down", "fused": True} if fused else {}
+        resample: dict[str, Any] = {"resample": "down", "fused": True} if fused else {}
         return [first, self._conv(scope, side, fmaps, self.fmaps(res_log2 - 2), **resample)]
 
     def _apply_block(self, res_log2: int, x: tf.Tensor) -> tf.Tensor:

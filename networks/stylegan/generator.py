@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any, Optional, Union
 
 import numpy as np
@@ -137,7 +136,7 @@ class StyleGenerator(Generator):
         average = tf.convert_to_tensor(self.dlatent_avg)
         assign_local(self.dlatent_avg, mean + (average - mean) * beta)
 
-    def components_of_run(self) -> Mapping[str, Any]:
+    def components_of_run(self) -> dict[str, Any]:
         return {"mapping": self.mapping, "synthesis": self.synthesis}
 
 
