@@ -22,10 +22,8 @@ from datasets.grids import (
     setup_snapshot_grid,
     to_pil,
 )
-from datasets.workers import ordered_map
+from datasets.workers import map_records
 from dnnlib.errors import UserError
-from dnnlib.progress import Progress
-from dnnlib.spawning import core_count
 from dnnlib.staging import staged_directory
 
 FIRST = "first"  # a layout of `display`: the images as they come
@@ -132,13 +130,8 @@ def extract(
     path = dataset_info.files[max(dataset_info.files)]
     with staged_directory(out) as directory:
         size = max(1, _CHUNK_BYTES // (dataset_info.channels * dataset_info.resolution**2))
-        results = ordered_map(
-            _Extract(path, directory, count),
-            (range(start, min(start + size, count)) for start in range(0, count, size)),
-            workers=workers or core_count(),
-            describe=functools.partial(describe_records, path),
-        )
-        for _ in Progress(count, "images", say=say).over(results, int):
+        write = _Extract(path, directory, count)
+        for _ in map_records(write, path, count, size, workers=workers, say=say):
             pass
         if dataset_info.labels_path:
             labels = np.array(open_labels(dataset_info.labels_path)[:count], np.float32)
@@ -153,15 +146,16 @@ def extract(
 
 @dataclasses.dataclass
 class _Extract:
+    """Numbers of records → their images as files. Runs in workers."""
+
     path: str
     directory: Path
     count: int
 
-    def __call__(self, numbers: range) -> int:
+    def __call__(self, numbers: range) -> None:
         for number in numbers:
             image = self._file.image(number).transpose(1, 2, 0)
             to_pil(image).save(self.directory / _png_name(number, self.count))
-        return len(numbers)
 
     @functools.cached_property
     def _file(self) -> ImageFile:
@@ -171,11 +165,6 @@ class _Extract:
 def _png_name(number: int, count: int) -> str:
     """Of as many digits as the last of `count` names needs: sorted names are in order."""
     return f"{number:0{max(6, len(str(count - 1)))}d}.png"
-
-
-def describe_records(path: str, numbers: range) -> str:
-    """For the message about a worker that died at them."""
-    return f"{path}: records {numbers.start} to {numbers.stop - 1}"
 
 
 def _labels_json(labels: np.ndarray) -> str:

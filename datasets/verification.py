@@ -17,11 +17,9 @@ from compute.box_means import box_halve
 from datasets.format.info import open_labels
 from datasets.format.reader import DatasetInfo, is_built_in
 from datasets.format.tfrecords import DataError, ImageFile
-from datasets.inspection import describe_records, stored
-from datasets.workers import ordered_map
+from datasets.inspection import stored
+from datasets.workers import map_records
 from dnnlib.errors import UserError
-from dnnlib.progress import Progress
-from dnnlib.spawning import core_count
 
 _CHUNK_BYTES = 1 << 24  # read by a worker at once
 _CHUNK_IMAGES = 1024
@@ -52,14 +50,10 @@ def compare(
     for log2 in sorted(set(one.files) & set(two.files), reverse=True):
         pair = one.files[log2], two.files[log2]
         size = max(1, _CHUNK_BYTES // (one.channels << 2 * log2))
-        results = ordered_map(
-            _Differing(*pair),
-            (range(start, min(start + size, count)) for start in range(0, count, size)),
-            workers=workers or core_count(),
-            describe=functools.partial(describe_records, pair[0]),
-        )
         differing: list[int] = []
-        for numbers, _ in Progress(count, "images", say=say).over(results, lambda item: item[1]):
+        for numbers in map_records(
+            _Differing(*pair), pair[0], count, size, workers=workers, say=say
+        ):
             differing += numbers
         if differing:
             lines.append(
@@ -82,15 +76,14 @@ def _compare_labels(one: DatasetInfo, two: DatasetInfo) -> list[str]:
 
 @dataclasses.dataclass
 class _Differing:
-    """Numbers of records → those whose images differ, and how many there were."""
+    """Numbers of records → those whose images differ. Runs in workers."""
 
     first: str
     second: str
 
-    def __call__(self, numbers: range) -> tuple[list[int], int]:
+    def __call__(self, numbers: range) -> list[int]:
         one, two = self._files
-        differing = [i for i in numbers if not np.array_equal(one.image(i), two.image(i))]
-        return differing, len(numbers)
+        return [i for i in numbers if not np.array_equal(one.image(i), two.image(i))]
 
     @functools.cached_property
     def _files(self) -> tuple[ImageFile, ImageFile]:
@@ -141,13 +134,10 @@ def verify(
     total = max(lengths.values())
     size = _CHUNK_BYTES // sum(max(channels, 1) << 2 * log2 for log2 in paths)
     size = max(1, min(size, _CHUNK_IMAGES))
-    results = ordered_map(
-        _Check(paths, channels),
-        (range(start, min(start + size, total)) for start in range(0, total, size)),
-        workers=workers or core_count(),
-        describe=functools.partial(describe_records, paths[max(paths)]),
-    )
-    for damage, _ in Progress(total, "records", say=say).over(results, lambda item: item[1]):
+    check, highest = _Check(paths, channels), paths[max(paths)]
+    for damage in map_records(
+        check, highest, total, size, workers=workers, say=say, items="records"
+    ):
         lines += damage
     return lines
 
@@ -207,13 +197,13 @@ def _check_labels(directory: Path, expected: int) -> Iterable[str]:
 
 @dataclasses.dataclass
 class _Check:
-    """Numbers of records → lines about damage, and how many there were. Runs in workers."""
+    """Numbers of records → lines about damage. Runs in workers."""
 
     paths: dict[int, str]
     channels: int
 
-    def __call__(self, numbers: range) -> tuple[list[str], int]:
-        return [line for number in numbers for line in self._record(number)], len(numbers)
+    def __call__(self, numbers: range) -> list[str]:
+        return [line for number in numbers for line in self._record(number)]
 
     def _record(self, number: int) -> list[str]:
         lines, images = [], {}

@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import Any, Optional
 
 from dnnlib.errors import UserError
-from dnnlib.spawning import without_current_directory
+from dnnlib.progress import Progress
+from dnnlib.spawning import core_count, without_current_directory
 
 # A new interpreter for each worker: nothing of the parent's memory, threads and locks is copied.
 _CONTEXT = multiprocessing.get_context("spawn")
@@ -71,6 +72,34 @@ def ordered_map(
             for connection in multiprocessing.connection.wait(busy):
                 number, *result = busy[connection].take(describe)
                 finished[number] = tuple(result)
+
+
+def map_records(
+    function: Callable[[range], Any],
+    path: str,
+    count: int,
+    size: int,
+    *,
+    workers: Optional[int],
+    say: Callable[[str], None],
+    items: str = "images",
+) -> Iterator[Any]:
+    """`ordered_map` of the records 0 … count - 1, `size` at a time, with progress told by `say`.
+
+    path: the file of the records, for the message about a worker that died at some of them.
+    workers: None for one a core. items: a plural that names what is counted.
+    """
+    parts = [range(start, min(start + size, count)) for start in range(0, count, size)]
+    results = ordered_map(
+        function,
+        parts,
+        workers=workers or core_count(),
+        describe=lambda part: f"{path}: records {part.start} to {part.stop - 1}",
+    )
+    with Progress(count, items, say=say) as progress:
+        for result, part in zip(results, parts):
+            yield result
+            progress.update(len(part))
 
 
 def _value(kind: str, value: Any) -> Any:

@@ -1,19 +1,19 @@
 """Every file and program that documents, docstrings, comments and strings cite is there."""
 
 import re
+import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
-LISTED = subprocess.run(
-    ["git", "ls-files", "--cached", "--others", "--exclude-standard"],
-    cwd=ROOT,
-    capture_output=True,
-    text=True,
-    check=False,
-).stdout.split()
+GIT = ["git", "ls-files", "--cached", "--others", "--exclude-standard"]
+LISTED: list[str] = []
+if shutil.which("git"):
+    LISTED = subprocess.run(
+        GIT, cwd=ROOT, capture_output=True, text=True, check=False
+    ).stdout.split()
 FILES = {name for name in LISTED if (ROOT / name).is_file()}
 FOLDERS = {str(folder) for name in FILES for folder in Path(name).parents}
 NAMES = {Path(name).name for name in FILES}
