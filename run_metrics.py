@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import sys
+import textwrap
 
 from dnnlib import quiet
 from dnnlib.command_line import (
@@ -21,11 +22,11 @@ from dnnlib.command_line import (
 from metrics import registry
 from training.config import PRECISIONS
 
-_INTRO = """\
+_SUMMARY = textwrap.fill(f"The paper's metrics of trained generators: {registry.summary()}.", 92)
+_INTRO = f"""\
 usage: python run_metrics.py [COMMAND] [options]
 
-The paper's metrics of trained generators: Fréchet inception distance (fid50k), perceptual
-path length (ppl_zfull, ppl_wfull, ppl_zend, ppl_wend) and linear separability (ls).
+{_SUMMARY}
 fid5k, ppl_wend-10k or ls-20k take another number of samples. docs/metrics.md tells which
 files with feature networks are needed, and where they are.
 """
@@ -81,7 +82,8 @@ _COMMANDS = {
             ),
             flag(
                 "metrics", TEXT, "LIST",
-                f"what to measure: all, or some of {', '.join(registry.STANDARD)}", "fid50k",
+                f"what to measure: all, or some of {', '.join(registry.standard_names())}",
+                "fid50k",
             ),
             flag(
                 "num_images", WHOLE, "N",

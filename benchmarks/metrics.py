@@ -21,12 +21,13 @@ import tensorflow as tf
 
 import networks
 from compute.devices import silence_xla
-from compute.replica_map import Work
+from compute.replica_map import ReplicaMap
 from dnnlib import tensor_file
 from metrics import frechet, separability
-from metrics.evaluation import Evaluation, Settings, Tools
+from metrics.evaluation import Evaluation
 from metrics.features import inception, vgg16, weight_files
 from metrics.registry import parse
+from metrics.tools import Settings, Tools
 from training.report import peak_memory_gb
 
 
@@ -49,7 +50,7 @@ def profile(resolution: int, count: int) -> dict:
             classifiers=(str(directory),),
             cache_dir=name,
         )
-        with Tools(settings, Work(tf.distribute.get_strategy(), progress=False)) as tools:
+        with Tools(settings, ReplicaMap(tf.distribute.get_strategy(), progress=False)) as tools:
             tools.check([parse(metric) for metric in ("fid50k", "ppl_wfull", "ls")])
             for metric, images in (("fid", 2), ("ppl_wfull", 2), ("ls", 1)):
                 results[metric] = _measure(directory, tools, metric, count // images, images)
@@ -58,14 +59,14 @@ def profile(resolution: int, count: int) -> dict:
 
 def _measure(directory, tools, metric, count, images):
     evaluation = Evaluation(directory / "Gs.safetensors", tools)
-    tools.features("inception"), tools.features("vgg16")  # loaded before the clock starts
-    before, started = tools.work.seconds, time.perf_counter()
+    tools.network("inception"), tools.network("vgg16")  # loaded before the clock starts
+    before, started = tools.replica_map.seconds, time.perf_counter()
     evaluation.run(parse(metric, count))
     total = time.perf_counter() - started
     return {
         "images": count * images,
         "images_per_second": count * images / total,
-        "share_in_networks": (tools.work.seconds - before) / total,
+        "share_in_networks": (tools.replica_map.seconds - before) / total,
         "peak_gb": peak_memory_gb(),
     }
 

@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import sys
 from functools import partial
+from pathlib import Path
+from typing import Any, Optional
 
 from compute.cluster import read_cluster
 from compute.devices import make_strategy, silence_xla
-from compute.replica_map import Work
+from compute.replica_map import ReplicaMap
 from dnnlib import run_dirs
 from dnnlib.download import local_path
 from dnnlib.errors import UserError
 from metrics import registry, results, snapshots
-from metrics.evaluation import Settings, Tools, evaluate as evaluate_network
+from metrics.evaluation import evaluate as evaluate_network
 from metrics.features import weights
+from metrics.tools import Settings, Tools
 from training.saved_config import load_config
 
 
-def evaluate(args: dict) -> None:
+def evaluate(args: dict[str, Any]) -> None:
     """Evaluates the networks that --network or --run_dir name; prints a line for each result."""
     say = partial(print, flush=True)
     metrics = registry.parse_list(args["metrics"], args["num_images"])
@@ -35,10 +38,10 @@ def evaluate(args: dict) -> None:
     if out:
         results.check_writable(out)
     settings = _settings(args, run_dir)
-    work = Work(make_strategy(args["num_gpus"]))
+    replica_map = ReplicaMap(make_strategy(args["num_gpus"]))
     silence_xla()
     failed = []
-    with Tools(settings, work, say) as tools:
+    with Tools(settings, replica_map, say) as tools:
         tools.check(metrics)
         for path in paths:
             try:
@@ -52,20 +55,20 @@ def evaluate(args: dict) -> None:
         raise UserError(f"{len(failed)} of {len(paths)} snapshots could not be evaluated")
 
 
-def convert_weights(args: dict) -> None:
+def convert_weights(args: dict[str, Any]) -> None:
     """Writes a feature network's weights in this package's own form."""
-    given = [which for which in weights.PUBLISHED if args[f"{which}_weights"]]
+    given = [name for name in weights.PUBLISHED if args[f"{name}_weights"]]
     if len(given) != 1 or not args["out"]:
         raise UserError(
             "convert_weights: give --out=FILE.safetensors and one of "
-            + " and ".join(f"--{which}_weights=FILE" for which in weights.PUBLISHED)
+            + " and ".join(f"--{name}_weights=FILE" for name in weights.PUBLISHED)
         )
     source, cache_dir = args[f"{given[0]}_weights"], args["cache_dir"]
     weights.convert(given[0], source, args["out"], cache_dir=cache_dir, say=print)
     print(f"wrote {args['out']}")
 
 
-def _settings(args: dict, run_dir) -> Settings:
+def _settings(args: dict[str, Any], run_dir: Optional[Path]) -> Settings:
     dataset, data_dir, mirror = args["dataset"], args["data_dir"], args["mirror"]
     replace_damaged = False
     if run_dir is not None:

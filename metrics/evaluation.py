@@ -3,211 +3,215 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import functools
+import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Any, Optional, Union
 
 import numpy as np
 import tensorflow as tf
 
-from compute.replica_map import Work
-from datasets.format.reader import Dataset, inspect, open_dataset
+from compute.images import images_to_uint8
+from datasets.format.reader import Dataset
 from dnnlib.download import file_sha256
 from dnnlib.errors import UserError, explain_os_errors
-from dnnlib.paths import cache_directory, is_pickle
-from metrics import results
-from metrics.features import classifiers, weights
-from metrics.features.inception import Inception
-from metrics.features.vgg16 import Lpips
-from metrics.fid import fid
-from metrics.ls import ls
-from metrics.ppl import ppl
-from metrics.registry import Metric
+from metrics import VERSION, results
+from metrics.declaration import GeneratorFacts, Metric
+from metrics.results import Record
 from metrics.samples import Labels, Samples
+from metrics.shared_features import SharedFeatures
+from metrics.tools import Tools
 from networks import snapshot
 from networks.sampling import minibatch_size
-from networks.snapshot import load_generator
 from training.config import PRECISIONS
 
-_FUNCTIONS = {"fid": fid, "ppl": ppl, "ls": ls}
 _MAX_MINIBATCH = 16
-# Kind of metric → the network whose features it compares.
-FEATURES = {"fid": "inception", "ppl": "vgg16"}
-_NETWORKS = {"inception": Inception, "vgg16": Lpips}
-
-
-@dataclasses.dataclass
-class Settings:
-    """How to evaluate, whatever the network. Paths may be addresses; None: the default place."""
-
-    seed: int = 0
-    minibatch: int | None = None  # images at once on each replica; None: as memory allows
-    precision: str = "float32"  # of the generator; feature networks are always float32
-    mirror: bool = False  # flip the data set's images with probability 1/2
-    svm: str = "dual"  # separability.SVMS
-    inception_weights: str | None = None
-    vgg16_weights: str | None = None
-    classifiers: tuple[str, ...] = ()
-    cache_dir: str | None = None
-    dataset: str | None = None
-    data_dir: str | None = None
-    replace_damaged: bool = False  # other images stand in for damaged ones
-
-
-class Tools(contextlib.ExitStack):
-    """Feature networks, classifiers and the data set: opened at their first use and kept between
-    networks. A context manager. say: gets the results' lines, and those of downloads."""
-
-    def __init__(self, settings: Settings, work: Work, say: Callable[[str], object] = print):
-        super().__init__()
-        self.settings, self.work, self.say = settings, work, say
-        self._reals: Dataset | None = None
-        self._weights: dict = {}
-        self._features: dict = {}
-        self._classifiers: list | None = None
-
-    @property
-    def cache_dir(self) -> Path:
-        return cache_directory(self.settings.cache_dir)
-
-    def weights(self, name: str):
-        """What metrics/features/weights.py loads of 'inception' or 'vgg16'."""
-        if name not in self._weights:
-            path = getattr(self.settings, f"{name}_weights")
-            self._weights[name] = weights.load(name, path, self.cache_dir, self.say)
-        return self._weights[name]
-
-    def features(self, name: str):
-        if name not in self._features:
-            arrays = self.weights(name).arrays
-            with self.work.strategy.scope():
-                self._features[name] = _NETWORKS[name](arrays)
-        return self._features[name]
-
-    @property
-    def classifiers(self) -> list:
-        if self._classifiers is None:
-            if not self.settings.classifiers:
-                raise UserError(
-                    "ls needs classifiers of attributes: --classifiers=DIR (docs/metrics.md)"
-                )
-            with self.work.strategy.scope():
-                self._classifiers = classifiers.load(
-                    self.settings.classifiers, self.cache_dir, self.say
-                )
-        return self._classifiers
-
-    def reals(self, Gs) -> Dataset | None:
-        """The data set at the resolution and with the labels of a generator, if there is one."""
-        settings = self.settings
-        if settings.dataset is None:
-            return None
-        info = inspect(
-            settings.dataset, settings.data_dir,
-            resolution=Gs.resolution, max_label_size=Gs.options["label_size"],
-        )  # fmt: skip
-        if info.channels != Gs.options["num_channels"]:
-            raise UserError(
-                f"the network's images have {Gs.options['num_channels']} channels, those of the "
-                f"data set {info.name} {info.channels}"
-            )
-        if self._reals is None or self._reals.info != info:
-            self._reals = self.enter_context(
-                open_dataset(info, replace_damaged=settings.replace_damaged)
-            )
-        return self._reals
-
-    def check(self, metrics: list[Metric]) -> None:
-        """Raises UserError when something that the metrics need is not there."""
-        for metric in metrics:
-            if metric.kind == "fid":
-                if self.settings.dataset is None:
-                    raise UserError(f"{metric.name} needs a data set: --dataset=NAME")
-                inspect(self.settings.dataset, self.settings.data_dir)
-            if metric.kind in FEATURES:
-                self.weights(FEATURES[metric.kind])
-            else:
-                _ = self.classifiers
 
 
 class Evaluation:
-    """One network file, ready for any metric (metrics/fid.py and others say what they use)."""
+    """One network file, ready for any metric.
 
-    def __init__(self, path, tools: Tools):
-        settings, strategy = tools.settings, tools.work.strategy
-        self.tools, self.work = tools, tools.work
-        self.path = Path(path)
+    A metric may use: samples and map, for what it makes and looks at itself; fake_features and
+    real_features, which are computed once for all metrics; tools and settings; check_finite;
+    details, a dict for what its record should tell besides the result.
+    """
+
+    def __init__(self, path: Union[str, os.PathLike], tools: Tools) -> None:
+        self.tools, self.settings, self.path = tools, tools.settings, Path(path)
+        settings, strategy = tools.settings, tools.replica_map.strategy
         with explain_os_errors("read", path):
             self.sha256 = file_sha256(path)
-        info = {} if is_pickle(path) else snapshot.read_info(path)
-        self.cur_nimg = info.get("cur_nimg", 0)
+        self.cur_nimg = snapshot.read_info(path).get("cur_nimg", 0)
         with strategy.scope():
-            self.Gs = load_generator(path, dtype=PRECISIONS[settings.precision])
+            self.Gs = Gs = snapshot.load_generator(path, dtype=PRECISIONS[settings.precision])
         alone = strategy.num_replicas_in_sync == 1
-        self.samples = Samples(self.Gs, settings.seed, frozen=alone)
-        label_size = self.Gs.options["label_size"]
-        self.labels = Labels(label_size, settings.seed, self.reals if label_size else None)
-        self.minibatch = settings.minibatch or min(minibatch_size(self.Gs), _MAX_MINIBATCH)
-        self.mirror, self.svm, self.precision = settings.mirror, settings.svm, settings.precision
-        self.cache_dir, self.weights, self.features = tools.cache_dir, tools.weights, tools.features
-        self.details: dict = {}
+        self.samples = Samples(Gs, settings.seed, frozen=alone)
+        self.generator = GeneratorFacts(Gs.has_styles, Gs.resolution, Gs.num_channels)
+        self.labels = Labels(Gs.label_size, settings.seed, self.reals if Gs.label_size else None)
+        self.minibatch = settings.minibatch or min(minibatch_size(Gs), _MAX_MINIBATCH)
+        self.details: dict[str, Any] = {}
+        self._features: dict[tuple[str, ...], SharedFeatures] = {}
+        self._later: Sequence[Metric] = ()  # that will be computed after the one under way
 
     @functools.cached_property
-    def reals(self) -> Dataset | None:
+    def reals(self) -> Optional[Dataset]:
         """The data set; opened only for what needs it."""
-        return self.tools.reals(self.Gs)
+        Gs = self.Gs
+        return self.tools.reals(Gs.resolution, Gs.num_channels, Gs.label_size)
 
-    @property
-    def classifiers(self) -> list:
-        return self.tools.classifiers
+    def number_of_reals(self, metric: Metric) -> tuple[int, bool]:
+        """(how many real images a metric takes, whether half of them are mirrored)."""
+        declared = metric.declaration.reals
+        if declared is None:
+            return 0, False
+        number = declared.number(metric.count, self.reals.info.num_images)
+        return number, self.settings.mirror and not declared.whole
 
-    def fetch_labels(self, numbers) -> tuple:
+    # -------------------------------------------------------------- images and features
+
+    def map(
+        self,
+        step: Callable[[tf.Tensor, tf.Tensor], tuple[tf.Tensor, ...]],
+        count: int,
+        *,
+        start: int = 0,
+        minibatch: Optional[int] = None,
+        unit: str = "images",
+    ) -> Iterator[tuple[np.ndarray, ...]]:
+        """Yields what step (numbers [n], labels [n, K]) → tensors [n, …] makes of numbers
+        start … count − 1, a few at a time, as arrays (compute/replica_map.py)."""
+        minibatch = minibatch or self.minibatch
+        return self.tools.replica_map.map(
+            step, count, minibatch, start=start, fetch=self.fetch_labels, unit=unit
+        )
+
+    def fetch_labels(self, numbers: np.ndarray) -> tuple[np.ndarray, ...]:
         return (self.labels(numbers),)
 
-    def check_finite(self, values, what: str) -> None:
-        """Raises UserError unless all values are finite: a number would come out all the same."""
+    def fake_features(self, network: str, metric: Metric) -> Iterator[np.ndarray]:
+        """Yields the features [n, D] of as many generated images as a metric takes, a few at a
+        time, in order. No truncation, random noise. network: one of the metric's."""
+        compute = functools.partial(self._compute_fakes, network)
+        return self._shared(("fakes", network), compute).first(
+            metric.count, keep=self._wanted_later(network)
+        )
+
+    def real_features(self, network: str, metric: Metric) -> Iterator[np.ndarray]:
+        """Yields the features [n, D] of the real images that a metric takes, as `fake_features`
+        does; the data set's images in the order of its files, again from the beginning if there
+        are fewer."""
+        count, mirror = self.number_of_reals(metric)
+        kind = "mirrored reals" if mirror else "reals"
+        compute = functools.partial(self._compute_reals, network, mirror)
+        return self._shared((kind, network), compute).first(
+            count, keep=self._wanted_later(network, reals=True)
+        )
+
+    def _shared(
+        self, key: tuple[str, ...], compute: Callable[[int, int], Iterator[np.ndarray]]
+    ) -> SharedFeatures:
+        if key not in self._features:
+            together = self.minibatch * self.tools.replica_map.replicas.total
+            self._features[key] = SharedFeatures(compute, together)
+        return self._features[key]
+
+    def _wanted_later(self, network: str, reals: bool = False) -> bool:
+        declared = [metric.declaration for metric in self._later]
+        return any(network in one.networks and (one.reals or not reals) for one in declared)
+
+    def _compute_fakes(self, network: str, start: int, count: int) -> Iterator[np.ndarray]:
+        samples, look = self.samples, self.tools.network(network)
+
+        def step(numbers: tf.Tensor, labels: tf.Tensor) -> tuple[tf.Tensor, ...]:
+            images = samples.images(samples.codes(samples.latents(numbers), labels), numbers)
+            features = look(images_to_uint8(images))
+            # As whole numbers they would look like images.
+            finite = tf.reduce_all(tf.math.is_finite(images), axis=[1, 2, 3])
+            return (tf.where(finite[:, None], features, np.nan),)
+
+        for (features,) in self.map(step, count, start=start, unit="generated images"):
+            self.check_finite(features, "images or their features")
+            yield features
+
+    def _compute_reals(
+        self, network: str, mirror: bool, start: int, count: int
+    ) -> Iterator[np.ndarray]:
+        look, reals = self.tools.network(network), self.reals
+        flipped = flips(count) if mirror else np.zeros([count], bool)
+
+        def fetch(numbers: np.ndarray) -> tuple[np.ndarray, ...]:
+            images = reals.read(numbers % reals.info.num_images)[0]
+            turn = flipped[numbers]
+            images[turn] = images[turn, :, ::-1]
+            return (images,)
+
+        def step(numbers: tf.Tensor, images: tf.Tensor) -> tuple[tf.Tensor, ...]:
+            return (look(images),)
+
+        for (features,) in self.tools.replica_map.map(
+            step, count, self.minibatch, start=start, fetch=fetch, unit="real images"
+        ):
+            yield features
+
+    def check_finite(self, values: Sequence[float] | np.ndarray, subject: str) -> None:
+        """Raises UserError unless all values are finite: a number would come out all the same.
+
+        subject: what they are, in the plural.
+        """
         if not np.isfinite(values).all():
             raise UserError(
-                f"{self.path}: {what} are infinite or not a number; the network has diverged, or "
-                f"{self.precision} is not precise enough for it"
+                f"{self.path}: {subject} are infinite or not a number; the network has diverged, "
+                f"or {self.settings.precision} is not precise enough for it"
             )
 
-    def provenance(self, metric: Metric) -> dict:
+    # -------------------------------------------------------------- results
+
+    def provenance(self, metric: Metric) -> dict[str, Any]:
         """What the result depends on, as values that JSON can hold."""
-        settings = self.tools.settings
-        found = {
+        settings, needs, labels = self.settings, metric.declaration, self.labels.describe()
+        provenance: dict[str, Any] = {
             "network_sha256": self.sha256,
             "num_fakes": metric.count,
-            "fakes": {"fid": "fakes", "ppl": "paths", "ls": "samples"}[metric.kind],
-            "labels": self.labels.describe(),
+            "fakes": needs.samples,
+            "labels": labels,
             "truncation": None,
             "seed": settings.seed,
             "precision": settings.precision,
-            "version": results.VERSION,
+            "version": VERSION,
         }
-        if metric.kind in FEATURES:
-            used = self.weights(FEATURES[metric.kind])
-            found["feature_networks"] = {used.file: used.sha256}
-        else:
-            found["feature_networks"] = {c.attribute: c.sha256 for c in self.classifiers}
-            found["svm"] = settings.svm
-        if metric.kind == "fid":
-            found.update(num_reals=metric.count, mirror=settings.mirror)
+        used = [self.tools.weights(name) for name in needs.networks]
+        networks = {weights.file: weights.sha256 for weights in used}
+        if needs.classifiers:
+            networks.update({one.attribute: one.sha256 for one in self.tools.classifiers()})
+        provenance["feature_networks"] = networks
+        provenance.update({name: getattr(settings, name) for name in needs.settings})
+        if needs.reals:
+            provenance["num_reals"], provenance["mirror"] = self.number_of_reals(metric)
             if settings.replace_damaged:
-                found["replace_damaged"] = True
-        if metric.kind == "fid" or self.labels.describe() == "drawn from the data set":
-            found["dataset"] = self.reals.info.name
-            found["dataset_content"] = self.reals.content_key
-        return found
+                provenance["replace_damaged"] = True
+        if needs.reals or labels == "drawn from the data set":
+            provenance["dataset"] = self.reals.info.name
+            provenance["dataset_content"] = self.reals.content_key
+        return provenance
 
-    def run(self, metric: Metric) -> dict:
-        """The record of one metric (metrics/results.py)."""
+    def run(self, metric: Metric, later: Sequence[Metric] = ()) -> Record:
+        """The record of one metric (metrics/results.py).
+
+        later: those that follow; features that they want, too, are kept.
+        """
         started = time.monotonic()
-        self.details = {}
+        self.details, self._later = {}, later
+        self.tools.check_generator(metric, self.generator)
         with _full_float32():
-            values = _FUNCTIONS[metric.kind](self, metric.count, **dict(metric.options))
+            values = metric.declaration.compute(self, metric, **metric.options)
+        self._features = {
+            key: shared for key, shared in self._features.items() if self._wanted_later(key[1])
+        }
+        parts = metric.declaration.parts
+        if not set(values) <= set(parts):
+            raise ValueError(f"{metric.name} has parts {list(values)}, but declares {list(parts)}")
         self.check_finite(list(values.values()), f"results of {metric.name}")
         return {
             "metric": metric.name,
@@ -221,8 +225,14 @@ class Evaluation:
         }
 
 
+def flips(count: int) -> np.ndarray:
+    """Which of the first `count` images are flipped, of mirrored data: each with probability 1/2,
+    bool [count]. The same for every seed, so that statistics can be kept."""
+    return np.random.RandomState(2019).randint(2, size=count).astype(bool)
+
+
 @contextlib.contextmanager
-def _full_float32():
+def _full_float32() -> Iterator[None]:
     """Keeps GPUs from computing float32 convolutions with the ten bits of TF32."""
     switch = tf.config.experimental
     before = switch.tensor_float_32_execution_enabled()
@@ -233,18 +243,24 @@ def _full_float32():
         switch.enable_tensor_float_32_execution(before)
 
 
-def evaluate(path, metrics: list[Metric], tools: Tools, *, run_dir=None) -> list[dict]:
+def evaluate(
+    path: Union[str, os.PathLike],
+    metrics: Sequence[Metric],
+    tools: Tools,
+    *,
+    run_dir: Union[str, os.PathLike, None] = None,
+) -> list[Record]:
     """Records of all metrics of one network file; says each as a line.
 
     run_dir: where records are kept; what is there of the same evaluation is not computed again.
     """
     evaluation, records = Evaluation(path, tools), []
-    for metric in metrics:
+    for index, metric in enumerate(metrics):
         record = run_dir and results.find(run_dir, metric.name, evaluation.provenance(metric))
         if record:
             tools.say(f"{results.line(record)}  (as recorded)")
         else:
-            record = evaluation.run(metric)
+            record = evaluation.run(metric, later=metrics[index + 1 :])
             tools.say(results.line(record))
             if run_dir:
                 results.to_tensorboard(run_dir, record)

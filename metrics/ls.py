@@ -2,48 +2,26 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
-import tensorflow as tf
 
 from dnnlib.errors import UserError
 from dnnlib.progress import Progress
-from metrics import separability
-from metrics.fits import Fit, fit_all
-from metrics.path_length import shrink
+from metrics.declaration import GeneratorFacts, Metric, metric
+
+if TYPE_CHECKING:
+    from metrics.evaluation import Evaluation
+    from metrics.tools import Tools
 
 MAX_SIDE = 256  # pixels of what classifiers see
 
 
-def ls(evaluation, count: int) -> dict:
-    """{'z': LS, 'w': LS} of `count` samples, of which the surer half counts; 'w' if there is a w.
-
-    One SVM for each attribute and space; evaluation.details gets the bits of each. Raises
-    UserError when a classifier does not fit the generator.
-    """
-    samples, classifiers = evaluation.samples, evaluation.classifiers
-    check(classifiers, samples.resolution, samples.channels)
-
-    def step(numbers, labels):
-        z = samples.latents(numbers)
-        codes = samples.codes(z, labels)
-        images = shrink(samples.images(codes, numbers), MAX_SIDE)
-        logits = tf.stack([classify(images) for classify in classifiers], axis=1)
-        return (z, codes[:, -1], logits) if samples.has_styles else (z, logits)
-
-    found = list(
-        evaluation.work.map(
-            step, count, evaluation.minibatch, fetch=evaluation.fetch_labels, what="samples"
-        )
-    )
-    *spaces, logits = (np.concatenate(parts) for parts in zip(*found))
-    evaluation.check_finite(logits, "the classifiers' logits")
-    return _scores(evaluation, dict(zip("zw", spaces)), logits, keep=count // 2)
-
-
-def check(classifiers, resolution: int, channels: int) -> None:
+def check(generator: GeneratorFacts, tools: Tools) -> None:
     """Raises UserError unless all classifiers can see a generator's images."""
+    resolution, channels = generator.resolution, generator.channels
     side = min(resolution, MAX_SIDE)
-    for classifier in classifiers:
+    for classifier in tools.classifiers():
         if classifier.resolution > side or (channels, classifier.channels) == (3, 1):
             raise UserError(
                 f"{classifier.file}: a classifier of {classifier.resolution}x"
@@ -52,27 +30,72 @@ def check(classifiers, resolution: int, channels: int) -> None:
             )
 
 
-def _scores(evaluation, spaces: dict, logits: np.ndarray, keep: int) -> dict:
-    """{space: score}."""
-    names = [classifier.attribute for classifier in evaluation.classifiers]
-    of, fits = {}, []
-    for attribute, name in enumerate(names):
-        rows = separability.most_confident(logits[:, attribute], keep)
-        classes = separability.targets(logits[rows, attribute])
-        for space in spaces:
-            of[space, name] = 0.0  # of a single class there is nothing to know
-            if len(set(classes)) == 2:
-                fits.append((name, Fit(space, rows, classes)))
-    with Progress(len(fits), "SVMs", evaluation.work.progress) as progress:
+@metric(
+    title="linear separability",
+    families={"ls": {}},
+    count=200_000,
+    least=8,
+    samples="samples",
+    parts=("z", "w"),
+    classifiers=True,
+    settings=("svm",),
+    check=check,
+    in_all=True,
+)
+def ls(evaluation: Evaluation, metric: Metric) -> dict[str, float]:
+    """{'z': LS, 'w': LS} of samples, of which the surer half counts; 'w' if there is a w.
 
-        def poll(done):
-            progress.update(done)
-            evaluation.work.check_stop()
+    One SVM for each attribute and space; evaluation.details gets the bits of each.
+    """
+    import tensorflow as tf
 
-        results = fit_all(spaces, [fit for _, fit in fits], evaluation.svm, poll=poll)
-    for (name, fit), (table, _) in zip(fits, results):
-        of[fit.space, name] = separability.conditional_entropy(table)
-    bits = {space: {name: of[space, name] for name in names} for space in spaces}
+    from metrics.path_length import shrink
+
+    samples, classifiers = evaluation.samples, evaluation.tools.classifiers()
+    spaces = ("z", "w") if evaluation.generator.has_styles else ("z",)
+
+    def step(numbers: tf.Tensor, labels: tf.Tensor) -> tuple[tf.Tensor, ...]:
+        z = samples.latents(numbers)
+        codes = samples.codes(z, labels)
+        images = shrink(samples.images(codes, numbers), MAX_SIDE)
+        logits = tf.stack([classify(images) for classify in classifiers], axis=1)
+        latents = {"z": z, "w": codes[:, -1]}
+        return logits, *(latents[space] for space in spaces)
+
+    parts = list(evaluation.map(step, metric.count, unit="samples"))
+    logits, *latents = (np.concatenate(arrays) for arrays in zip(*parts))
+    evaluation.check_finite(logits, "the classifiers' logits")
+    return _scores(evaluation, dict(zip(spaces, latents)), logits, keep=metric.count // 2)
+
+
+def _scores(
+    evaluation: Evaluation, latents: dict[str, np.ndarray], logits: np.ndarray, keep: int
+) -> dict[str, float]:
+    """{space: score} of {space: latents [M, L]} and logits [M, attributes]."""
+    from metrics import separability
+    from metrics.svm_pool import Problem, solve_all
+
+    attributes = [classifier.attribute for classifier in evaluation.tools.classifiers()]
+    # Of a single class there is nothing to know.
+    bits = {space: dict.fromkeys(attributes, 0.0) for space in latents}
+    problems: list[Problem] = []
+    posed: list[tuple[str, str]] = []  # space and attribute of each
+    for column, attribute in enumerate(attributes):
+        rows = separability.most_confident(logits[:, column], keep)
+        classes = separability.targets(logits[rows, column])
+        if len(set(classes)) == 2:
+            problems += [Problem(space, rows, classes) for space in latents]
+            posed += [(space, attribute) for space in latents]
+    replica_map = evaluation.tools.replica_map
+    with Progress(len(problems), "SVMs", replica_map.progress) as progress:
+
+        def poll(solved: int) -> None:
+            progress.update(solved)
+            replica_map.check_stop()
+
+        solutions = solve_all(latents, problems, evaluation.settings.svm, poll=poll)
+    for (space, attribute), (table, _) in zip(posed, solutions):
+        bits[space][attribute] = separability.conditional_entropy(table)
     evaluation.details["bits"] = bits
-    evaluation.details["SVMs stopped early"] = sum(not finished for _, finished in results)
-    return {space: separability.score(list(bits[space].values())) for space in spaces}
+    evaluation.details["SVMs stopped early"] = sum(not finished for _, finished in solutions)
+    return {space: separability.score(list(bits[space].values())) for space in latents}

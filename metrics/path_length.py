@@ -5,10 +5,13 @@ StyleGAN §4.1. A path's length is measured at one point t of it, from there to 
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import tensorflow as tf
 
 from compute.box_means import downscale2d
+from metrics.samples import SECOND_LATENT, Samples
 
 MAX_SIDE = 256  # pixels of what is compared
 
@@ -47,6 +50,50 @@ def shrink(images: tf.Tensor, side: int) -> tf.Tensor:
     """Means of equal squares of images [N, R, R, C], so that at most `side` pixels are left."""
     factor = images.shape[1] // side
     return downscale2d(images, max(factor, 1))
+
+
+def path_codes(
+    samples: Samples,
+    numbers: tf.Tensor,
+    labels: tf.Tensor,
+    space: str,
+    sampling: str,
+    epsilon: float,
+) -> tuple[tf.Tensor, tf.Tensor]:
+    """Codes of both ends of a step on the paths of `numbers`.
+
+    space: 'z' or 'w'; sampling: 'full' or 'end' (metrics/ppl.py).
+    """
+    z0, z1 = samples.latents(numbers), samples.latents(numbers, SECOND_LATENT)
+    t = tf.zeros_like(z0[:, :1]) if sampling == "end" else samples.positions(numbers)
+    return step_codes(samples.codes, z0, z1, labels, t, epsilon, space)
+
+
+def step_codes(
+    codes: Callable[[tf.Tensor, tf.Tensor], tf.Tensor],
+    z0: tf.Tensor,
+    z1: tf.Tensor,
+    labels: tf.Tensor,
+    t: tf.Tensor,
+    epsilon: float,
+    space: str,
+) -> tuple[tf.Tensor, tf.Tensor]:
+    """Codes at t [N, 1] and at t + ε of paths from z0 to z1 [N, L]; codes: (z, labels) → codes."""
+    if space == "z":
+        near, far = (codes(slerp(z0, z1, at), labels) for at in (t, t + epsilon))
+    else:
+        w0, w1 = codes(z0, labels), codes(z1, labels)
+        t = t[:, :, None]
+        near, far = (lerp(w0, w1, at) for at in (t, t + epsilon))
+    return near, far
+
+
+def path_images(
+    samples: Samples, ends: tuple[tf.Tensor, tf.Tensor], noise_numbers: tf.Tensor
+) -> list[tf.Tensor]:
+    """What is compared: the parts of both ends' images [N, S, S, C], in 0 … 255, not rounded."""
+    images = samples.images(tf.concat(ends, axis=0), tf.tile(noise_numbers, [2]))
+    return tf.split((crop(images) + 1) * 127.5, 2)
 
 
 def filtered_mean(distances: np.ndarray) -> float:

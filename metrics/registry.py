@@ -2,89 +2,83 @@
 
 from __future__ import annotations
 
-import dataclasses
 import re
 from typing import Optional
 
 from dnnlib.config import nearest
 from dnnlib.errors import UserError
+from metrics.declaration import Declaration, Metric
+from metrics.fid import fid
+from metrics.ls import ls
+from metrics.ppl import ppl
 
-
-@dataclasses.dataclass(frozen=True)
-class Metric:
-    """One metric, with the number of samples it is taken of.
-
-    kind: 'fid', 'ppl' or 'ls'; count: images, paths, or samples; options: keywords of the
-    function of the kind's name.
-    """
-
-    name: str
-    kind: str
-    count: int
-    options: tuple[tuple[str, str], ...] = ()
-
-    def key(self, part: str) -> str:
-        """The name of one of its numbers: its own name, or 'ls_z' and 'ls_w'."""
-        if not part:
-            return self.name
-        return self.name.replace("ls", f"ls_{part}", 1)
-
-
+# All there are, in the order in which they are shown. A new one needs its file and a place here.
+METRICS: list[Declaration] = [fid, ppl, ls]
 MOST = 10_000_000  # samples
-_STANDARD = {"fid": 50_000, "ppl": 100_000, "ls": 200_000}
-_FAMILIES = {
-    "fid": ("fid", ()),
-    **{
-        f"ppl_{space}{sampling}": ("ppl", (("space", space), ("sampling", sampling)))
-        for sampling in ("full", "end")
-        for space in "zw"
-    },
-    "ls": ("ls", ()),
-}
-# The paper's seven numbers; ls is two of them.
-STANDARD = ("fid50k", "ppl_zfull", "ppl_wfull", "ppl_zend", "ppl_wend", "ls")
-_NAME = re.compile(rf"({'|'.join(_FAMILIES)})(?:-?(\d{{1,9}})(k?))?")
+
+
+def standard_metrics() -> list[Metric]:
+    """Every metric with its standard count."""
+    return [metric for declaration in METRICS for metric in declaration.standard_metrics()]
+
+
+def standard_names() -> list[str]:
+    """The names to ask for them by."""
+    return [metric.name for metric in standard_metrics()]
+
+
+def summary() -> str:
+    """The metrics in words, each with its names, and the names of its numbers where it has several:
+    for help."""
+    described = []
+    for declaration in METRICS:
+        metrics = declaration.standard_metrics()
+        names = [metric.name for metric in metrics]
+        if len(declaration.parts) > 1:
+            names = [f"{metric.name}: {' and '.join(metric.keys)}" for metric in metrics]
+        described.append(f"{declaration.title} ({', '.join(names)})")
+    return " and ".join(part for part in (", ".join(described[:-1]), described[-1]) if part)
 
 
 def parse(name: str, count: Optional[int] = None) -> Metric:
-    """The metric `name`: one of STANDARD, or with a count of its own, 'fid5k', 'ppl_wend-10k'.
+    """The metric `name`: a standard one, or with a count of its own, 'fid5k', 'ppl_wend-10k'.
 
-    count: where the name has none. The result's name tells the count unless it is the paper's.
+    count: for names without one; a standard name, 'fid50k' too, counts as such.
     Raises UserError for an unknown name or a count that is too small.
     """
-    match = _NAME.fullmatch(name)
-    if not match:
-        hint = nearest(name, STANDARD)
+    declaration, family, own_count = _find(name)
+    if own_count is None or name in standard_names():
+        own_count = declaration.count if count is None else count
+    if not declaration.least <= own_count <= MOST:
         raise UserError(
-            f"unknown metric {name!r}{hint}; known: {', '.join(STANDARD)}, and with another number "
-            "of samples: fid5k, ppl_wend-10k, ls-20k"
+            f"metric {name}: {own_count:,} samples; expected {declaration.least} to {MOST:,}"
         )
-    kind, options = _FAMILIES[match[1]]
-    given = int(match[2]) * (1000 if match[3] else 1) if match[2] else None
-    if name == "fid50k":
-        given = None
-    chosen = _first(given, count, _STANDARD[kind])
-    least = {"fid": 2, "ppl": 3, "ls": 8}[kind]
-    if not least <= chosen <= MOST:
-        raise UserError(f"metric {name}: {chosen:,} samples; expected {least} to {MOST:,}")
-    return Metric(_named(match[1], chosen, chosen == _STANDARD[kind]), kind, chosen, options)
+    return Metric(declaration, family, own_count)
 
 
 def parse_list(text: str, count: Optional[int] = None) -> list[Metric]:
     """'fid50k,ppl_wend' → metrics, each once; 'all' is the paper's numbers."""
-    names = STANDARD if text.strip() == "all" else [part.strip() for part in text.split(",")]
-    found = list(dict.fromkeys(parse(name, count) for name in names if name))
-    if not found:
-        raise UserError(f"no metric is named; known: {', '.join(STANDARD)}")
-    return found
+    if text.strip() == "all":
+        names = [metric.name for metric in standard_metrics() if metric.declaration.in_all]
+    else:
+        names = [part.strip() for part in text.split(",")]
+    metrics = list(dict.fromkeys(parse(name, count) for name in names if name))
+    if not metrics:
+        raise UserError(f"no metric is named; known: {', '.join(standard_names())}")
+    return metrics
 
 
-def _first(*values):
-    return next(value for value in values if value is not None)
-
-
-def _named(family, count, standard):
-    amount = f"{count // 1000}k" if count % 1000 == 0 else str(count)
-    if family == "fid":
-        return f"fid{amount}"
-    return family if standard else f"{family}-{amount}"
+def _find(name: str) -> tuple[Declaration, str, Optional[int]]:
+    """(declaration, family, the count in the name if there is one)."""
+    for declaration in METRICS:
+        for family in declaration.families:
+            match = re.fullmatch(declaration.pattern(family), name)
+            if match:
+                digits, thousands = match.groups()
+                count = int(digits) * (1000 if thousands else 1) if digits else None
+                return declaration, family, count
+    names = standard_names()
+    raise UserError(
+        f"unknown metric {name!r}{nearest(name, names)}; known: {', '.join(names)}, and with "
+        "another number of samples: fid5k, ppl_wend-10k, ls-20k"
+    )

@@ -6,20 +6,28 @@ import contextlib
 import functools
 import hashlib
 import json
+import os
 from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO, Optional, Union
 
-from dnnlib.errors import explain_os_errors
+from dnnlib.errors import UserError, explain_os_errors
 from dnnlib.progress import format_time
+from metrics import registry
+from metrics.declaration import Declaration
 
-VERSION = 1  # of metrics/; goes up when a change of the code changes results
+if TYPE_CHECKING:
+    import tensorflow as tf
+
+Record = dict[str, Any]
+StrPath = Union[str, os.PathLike]
 
 
-def path_in(run_dir, metric_name: str) -> Path:
+def path_in(run_dir: StrPath, metric_name: str) -> Path:
     """The file of a metric's records, a JSON object a line."""
     return Path(run_dir) / f"metric-{metric_name}.jsonl"
 
 
-def find(run_dir, metric_name: str, provenance: dict) -> dict | None:
+def find(run_dir: StrPath, metric_name: str, provenance: dict[str, Any]) -> Optional[Record]:
     """The record of the same evaluation, if the run has it."""
     path = path_in(run_dir, metric_name)
     try:
@@ -35,7 +43,7 @@ def find(run_dir, metric_name: str, provenance: dict) -> dict | None:
     return None
 
 
-def check_writable(run_dir) -> None:
+def check_writable(run_dir: StrPath) -> None:
     """Raises UserError unless records can be kept in a directory, which is made if need be."""
     with explain_os_errors("write", run_dir):
         Path(run_dir).mkdir(parents=True, exist_ok=True)
@@ -43,7 +51,7 @@ def check_writable(run_dir) -> None:
         (Path(run_dir) / ".metrics").unlink()
 
 
-def append(run_dir, record: dict) -> None:
+def append(run_dir: StrPath, record: Record) -> None:
     """Adds a record to its metric's file."""
     path = path_in(run_dir, record["metric"])
     with explain_os_errors("write", path):
@@ -55,12 +63,12 @@ def append(run_dir, record: dict) -> None:
             file.write(text.encode())
 
 
-def _last_byte(file) -> bytes:
+def _last_byte(file: BinaryIO) -> bytes:
     file.seek(-1, 2)
     return file.read(1)
 
 
-def to_tensorboard(run_dir, record: dict) -> None:
+def to_tensorboard(run_dir: StrPath, record: Record) -> None:
     """Adds a record's numbers to the run's TensorBoard page, at the network's image count."""
     import tensorflow as tf
 
@@ -72,16 +80,17 @@ def to_tensorboard(run_dir, record: dict) -> None:
 
 
 @functools.lru_cache(maxsize=1)  # one file for all records of a process
-def _writer(run_dir: str):
+def _writer(run_dir: str) -> tf.summary.SummaryWriter:
     import tensorflow as tf
 
     return tf.summary.create_file_writer(run_dir, filename_suffix=".metrics")
 
 
-def line(record: dict) -> str:
+def line(record: Record) -> str:
     """One line for people: the numbers, then where they come from."""
     p = record["provenance"]
-    numbers = "  ".join(f"{name} {_shown(value)}" for name, value in record["results"].items())
+    digits = _digits(record["metric"])
+    numbers = [f"{name} {_shown(value, digits)}" for name, value in record["results"].items()]
     parts = [f"{record['network_file']} (sha256 {p['network_sha256'][:12]})"]
     if "dataset" in p:
         reals = ""
@@ -102,10 +111,18 @@ def line(record: dict) -> str:
     if p["precision"] != "float32":
         parts.append(p["precision"])
     parts.append(f"metrics version {p['version']}")
-    return f"{numbers}  [{'; '.join(parts)}]  {format_time(record['seconds'])}"
+    return f"{'  '.join(numbers)}  [{'; '.join(parts)}]  {format_time(record['seconds'])}"
 
 
-def _shown(value: float) -> str:
-    """Four digits after the point, or fewer: five in all from 10 on."""
+def _digits(metric_name: str) -> int:
+    """After the point; also of a metric that this installation does not know."""
+    try:
+        return registry.parse(metric_name).declaration.digits
+    except UserError:
+        return Declaration.digits
+
+
+def _shown(value: float, digits: int) -> str:
+    """`digits` after the point, or fewer from 10 on: five digits in all of four after the point."""
     whole = len(str(int(abs(value))))
-    return f"{value:.{max(min(4, 5 - whole), 2)}f}"
+    return f"{value:.{max(min(digits, digits + 1 - whole), 2)}f}"

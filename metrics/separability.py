@@ -5,6 +5,8 @@ StyleGAN §4.2. Per attribute: how many bits a linear classifier's answer leaves
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from sklearn.svm import LinearSVC
 
@@ -60,6 +62,6 @@ def conditional_entropy(table: np.ndarray) -> float:
     return max(0.0, of_y - information)
 
 
-def score(conditional_entropies) -> float:
+def score(conditional_entropies: Sequence[float]) -> float:
     """2 to the power of all attributes' bits: 1 is perfect."""
     return float(2 ** np.sum(conditional_entropies))

@@ -2,40 +2,43 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Callable
 from pathlib import Path
+from typing import Union
 
 import tensorflow as tf
 
 from compute.devices import Replicas
-from compute.replica_map import Stopped, Work
+from compute.replica_map import ReplicaMap, Stopped
 from datasets.format.reader import inspect
 from dnnlib.errors import UserError
-from metrics import ls, ppl
-from metrics.evaluation import Settings, Tools, evaluate
+from metrics.declaration import GeneratorFacts
+from metrics.evaluation import evaluate
 from metrics.registry import parse_list
+from metrics.tools import Settings, Tools
 from networks import registry
 from training.config import TrainingConfig
 
 
-def choose(run_dir, which: str) -> list[Path]:
+def choose(run_dir: Union[str, os.PathLike], choice: str) -> list[Path]:
     """The snapshots of a run, oldest first: 'all', 'newest', or one by its kimg ('40') or name.
 
     Raises UserError when there is none.
     """
     run_dir = Path(run_dir)
-    found = sorted(run_dir.glob("network-snapshot-*.safetensors"))
-    final = run_dir / "network-final.safetensors"
-    if not found and final.is_file():
-        found = [final]
-    if which in ("all", "newest"):
-        if not found:
+    numbered = sorted(run_dir.glob("network-snapshot-*.safetensors"))
+    final = sorted(run_dir.glob("network-final.safetensors"))
+    if choice in ("all", "newest"):
+        snapshots = numbered or final
+        if not snapshots:
             raise UserError(f"{run_dir} has no snapshots (network-snapshot-….safetensors)")
-        return found if which == "all" else found[-1:]
-    name = f"network-snapshot-{int(which):06d}" if which.isdecimal() else which
+        return snapshots if choice == "all" else snapshots[-1:]
+    name = f"network-snapshot-{int(choice):06d}" if choice.isdecimal() else choice
     path = run_dir / f"{name.removesuffix('.safetensors')}.safetensors"
     if not path.is_file():
-        there = ", ".join(item.stem for item in [*found[-5:], *[final][: final.is_file()]])
-        raise UserError(f"--snapshots={which}: no {path}; the newest are: {there or 'none'}")
+        newest = ", ".join(snapshot.stem for snapshot in numbered[-5:] + final)
+        raise UserError(f"--snapshots={choice}: no {path}; the newest are: {newest or 'none'}")
     return [path]
 
 
@@ -46,7 +49,14 @@ class DuringTraining:
     the training begins: raises UserError then. Nothing random of the training is touched.
     """
 
-    def __init__(self, config: TrainingConfig, run_dir, replicas: Replicas, say, stop):
+    def __init__(
+        self,
+        config: TrainingConfig,
+        run_dir: Union[str, os.PathLike],
+        replicas: Replicas,
+        say: Callable[[str], object],
+        stop: Callable[[], bool],
+    ) -> None:
         chosen, data = config.metrics, config.dataset
         # Other machines wait: their devices are no part of the chief's evaluation.
         strategy = tf.distribute.get_strategy() if replicas.num_workers > 1 else replicas.strategy
@@ -62,17 +72,15 @@ class DuringTraining:
             data_dir=data.data_dir,
             replace_damaged=data.replace_damaged,
         )
-        self._tools = Tools(settings, Work(strategy, progress=False, stop=stop), say)
+        self._tools = Tools(settings, ReplicaMap(strategy, progress=False, stop=stop), say)
         self._tools.check(self._metrics)
         info = inspect(data.name, data.data_dir, resolution=data.resolution)
+        styled = registry.has_styles(config.G["func_name"])
+        generator = GeneratorFacts(styled, info.resolution, info.channels)
         for metric in self._metrics:
-            if metric.kind == "ppl":
-                styled = registry.has_styles(config.G["func_name"])
-                ppl.check(dict(metric.options)["space"], styled, info.resolution, "float32")
-            if metric.kind == "ls":
-                ls.check(self._tools.classifiers, info.resolution, info.channels)
+            self._tools.check_generator(metric, generator)
 
-    def __call__(self, path) -> None:
+    def __call__(self, path: Union[str, os.PathLike]) -> None:
         """Evaluates a snapshot; what its run has recorded of it already is not computed again.
 
         What goes wrong is said, and no reason to end the training.
@@ -85,8 +93,8 @@ class DuringTraining:
             reason = " ".join(str(error).split())[:500]
             self._say(f"{Path(path).name} is not evaluated: {reason}")
 
-    def __enter__(self):
+    def __enter__(self) -> DuringTraining:
         return self
 
-    def __exit__(self, *_):
+    def __exit__(self, *_: object) -> None:
         self._tools.close()

@@ -63,7 +63,9 @@ def read(path: StrPath) -> tuple[dict, dict, dict]:
 
 
 def read_info(path: StrPath) -> dict:
-    """What `save` was given as info. Raises as `read` does."""
+    """What `save` was given as info; nothing for a pickle. Raises as `read` does."""
+    if is_pickle(path):
+        return {}
     with _usable(path):
         return _open(path)[2]
 

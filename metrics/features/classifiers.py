@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Optional, Union
 from urllib.parse import unquote, urlsplit
 
 import numpy as np
@@ -21,6 +21,8 @@ from dnnlib.download import file_sha256, local_path
 from dnnlib.errors import UserError, explain_os_errors
 from dnnlib.paths import is_pickle
 from networks import legacy, ops, registry, snapshot
+
+StrPath = Union[str, os.PathLike]
 
 
 @dataclass(frozen=True)
@@ -69,7 +71,11 @@ class Classifier:
         return self.network.call(x)[:, 0]
 
 
-def load(paths: Sequence[str | os.PathLike], cache_dir=None, say=None) -> list[Classifier]:
+def load(
+    paths: Sequence[StrPath],
+    cache_dir: Optional[StrPath] = None,
+    say: Optional[Callable[[str], object]] = None,
+) -> list[Classifier]:
     """Loads classifiers from files, http(s) addresses, and directories of files, in this order.
 
     cache_dir, say: for downloads, as in dnnlib/download.py.
@@ -78,19 +84,19 @@ def load(paths: Sequence[str | os.PathLike], cache_dir=None, say=None) -> list[C
     UserError naming the file that cannot be had, is no classifier, or has the attribute of
     another one.
     """
-    found: dict[str, Classifier] = {}
+    by_attribute: dict[str, Classifier] = {}
     for source in _files(paths):
         classifier = _load_one(source, local_path(source, cache_dir=cache_dir, say=say))
-        other = found.setdefault(classifier.attribute, classifier)
+        other = by_attribute.setdefault(classifier.attribute, classifier)
         if other is not classifier:
             raise UserError(
                 f"{source}: attribute {classifier.attribute!r} is that of {other.file}, too; "
                 "leave out one of them"
             )
-    return list(found.values())
+    return list(by_attribute.values())
 
 
-def _files(paths: Sequence[str | os.PathLike]) -> list[str]:
+def _files(paths: Sequence[StrPath]) -> list[str]:
     files = []
     for path in [os.fspath(path) for path in paths]:
         if not os.path.isdir(path):
@@ -140,9 +146,9 @@ def _read_pickle(source: str, path: Path) -> tuple[str, dict, dict]:
     roles = legacy.read(path)
     if len(roles) != 1:
         raise _unsuitable(source, f"it holds {', '.join(roles)}, expected one network")
-    (found,) = roles.values()
-    arrays = found.all_variables()
-    func_name, options = legacy.own_options(found)
+    (network,) = roles.values()
+    arrays = network.all_variables()
+    func_name, options = legacy.own_options(network)
     weight = arrays.get("4x4/Conv/weight")
     if weight is not None and weight.ndim == 4 and weight.shape[2] == weight.shape[3]:
         # No channel beside the feature maps, whatever the options say or leave out.
@@ -150,7 +156,7 @@ def _read_pickle(source: str, path: Path) -> tuple[str, dict, dict]:
     return func_name, options, arrays
 
 
-def _check(source: str, network) -> None:
+def _check(source: str, network: Any) -> None:
     options, outputs = network.options, network.named["4x4/Dense1/bias"].shape[0]
     if options["mbstd_group_size"] > 1:
         raise _unsuitable(source, "it has minibatch standard deviation, as discriminators have")

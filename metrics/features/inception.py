@@ -7,6 +7,9 @@ which shifts images by a fraction of a pixel; FIDs are comparable only with the 
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Protocol, TypeVar
+
 import numpy as np
 import tensorflow as tf
 
@@ -14,6 +17,29 @@ SIZE = 299  # pixels, height and width
 FEATURES = 2048
 EPSILON = 1e-3
 VECTORS = ("beta", "moving_mean", "moving_variance")
+
+X = TypeVar("X")  # what goes through the topology: images, or a number of channels
+
+
+class Operations(Protocol[X]):
+    """What the topology is made of."""
+
+    def conv(
+        self,
+        x: X,
+        scope: str,
+        filters: int,
+        height: int,
+        width: int,
+        stride: int = 1,
+        padding: str = "SAME",
+    ) -> X: ...
+
+    def max_pool(self, x: X, stride: int = 2) -> X: ...
+
+    def average_pool(self, x: X) -> X: ...
+
+    def join(self, *parts: X) -> X: ...
 
 
 class Inception(tf.Module):
@@ -34,29 +60,38 @@ class Inception(tf.Module):
             scale = 1 / np.sqrt(variance + EPSILON)
             self._weights[scope] = (_constant(kernel * scale), _constant(beta - mean * scale))
 
-    def __call__(self, images) -> tf.Tensor:
+    def __call__(self, images: tf.Tensor) -> tf.Tensor:
         """Images [N, H, W, 1 or 3], uint8 or float in 0…255 → float32 [N, 2048].
 
         One channel counts as three equal ones. Raises ValueError for other shapes.
         """
         return tf.reduce_mean(network(self, preprocess(images)), axis=[1, 2])
 
-    def conv(self, x, scope, filters, height, width, stride=1, padding="SAME"):
+    def conv(
+        self,
+        x: tf.Tensor,
+        scope: str,
+        filters: int,
+        height: int,
+        width: int,
+        stride: int = 1,
+        padding: str = "SAME",
+    ) -> tf.Tensor:
         kernel, bias = self._weights[scope]
         return tf.nn.relu(tf.nn.bias_add(tf.nn.conv2d(x, kernel, stride, padding), bias))
 
-    def max_pool(self, x, stride=2):
+    def max_pool(self, x: tf.Tensor, stride: int = 2) -> tf.Tensor:
         return tf.nn.max_pool2d(x, 3, stride, "VALID" if stride == 2 else "SAME")
 
-    def average_pool(self, x):
+    def average_pool(self, x: tf.Tensor) -> tf.Tensor:
         # TensorFlow's mean is that of the pixels inside the image: padding does not count.
         return tf.nn.avg_pool2d(x, 3, 1, "SAME")
 
-    def join(self, *parts):
+    def join(self, *parts: tf.Tensor) -> tf.Tensor:
         return tf.concat(parts, axis=-1)
 
 
-def preprocess(images) -> tf.Tensor:
+def preprocess(images: tf.Tensor) -> tf.Tensor:
     """Images as `Inception` takes them → float32 [N, 299, 299, 3] in [-1, 1)."""
     images = tf.convert_to_tensor(images)
     if images.shape.rank != 4 or images.shape[-1] not in (1, 3, None):
@@ -75,8 +110,8 @@ def shapes() -> dict[str, tuple[int, ...]]:
     return result
 
 
-def network(net, x):
-    """The topology, of the operations `conv`, `max_pool`, `average_pool` and `join` that net has.
+def network(net: Operations[X], x: X) -> X:
+    """The topology, of net's operations.
 
     The order of convolutions is that of the frozen graph. At line ends: height and width.
     """
@@ -110,7 +145,7 @@ def network(net, x):
     return block_8(net, x, "mixed_10", lambda x: net.max_pool(x, stride=1))
 
 
-def block_35(net, x, scope, filters):
+def block_35(net: Operations[X], x: X, scope: str, filters: int) -> X:
     return net.join(
         net.conv(x, f"{scope}/conv", 64, 1, 1),
         tower(net, x, f"{scope}/tower", (48, 1, 1), (64, 5, 5)),
@@ -119,7 +154,7 @@ def block_35(net, x, scope, filters):
     )
 
 
-def block_17(net, x, scope, filters):
+def block_17(net: Operations[X], x: X, scope: str, filters: int) -> X:
     first, row, column = (filters, 1, 1), (filters, 1, 7), (filters, 7, 1)
     return net.join(
         net.conv(x, f"{scope}/conv", 192, 1, 1),
@@ -129,8 +164,8 @@ def block_17(net, x, scope, filters):
     )
 
 
-def block_8(net, x, scope, pool):
-    def crossed(x, scope):
+def block_8(net: Operations[X], x: X, scope: str, pool: Callable[[X], X]) -> X:
+    def crossed(x: X, scope: str) -> tuple[X, X]:
         return tower(net, x, scope, (384, 1, 3)), net.conv(x, f"{scope}/conv_1", 384, 3, 1)
 
     one = net.conv(x, f"{scope}/conv", 320, 1, 1)
@@ -141,7 +176,7 @@ def block_8(net, x, scope, pool):
     return net.join(one, *two, *three, tower(net, pool(x), f"{scope}/tower_2", (192, 1, 1)))
 
 
-def tower(net, x, scope, *layers):
+def tower(net: Operations[X], x: X, scope: str, *layers: tuple) -> X:
     for index, layer in enumerate(layers):
         x = net.conv(x, f"{scope}/conv_{index}" if index else f"{scope}/conv", *layer)
     return x
@@ -153,17 +188,17 @@ class _Listing:
     def __init__(self) -> None:
         self.kernels: dict[str, tuple[int, ...]] = {}
 
-    def conv(self, channels, scope, filters, height, width, *_):
-        self.kernels[scope] = (height, width, channels, filters)
+    def conv(self, x: int, scope: str, filters: int, height: int, width: int, *_: object) -> int:
+        self.kernels[scope] = (height, width, x, filters)
         return filters
 
-    def max_pool(self, channels, stride=2):
-        return channels
+    def max_pool(self, x: int, stride: int = 2) -> int:
+        return x
 
     average_pool = max_pool
 
-    def join(self, *channels):
-        return sum(channels)
+    def join(self, *parts: int) -> int:
+        return sum(parts)
 
 
 def _convolutions() -> dict[str, tuple[int, ...]]:

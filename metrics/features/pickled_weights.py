@@ -25,45 +25,45 @@ _ROLES = {
 }
 
 
-def match(which: str, found: Arrays) -> tuple[Arrays, Arrays]:
+def match(network: str, stored: Arrays) -> tuple[Arrays, Arrays]:
     """({canonical name: array}, {name in the file: gamma}) of a network's variables in order.
 
     Ignored are arrays of up to 3 values and the dense layers that follow the features. Raises
     UserError naming the first array that has no place, or no certain one.
     """
-    return _inception(found) if which == "inception" else (_vgg16(found), {})
+    return _inception(stored) if network == "inception" else (_vgg16(stored), {})
 
 
-def _kept(found: Arrays, ignored: Sequence[tuple[int, ...]]) -> Arrays:
+def _kept(stored: Arrays, ignored: Sequence[tuple[int, ...]]) -> Arrays:
     return {
         name: array
-        for name, array in found.items()
+        for name, array in stored.items()
         if array.size > _CONSTANT and array.shape not in ignored
     }
 
 
-def _in_order(found: Arrays, shapes: Mapping[str, tuple[int, ...]], what: str) -> Arrays:
+def _in_order(stored: Arrays, shapes: Mapping[str, tuple[int, ...]], noun: str) -> Arrays:
     """The arrays under the names of `shapes`, whose shapes they must have one by one."""
-    for (name, array), (expected, shape) in zip(found.items(), shapes.items()):
+    for (name, array), (expected, shape) in zip(stored.items(), shapes.items()):
         if array.shape != shape:
             raise UserError(
                 f"{show(name)} has shape {list(array.shape)}, expected {list(shape)} for {expected}"
             )
-    if len(found) != len(shapes):
-        raise UserError(f"{len(found)} {what}, expected {len(shapes)}")
-    return dict(zip(shapes, found.values()))
+    if len(stored) != len(shapes):
+        raise UserError(f"{len(stored)} {noun}, expected {len(shapes)}")
+    return dict(zip(shapes, stored.values()))
 
 
 # ---------------------------------------------------------------- VGG16
 
 
-def _vgg16(found: Arrays) -> Arrays:
+def _vgg16(stored: Arrays) -> Arrays:
     dense: list[tuple[int, ...]] = [(7, 7, 512, 4096), (1, 1, 4096, 4096), (1, 1, 4096, 1000)]
     dense += [(25088, 4096), (4096, 4096), (4096, 1000), (4096,), (1000,)]
     heads = vgg16.heads().values()
     kept = {
         name: array
-        for name, array in _kept(found, dense).items()
+        for name, array in _kept(stored, dense).items()
         if not any(_equal(array, head) for head in heads)
     }
     for name, array in kept.items():
@@ -72,10 +72,10 @@ def _vgg16(found: Arrays) -> Arrays:
         if array.ndim == 4 and array.size == max(array.shape):
             raise UserError(f"{show(name)} is not what LPIPS v0.1 weighs channels with")
     result: Arrays = {}
-    for dims, what in ((4, "kernels"), (1, "vectors besides LPIPS v0.1's weights of channels")):
+    for dims, noun in ((4, "kernels"), (1, "vectors besides LPIPS v0.1's weights of channels")):
         part = {name: array for name, array in kept.items() if array.ndim == dims}
         shapes = {n: shape for n, shape in vgg16.trunk_shapes().items() if len(shape) == dims}
-        result.update(_in_order(part, shapes, what))
+        result.update(_in_order(part, shapes, noun))
     return {name: result[name] for name in vgg16.trunk_shapes()}
 
 
@@ -87,9 +87,9 @@ def _equal(array: np.ndarray, head: np.ndarray) -> bool:
 # ---------------------------------------------------------------- Inception
 
 
-def _inception(found: Arrays) -> tuple[Arrays, Arrays]:
+def _inception(stored: Arrays) -> tuple[Arrays, Arrays]:
     dense = [shape for n in (1000, 1001, 1008) for shape in ((inception.FEATURES, n), (n,))]
-    kept = _kept(found, dense)
+    kept = _kept(stored, dense)
     shapes = inception.shapes()
     kernel_shapes = {name: shape for name, shape in shapes.items() if len(shape) == 4}
     kernels = {name: array for name, array in kept.items() if array.ndim == 4}
@@ -126,12 +126,12 @@ def _roles(columns: list[tuple[tuple[str, np.ndarray], ...]]) -> list[str]:
     """What each place among a convolution's vectors holds, the same for all convolutions."""
     named = [{_role(name) for name, _ in column} for column in columns]
     if any(roles != {None} for roles in named):
-        found = [next(iter(roles)) if len(roles) == 1 else None for roles in named]
+        told = [next(iter(roles)) if len(roles) == 1 else None for roles in named]
         wanted = set(_ROLES) if len(columns) == 4 else set(_ROLES) - {"gamma"}
-        if set(found) != wanted:
+        if set(told) != wanted:
             names = ", ".join(show(column[0][0]) for column in columns)
             raise UserError(f"the names do not tell {', '.join(sorted(wanted))} apart: {names}")
-        return found
+        return told
 
     # Without names: only a variance is above 0 in every channel of all 94.
     ones = [all((array == 1).all() for _, array in column) for column in columns]

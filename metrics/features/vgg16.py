@@ -36,7 +36,7 @@ class Lpips(tf.Module):
         names = [*trunk_shapes(), *head_shapes()]
         self._weights = {name: tf.Variable(arrays[name], trainable=False) for name in names}
 
-    def __call__(self, images0, images1) -> tf.Tensor:
+    def __call__(self, images0: tf.Tensor, images1: tf.Tensor) -> tf.Tensor:
         """Images [N, H, W, 1 or 3] in 0…255, twice the same shape → float32 [N], 0 if equal.
 
         One channel counts as three equal ones. Raises ValueError for other shapes and for sides
@@ -53,7 +53,7 @@ class Lpips(tf.Module):
             distances.append(tf.linalg.matvec(x, self._weights[f"lin{index}/weight"]))
         return tf.add_n(distances)
 
-    def features(self, images) -> list[tf.Tensor]:
+    def features(self, images: tf.Tensor) -> list[tf.Tensor]:
         """Images [N, H, W, 1 or 3] in 0…255 → the last ReLU's output of each block."""
         x = (images / 255 - MEAN) / STDDEV  # three channels from one
         outputs = []

@@ -12,7 +12,7 @@ import tarfile
 import zlib
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import numpy as np
 import tensorflow as tf
@@ -46,12 +46,12 @@ _TORCH_VARIABLES = ("conv.weight", "bn.bias", "bn.running_mean", "bn.running_var
 _VGG16_LAYERS = (0, 2, 5, 7, 10, 12, 14, 17, 19, 21, 24, 26, 28)  # the others have no weights
 
 
-def shapes(which: str) -> dict[str, tuple[int, ...]]:
+def shapes(network: str) -> dict[str, tuple[int, ...]]:
     """{canonical name: shape} of the weights of "inception" or "vgg16" that files hold."""
-    return inception.shapes() if which == "inception" else vgg16.trunk_shapes()
+    return inception.shapes() if network == "inception" else vgg16.trunk_shapes()
 
 
-def read(which: str, path: Path, data: bytes) -> tuple[dict[str, np.ndarray], str]:
+def read(network: str, path: Path, data: bytes) -> tuple[dict[str, np.ndarray], str]:
     """({canonical name: float32 array}, kind of file) of "inception" or "vgg16".
 
     data: the contents of the file at path. Raises UserError listing the first few differences
@@ -60,12 +60,12 @@ def read(which: str, path: Path, data: bytes) -> tuple[dict[str, np.ndarray], st
     if not data:
         raise UserError("expected weights, but the file is empty")
     if torch_file.is_torch(path):
-        arrays, kind = _from_torch(which, torch_file.read(data)), "PyTorch state dict"
+        arrays, kind = _from_torch(network, torch_file.read(data)), "PyTorch state dict"
     elif data[:1] == b"\x80":
-        arrays, kind = _from_pickle(which, data), "legacy pickle"
+        arrays, kind = _from_pickle(network, data), "legacy pickle"
     elif data[8:9] == b"{":
-        arrays, kind = _from_converted(which, path)
-    elif which == "inception":
+        arrays, kind = _from_converted(network, path)
+    elif network == "inception":
         graph = _unpacked(data) if data[:2] == b"\x1f\x8b" else data
         arrays, kind = _from_graph(graph), "frozen graph"
     else:
@@ -77,17 +77,17 @@ def read(which: str, path: Path, data: bytes) -> tuple[dict[str, np.ndarray], st
 
 
 def _collect(
-    names: dict[str, str], wanted: dict[str, tuple[int, ...]], found: Callable[[str], object]
+    names: dict[str, str], wanted: dict[str, tuple[int, ...]], stored: Callable[[str], object]
 ) -> dict[str, np.ndarray]:
-    """The arrays that `found` gives for a file's names; {canonical name: name in the file}.
+    """The arrays that `stored` gives for a file's names; {canonical name: name in the file}.
 
-    found: raises KeyError for a missing one. Raises UserError listing what is missing, of another
+    stored: raises KeyError for a missing one. Raises UserError listing what is missing, of another
     shape, or not finite.
     """
     arrays, wrong = {}, []
     for name, source in names.items():
         try:
-            array = np.asarray(found(source))
+            array = np.asarray(stored(source))
         except KeyError:
             wrong.append(f"{source} is missing")
             continue
@@ -114,21 +114,21 @@ def _check_gammas(gammas: dict[str, np.ndarray]) -> None:
 # ---------------------------------------------------------------- our own
 
 
-def _from_converted(which: str, path: Path) -> tuple[dict[str, np.ndarray], str]:
+def _from_converted(network: str, path: Path) -> tuple[dict[str, np.ndarray], str]:
     try:
         file = tensor_file.TensorFile(path, FORMAT)
         held = file.metadata.get("network")
-        if held != which:
-            raise UserError(f"holds the network {show(str(held))}, expected {which!r}")
+        if held != network:
+            raise UserError(f"holds the network {show(str(held))}, expected {network!r}")
         present = set(file.names)
 
-        def found(name):
+        def stored(name: str) -> np.ndarray:
             if name not in present:
                 raise KeyError(name)
             return file.read(name)
 
-        wanted = shapes(which)
-        arrays = _collect({name: name for name in wanted}, wanted, found)
+        wanted = shapes(network)
+        arrays = _collect({name: name for name in wanted}, wanted, stored)
     except (tensor_file.TensorFileError, OSError) as error:
         raise UserError(f"not a usable converted file: {error}") from error
     source, sha256 = (file.metadata.get(key, "?")[:80] for key in ("source", "source_sha256"))
@@ -138,32 +138,32 @@ def _from_converted(which: str, path: Path) -> tuple[dict[str, np.ndarray], str]
 # ---------------------------------------------------------------- PyTorch
 
 
-def _from_torch(which: str, found: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    names = torch_names(which)
-    classes = found.get("fc.weight")
-    if which == "inception" and classes is not None and classes.shape[:1] != (1008,):
+def _from_torch(network: str, state: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    names = torch_names(network)
+    classes = state.get("fc.weight")
+    if network == "inception" and classes is not None and classes.shape[:1] != (1008,):
         # torchvision's network for ImageNet has the same names and shapes up to here.
         raise UserError(f"fc.weight is {list(classes.shape)}, but FID's network has 1008 classes")
 
-    def channels_last(source):
-        array = found[source]
+    def channels_last(source: str) -> np.ndarray:
+        array = state[source]
         return array.transpose(2, 3, 1, 0) if array.ndim == 4 else array
 
-    arrays = _collect(names, shapes(which), channels_last)
-    gammas = (f"{layer}.bn.weight" for layer in torch_layers(which))
-    _check_gammas({name: found[name] for name in gammas if name in found})
+    arrays = _collect(names, shapes(network), channels_last)
+    gammas = (f"{layer}.bn.weight" for layer in torch_layers(network))
+    _check_gammas({name: state[name] for name in gammas if name in state})
     return arrays
 
 
-def torch_names(which: str) -> dict[str, str]:
+def torch_names(network: str) -> dict[str, str]:
     """{canonical name: torchvision's name}; pytorch-fid has the same ones."""
-    variables = _TORCH_VARIABLES if which == "inception" else ("weight", "bias")
-    sources = (f"{layer}.{variable}" for layer in torch_layers(which) for variable in variables)
-    return dict(zip(shapes(which), sources))
+    variables = _TORCH_VARIABLES if network == "inception" else ("weight", "bias")
+    sources = (f"{layer}.{variable}" for layer in torch_layers(network) for variable in variables)
+    return dict(zip(shapes(network), sources))
 
 
-def torch_layers(which: str) -> list[str]:
-    if which == "vgg16":
+def torch_layers(network: str) -> list[str]:
+    if network == "vgg16":
         return [f"features.{index}" for index in _VGG16_LAYERS]
     return _STEM.split() + [
         f"Mixed_{block}.branch{branch}"
@@ -176,11 +176,11 @@ def torch_layers(which: str) -> list[str]:
 # ---------------------------------------------------------------- legacy pickles
 
 
-def _from_pickle(which: str, data: bytes) -> dict[str, np.ndarray]:
-    networks = [network for network in legacy_pickle.read(data).networks if network is not None]
+def _from_pickle(network: str, data: bytes) -> dict[str, np.ndarray]:
+    networks = [one for one in legacy_pickle.read(data).networks if one is not None]
     if len(networks) != 1:
         raise UserError(f"holds {len(networks)} networks, expected one")
-    arrays, gammas = match(which, networks[0].all_variables())
+    arrays, gammas = match(network, networks[0].all_variables())
     _check_gammas(gammas)
     return arrays
 
@@ -247,7 +247,7 @@ def _constants(graph: bytes, wanted: dict[str, tuple[int, ...]]) -> dict[str, np
     return result
 
 
-def _values(name: str, tensor, shape: tuple[int, ...]) -> np.ndarray:
+def _values(name: str, tensor: Any, shape: tuple[int, ...]) -> np.ndarray:
     came = tuple(dim.size for dim in tensor.tensor_shape.dim)
     if tensor.dtype != tf.float32.as_datatype_enum or came != shape:
         raise UserError(f"constant {name} is no float32 {list(shape)}, but {list(came)[:8]}")

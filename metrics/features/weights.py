@@ -10,7 +10,7 @@ import hashlib
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import Optional, Union
+from typing import Any, Optional, Union
 from urllib.parse import urlsplit
 
 import numpy as np
@@ -18,6 +18,9 @@ import numpy as np
 from dnnlib import download, paths, tensor_file
 from dnnlib.errors import UserError, explain_os_errors
 from metrics.features import vgg16, weight_files
+
+StrPath = Union[str, os.PathLike]
+Say = Callable[[str], object]
 
 _MAX_BYTES = 2**30  # the largest published one, VGG16 with its dense layers, has 553 MB
 
@@ -54,7 +57,7 @@ PUBLISHED = {
     ),
 }
 CONVERTED = {"inception": "inception-2015-12-05.safetensors", "vgg16": "vgg16-lpips.safetensors"}
-FLAGS = {which: f"--{which}_weights" for which in PUBLISHED}
+FLAGS = {network: f"--{network}_weights" for network in PUBLISHED}
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -72,10 +75,10 @@ class FeatureWeights:
 
 
 def load(
-    which: str,
-    path: Union[str, os.PathLike, None] = None,
-    cache_dir: Union[str, os.PathLike, None] = None,
-    say: Optional[Callable[[str], object]] = None,
+    network: str,
+    path: Optional[StrPath] = None,
+    cache_dir: Optional[StrPath] = None,
+    say: Optional[Say] = None,
 ) -> FeatureWeights:
     """The weights of "inception" or "vgg16".
 
@@ -88,33 +91,31 @@ def load(
     this network's weights, all of them finite.
     """
     if path is None:
-        path = _cached(which, cache_dir)
+        path = _cached(network, cache_dir)
     else:
-        path = _given(which, os.fspath(path), cache_dir, say)
+        path = _given(network, os.fspath(path), cache_dir, say)
     with explain_os_errors("read", path):
         size = path.stat().st_size
         if size > _MAX_BYTES:
             raise UserError(f"{path}: {size:,} bytes, more than the {_MAX_BYTES:,} allowed")
         data = path.read_bytes()
     sha256 = hashlib.sha256(data).hexdigest()
-    expected = _known(which).get(path.name)
+    expected = _known(network).get(path.name)
     if expected not in (None, sha256):
         raise UserError(
             f"{path}: sha256 {sha256}, but the published file of that name has {expected}: "
             "download it again, or rename it if it is meant to be another one"
         )
     try:
-        arrays, kind = weight_files.read(which, path, data)
+        arrays, kind = weight_files.read(network, path, data)
     except UserError as error:
         raise UserError(f"{path}: {error}") from error
-    if which == "vgg16":
+    if network == "vgg16":
         arrays.update(vgg16.heads())
     return FeatureWeights(arrays, path.name, sha256, kind)
 
 
-def convert(
-    which: str, source: Union[str, os.PathLike], out: Union[str, os.PathLike], **options
-) -> None:
+def convert(network: str, source: StrPath, out: StrPath, **options: Any) -> None:
     """Writes the weights in `source` (as `path` of `load`) to the `.safetensors` file `out`.
 
     options: those of `load`.
@@ -122,45 +123,47 @@ def convert(
     It records the source's name and sha256. Raises UserError as `load` does, or when writing
     fails.
     """
-    weights = load(which, source, **options)
-    arrays = {name: weights.arrays[name] for name in weight_files.shapes(which)}
-    metadata = {"network": which, "source": weights.file, "source_sha256": weights.sha256}
+    weights = load(network, source, **options)
+    arrays = {name: weights.arrays[name] for name in weight_files.shapes(network)}
+    metadata = {"network": network, "source": weights.file, "source_sha256": weights.sha256}
     tensor_file.save(out, arrays, weight_files.FORMAT, metadata)
 
 
-def _given(which: str, path: str, cache_dir, say) -> Path:
+def _given(network: str, path: str, cache_dir: Optional[StrPath], say: Optional[Say]) -> Path:
     if os.path.isfile(path):
         return Path(path)
     address = urlsplit(path)
     if address.scheme.lower() not in ("http", "https"):
-        raise UserError(f"{path}: no such file; {FLAGS[which]} takes a file or an http(s) address")
-    sha256 = _known(which).get(address.path.rpartition("/")[2])
+        raise UserError(
+            f"{path}: no such file; {FLAGS[network]} takes a file or an http(s) address"
+        )
+    sha256 = _known(network).get(address.path.rpartition("/")[2])
     return download.fetch(path, cache_dir=cache_dir, sha256=sha256, max_bytes=_MAX_BYTES, say=say)
 
 
-def _known(which: str) -> dict[str, str]:
+def _known(network: str) -> dict[str, str]:
     """{file name: sha256} of published files, under their own names and the cache's."""
     return {
         name: published.sha256
-        for published in PUBLISHED[which]
+        for published in PUBLISHED[network]
         for name in (published.file, download.resolve(published.url).file)
         if published.sha256
     }
 
 
-def _cached(which: str, cache_dir) -> Path:
+def _cached(network: str, cache_dir: Optional[StrPath]) -> Path:
     folder = paths.cache_directory(cache_dir)
-    names = [CONVERTED[which]]
-    for published in PUBLISHED[which]:
+    names = [CONVERTED[network]]
+    for published in PUBLISHED[network]:
         names += [published.file, download.resolve(published.url).file]
     for name in names:
         if (folder / name).is_file():
             return folder / name
     sources = ", or ".join(
         f"{published.url} (sha256 {published.sha256 or 'not published'})"
-        for published in PUBLISHED[which]
+        for published in PUBLISHED[network]
     )
     raise UserError(
-        f"no weights of {which} in {folder}: save {sources} there under its own name, or give a "
-        f"file or an address with {FLAGS[which]}"
+        f"no weights of {network} in {folder}: save {sources} there under its own name, or give a "
+        f"file or an address with {FLAGS[network]}"
     )

@@ -12,12 +12,12 @@ import sys
 
 sys.path.insert(0, {root!r})
 import numpy as np
-from metrics.fits import Fit, fit_all
+from metrics.svm_pool import Problem, solve_all
 
 if __name__ == "__main__":
     latents = np.random.RandomState(0).randn(40, 4)
-    fit = Fit("z", np.arange(40), (latents[:, 0] > 0).astype(int))
-    assert len(fit_all({{"z": latents}}, [fit, fit], "primal", workers=2)) == 2
+    problem = Problem("z", np.arange(40), (latents[:, 0] > 0).astype(int))
+    assert len(solve_all({{"z": latents}}, [problem, problem], "primal", workers=2)) == 2
 """
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import tensorflow as tf
 
-from metrics import evaluation
+from metrics import tools
 from metrics.evaluation import Evaluation
 from metrics.features import weights
 from metrics.registry import parse
@@ -24,7 +24,7 @@ def main(out):
     tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
     stand_in = weights.FeatureWeights({"scale": 1.0}, "stand-in", "5" * 64, "stand-in")
     weights.load = lambda *_: stand_in
-    evaluation._NETWORKS.update(inception=small.Colours, vgg16=small.Squares)
+    tools.NETWORKS.update(inception=small.Colours, vgg16=small.Squares)
     strategies = {"one": tf.distribute.OneDeviceStrategy("/cpu:0")}
     strategies["two"] = tf.distribute.MirroredStrategy(["/cpu:0", "/cpu:1"])
     directory = Path(tempfile.mkdtemp())
@@ -35,9 +35,11 @@ def main(out):
     for name, strategy in strategies.items():
         with small.tools(
             directory / name, strategy, dataset="synthetic-32-4", classifiers=(str(D),)
-        ) as tools:
-            made = Evaluation(network, tools)
-            records = [made.run(parse(metric)) for metric in ("fid43", "ppl_wfull-21", "ls-50")]
+        ) as made:
+            evaluation = Evaluation(network, made)
+            records = [
+                evaluation.run(parse(metric)) for metric in ("fid43", "ppl_wfull-21", "ls-50")
+            ]
             found[name] = {k: v for record in records for k, v in record["results"].items()}
     Path(out).write_text(json.dumps(found))
 

@@ -5,10 +5,10 @@ import pytest
 import tensorflow as tf
 
 import networks
-from compute.replica_map import Work
-from metrics import evaluation
-from metrics.evaluation import Settings, Tools
+from compute.replica_map import ReplicaMap
+from metrics import tools as evaluation_tools
 from metrics.features import weights
+from metrics.tools import Settings, Tools
 
 OPTIONS = dict(resolution=32, num_channels=3, fmap_base=64, fmap_max=8)
 STYLE = dict(latent_size=8, dlatent_size=8, mapping_fmaps=8, mapping_layers=2)
@@ -63,11 +63,12 @@ def stand_ins(monkeypatch, tmp_path):
         return weights.FeatureWeights(arrays, f"{which}.stand-in", "5" * 64, "stand-in")
 
     monkeypatch.setattr(weights, "load", load)
-    monkeypatch.setitem(evaluation._NETWORKS, "inception", Colours)
-    monkeypatch.setitem(evaluation._NETWORKS, "vgg16", Squares)
+    monkeypatch.setitem(evaluation_tools.NETWORKS, "inception", Colours)
+    monkeypatch.setitem(evaluation_tools.NETWORKS, "vgg16", Squares)
     return loaded
 
 
 def tools(tmp_path, strategy=None, say=print, **settings):
     settings = Settings(cache_dir=str(tmp_path / "cache"), **settings)
-    return Tools(settings, Work(strategy or tf.distribute.get_strategy(), progress=False), say)
+    strategy = strategy or tf.distribute.get_strategy()
+    return Tools(settings, ReplicaMap(strategy, progress=False), say)

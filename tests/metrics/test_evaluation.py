@@ -7,12 +7,12 @@ import pytest
 import tensorflow as tf
 
 from compute.images import images_to_uint8
-from compute.replica_map import Stopped, Work
+from compute.replica_map import ReplicaMap, Stopped
 from datasets.format.reader import inspect, open_dataset
 from dnnlib.download import file_sha256
 from dnnlib.errors import UserError
-from metrics import fid, frechet, path_length
-from metrics.evaluation import Evaluation, evaluate
+from metrics import frechet, path_length
+from metrics.evaluation import Evaluation, evaluate, flips
 from metrics.features.classifiers import Classifier
 from metrics.registry import parse
 from metrics.samples import Samples
@@ -50,7 +50,7 @@ def test_fid_is_that_of_numpy(tmp_path, network):
     fakes = samples.images(samples.codes(samples.latents(numbers), tf.zeros([30, 0])), numbers)
     with open_dataset(inspect("synthetic-32")) as reals:
         images = reals.read(range(30))[0]
-        turned = fid.flips(30)
+        turned = flips(30)
     assert 5 < turned.sum() < 25
     images = np.where(turned[:, None, None, None], images[:, :, ::-1], images)
     expected = frechet.distance(
@@ -139,8 +139,10 @@ def test_labels_gray_and_progressive(tmp_path):
 
 def test_real_statistics_are_kept_by_content(tmp_path, network, monkeypatch):
     counted = []
-    compute = fid._compute
-    monkeypatch.setattr(fid, "_compute", lambda *args: counted.append(1) or compute(*args))
+    compute = Evaluation._compute_reals
+    monkeypatch.setattr(
+        Evaluation, "_compute_reals", lambda *args: counted.append(1) or compute(*args)
+    )
     for settings, expected in (
         ({}, 1),
         ({"seed": 5, "minibatch": 3}, 1),  # no matter for the real images
@@ -262,7 +264,7 @@ def test_a_diverged_network_has_no_number(tmp_path, name):
 
 def test_work_can_be_stopped():
     answers = iter([False, False, True])
-    work = Work(tf.distribute.get_strategy(), progress=False, stop=lambda: next(answers))
+    work = ReplicaMap(tf.distribute.get_strategy(), progress=False, stop=lambda: next(answers))
     with pytest.raises(Stopped):
         list(work.map(lambda numbers: (numbers,), 100, 4))
     assert next(answers, "asked three times") == "asked three times"
@@ -270,7 +272,7 @@ def test_work_can_be_stopped():
 
 @pytest.mark.parametrize(("count", "minibatch"), [(10, 4), (3, 8), (8, 4), (1, 1)])
 def test_work_comes_in_order_and_whole(count, minibatch):
-    work = Work(tf.distribute.get_strategy(), progress=False)
+    work = ReplicaMap(tf.distribute.get_strategy(), progress=False)
     found = work.map(
         lambda numbers, more: (numbers, numbers + more), count, minibatch,
         fetch=lambda numbers: (np.int32(10 * numbers),),

@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 
 import networks
-from metrics import path_length, ppl
+from metrics import path_length
 from tests import golden
 
 EPSILON = 1e-4
@@ -83,7 +83,7 @@ def test_golden_run(recorded, space, sampling):
     for z, t in zip(recorded["ppl/run/z"], recorded["ppl/run/t"]):
         t = tf.constant(t[:, None]) * (sampling == "full")
         labels = tf.zeros([5, 0])
-        ends = ppl.step_codes(G.mapping, z[0::2], z[1::2], labels, t, epsilon, space)
+        ends = path_length.step_codes(G.mapping, z[0::2], z[1::2], labels, t, epsilon, space)
         crops = [(path_length.crop(G.synthesis(w)) + 1) * 127.5 for w in ends]
         if not distances:
             for index, images in enumerate(crops):

@@ -29,14 +29,15 @@ def test_parse(text, count, name, samples):
 
 def test_options_and_keys():
     metric = registry.parse("ppl_wend")
-    assert metric.kind == "ppl"
+    assert metric.family == "ppl_wend"
     assert dict(metric.options) == {"space": "w", "sampling": "end"}
     assert metric.key("") == "ppl_wend"
-    assert registry.parse("ls-20k").key("w") == "ls_w-20k"
+    assert registry.parse("ls-20k").keys == ("ls_z-20k", "ls_w-20k")
+    assert registry.parse("ls").keys == ("ls_z", "ls_w")
 
 
 def test_lists():
-    assert [m.name for m in registry.parse_list("all")] == list(registry.STANDARD)
+    assert [m.name for m in registry.parse_list("all")] == registry.standard_names()
     assert [m.name for m in registry.parse_list("fid5k, ls,fid5k")] == ["fid5k", "ls"]
 
 

@@ -1,4 +1,4 @@
-"""Many SVM fits side by side, each in a process of its own. Without TensorFlow.
+"""Many SVMs fitted side by side, each in a process of its own. Without TensorFlow.
 
 scikit-learn's solver draws from one generator for all of a process, so fits in threads would change
 each other's results.
@@ -29,7 +29,7 @@ _POLL_SECONDS = 0.5
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class Fit:
+class Problem:
     """Rows [N] of a latent space to learn classes [N] from, both kinds of which occur."""
 
     space: str
@@ -37,43 +37,57 @@ class Fit:
     classes: np.ndarray
 
 
-def fit_all(
-    spaces: dict[str, np.ndarray], fits: list[Fit], svm: str, *,
-    poll: Callable[[int], None] = lambda done: None, workers: int | None = None,
-) -> list[tuple[np.ndarray, bool]]:  # fmt: skip
-    """(joint frequencies [2, 2] of predicted and true class, whether the solver came to an end)
-    of each fit, in order. The number of workers changes nothing.
+# Joint frequencies [2, 2] of predicted and true class; whether the solver came to an end.
+Solution = tuple[np.ndarray, bool]
 
-    spaces: {name: latents [M, L]}. poll: called now and then with the number of fits done since
-    the last time; what it raises ends the fits at once. workers: by default as many as there are
-    cores and memory for. Raises UserError when a process ends before its time.
+
+def solve_all(
+    spaces: dict[str, np.ndarray],
+    problems: list[Problem],
+    svm: str,
+    *,
+    poll: Callable[[int], None] = lambda solved: None,
+    workers: int | None = None,
+) -> list[Solution]:
+    """The solution of each problem, in order. The number of workers changes nothing.
+
+    spaces: {name: latents [M, L]}. svm: one of separability.SVMS. poll: called now and then with
+    the number of problems solved since the last time; what it raises ends all at once. workers: by
+    default as many as there are cores and memory for. Raises UserError when a process ends before
+    its time.
     """
-    numbers = [len(fit.rows) * spaces[fit.space].shape[1] for fit in fits]
+    numbers = [len(problem.rows) * spaces[problem.space].shape[1] for problem in problems]
     if workers is None:
         workers = 1 if sum(numbers) < _SMALL else _most_workers(max(numbers))
     if workers == 1:
-        results = []
-        for fit in fits:
-            results.append(_fit(spaces[fit.space], fit, svm))
+        solutions = []
+        for problem in problems:
+            solutions.append(_solve(spaces[problem.space], problem, svm))
             poll(1)
-        return results
+        return solutions
     with tempfile.TemporaryDirectory() as directory:
         for name, latents in spaces.items():
             np.save(os.path.join(directory, f"{name}.npy"), latents)
         try:
-            return _in_processes(directory, fits, svm, poll, workers)
+            return _in_processes(directory, problems, svm, poll, workers)
         except BrokenProcessPool as error:
             raise UserError("a process with an SVM fit was ended: out of memory?") from error
 
 
-def _in_processes(directory, fits, svm, poll, workers):
+def _in_processes(
+    directory: str,
+    problems: list[Problem],
+    svm: str,
+    poll: Callable[[int], None],
+    workers: int,
+) -> list[Solution]:
     others = set(multiprocessing.active_children())
     with contextlib.ExitStack() as stack:
         with without_current_directory():  # submitting starts the processes
             # Spawned: a fork of a process that runs TensorFlow may hang.
             context = multiprocessing.get_context("spawn")
             pool = stack.enter_context(ProcessPoolExecutor(workers, context))
-            futures = [pool.submit(_fit_stored, directory, fit, svm) for fit in fits]
+            futures = [pool.submit(_solve_stored, directory, item, svm) for item in problems]
         try:
             waiting = set(futures)
             while waiting:
@@ -96,12 +110,13 @@ def _most_workers(numbers: int) -> int:
     return max(1, min(core_count(), memory // 2 // (_BYTES * numbers)))
 
 
-def _fit_stored(directory: str, fit: Fit, svm: str) -> tuple[np.ndarray, bool]:
-    return _fit(np.load(os.path.join(directory, f"{fit.space}.npy"), mmap_mode="r"), fit, svm)
+def _solve_stored(directory: str, problem: Problem, svm: str) -> Solution:
+    latents = np.load(os.path.join(directory, f"{problem.space}.npy"), mmap_mode="r")
+    return _solve(latents, problem, svm)
 
 
-def _fit(latents: np.ndarray, fit: Fit, svm: str) -> tuple[np.ndarray, bool]:
+def _solve(latents: np.ndarray, problem: Problem, svm: str) -> Solution:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # the second result says it
-        predicted, finished = separability.fit(latents[fit.rows], fit.classes, svm)
-    return separability.joint_frequencies(predicted, fit.classes), finished
+        predicted, finished = separability.fit(latents[problem.rows], problem.classes, svm)
+    return separability.joint_frequencies(predicted, problem.classes), finished

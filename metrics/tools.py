@@ -1,0 +1,128 @@
+"""What evaluations need besides the generator: settings, feature networks, classifiers, data."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Optional, Union
+
+import tensorflow as tf
+
+from compute.replica_map import ReplicaMap
+from datasets.format.reader import Dataset, inspect, open_dataset
+from dnnlib.errors import UserError
+from dnnlib.paths import cache_directory
+from metrics.declaration import GeneratorFacts, Metric
+from metrics.features import classifiers, weights
+from metrics.features.classifiers import Classifier
+from metrics.features.inception import Inception
+from metrics.features.vgg16 import Lpips
+from metrics.features.weights import FeatureWeights
+
+# By the names that metrics/features/weights.py has: {name: arrays → what looks at images}.
+NETWORKS: dict[str, Callable[..., tf.Module]] = {"inception": Inception, "vgg16": Lpips}
+
+
+@dataclasses.dataclass
+class Settings:
+    """How to evaluate, whatever the network. Paths may be addresses; None: the default place."""
+
+    seed: int = 0
+    minibatch: Optional[int] = None  # images at once on each replica; None: as memory allows
+    precision: str = "float32"  # of the generator; feature networks are always float32
+    mirror: bool = False  # flip the data set's images with probability 1/2
+    svm: str = "dual"  # separability.SVMS
+    inception_weights: Optional[str] = None
+    vgg16_weights: Optional[str] = None
+    classifiers: tuple[str, ...] = ()
+    cache_dir: Optional[str] = None
+    dataset: Optional[str] = None
+    data_dir: Optional[str] = None
+    replace_damaged: bool = False  # other images stand in for damaged ones
+
+
+class Tools(contextlib.ExitStack):
+    """Feature networks, classifiers and the data set: opened at their first use and kept between
+    generators. A context manager. say: gets the results' lines, and those of downloads."""
+
+    def __init__(
+        self, settings: Settings, replica_map: ReplicaMap, say: Callable[[str], object] = print
+    ) -> None:
+        super().__init__()
+        self.settings, self.replica_map, self.say = settings, replica_map, say
+        self._reals: Optional[Dataset] = None
+        self._weights: dict[str, FeatureWeights] = {}
+        self._networks: dict[str, tf.Module] = {}
+        self._classifiers: Optional[list[Classifier]] = None
+
+    @property
+    def cache_dir(self) -> Path:
+        return cache_directory(self.settings.cache_dir)
+
+    def weights(self, name: str) -> FeatureWeights:
+        """Those of a feature network (metrics/features/weights.py), loaded once."""
+        if name not in self._weights:
+            path: Union[str, None] = getattr(self.settings, f"{name}_weights")
+            self._weights[name] = weights.load(name, path, self.cache_dir, self.say)
+        return self._weights[name]
+
+    def network(self, name: str) -> tf.Module:
+        """A feature network, one of NETWORKS, made once."""
+        if name not in self._networks:
+            arrays = self.weights(name).arrays
+            with self.replica_map.strategy.scope():
+                self._networks[name] = NETWORKS[name](arrays)
+        return self._networks[name]
+
+    def classifiers(self) -> list[Classifier]:
+        """Those of attributes, loaded once."""
+        if self._classifiers is None:
+            with self.replica_map.strategy.scope():
+                self._classifiers = classifiers.load(
+                    self.settings.classifiers, self.cache_dir, self.say
+                )
+        return self._classifiers
+
+    def reals(self, resolution: int, channels: int, label_size: int) -> Optional[Dataset]:
+        """The data set as a generator makes images and takes labels, if there is one."""
+        settings = self.settings
+        if settings.dataset is None:
+            return None
+        info = inspect(
+            settings.dataset, settings.data_dir, resolution=resolution, max_label_size=label_size
+        )
+        if info.channels != channels:
+            raise UserError(
+                f"the network's images have {channels} channels, those of the data set "
+                f"{info.name} {info.channels}"
+            )
+        if self._reals is None or self._reals.info != info:
+            self._reals = self.enter_context(
+                open_dataset(info, replace_damaged=settings.replace_damaged)
+            )
+        return self._reals
+
+    def check(self, metrics: Sequence[Metric]) -> None:
+        """Loads what the metrics need. Raises UserError when something of it is not there."""
+        for metric in metrics:
+            needs = metric.declaration
+            if needs.reals:
+                if self.settings.dataset is None:
+                    raise UserError(f"{metric.name} needs a data set: --dataset=NAME")
+                inspect(self.settings.dataset, self.settings.data_dir)
+            for name in needs.networks:
+                self.weights(name)
+            if needs.classifiers:
+                if not self.settings.classifiers:
+                    raise UserError(
+                        f"{metric.family} needs classifiers of attributes: --classifiers=DIR "
+                        "(docs/metrics.md)"
+                    )
+                self.classifiers()
+
+    def check_generator(self, metric: Metric, generator: GeneratorFacts) -> None:
+        """Raises UserError when the metric cannot be taken of the generator."""
+        if metric.declaration.check:
+            metric.declaration.check(generator, self, **metric.options)
