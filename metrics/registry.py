@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from typing import Optional
 
@@ -46,14 +47,13 @@ def parse(name: str, count: Optional[int] = None) -> Metric:
     count: for names without one; a standard name, 'fid50k' too, counts as such.
     Raises UserError for an unknown name or a count that is too small.
     """
-    declaration, family, own_count = _find(name)
-    if own_count is None or name in standard_names():
-        own_count = declaration.count if count is None else count
-    if not declaration.least <= own_count <= MOST:
-        raise UserError(
-            f"metric {name}: {own_count:,} samples; expected {declaration.least} to {MOST:,}"
-        )
-    return Metric(declaration, family, own_count)
+    standard, own_count = _find(name)
+    if own_count is None:
+        own_count = standard.count if count is None else count
+    least = standard.declaration.least
+    if not least <= own_count <= MOST:
+        raise UserError(f"metric {name}: {own_count:,} samples; expected {least} to {MOST:,}")
+    return dataclasses.replace(standard, count=own_count)
 
 
 def parse_list(text: str, count: Optional[int] = None) -> list[Metric]:
@@ -68,15 +68,15 @@ def parse_list(text: str, count: Optional[int] = None) -> list[Metric]:
     return metrics
 
 
-def _find(name: str) -> tuple[Declaration, str, Optional[int]]:
-    """(declaration, family, the count in the name if there is one)."""
-    for declaration in METRICS:
-        for family in declaration.families:
-            match = re.fullmatch(declaration.pattern(family), name)
-            if match:
-                digits, thousands = match.groups()
-                count = int(digits) * (1000 if thousands else 1) if digits else None
-                return declaration, family, count
+def _find(name: str) -> tuple[Metric, Optional[int]]:
+    """(the metric with its standard count, the count that a user put into the name)."""
+    for metric in standard_metrics():
+        if name == metric.name:
+            return metric, None
+        match = re.fullmatch(metric.declaration.pattern(metric.family), name)
+        if match:
+            digits, thousands = match.groups()
+            return metric, int(digits) * (1000 if thousands else 1) if digits else None
     names = standard_names()
     raise UserError(
         f"unknown metric {name!r}{nearest(name, names)}; known: {', '.join(names)}, and with "
