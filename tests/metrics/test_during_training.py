@@ -25,10 +25,8 @@ FIRST, LAST = 32, 160  # images shown before the two snapshots of the small run
 @pytest.fixture(scope="module")
 def classifier(tmp_path_factory):
     path = tmp_path_factory.mktemp("classifier") / "classifier-thick.safetensors"
-    D = networks.build(
-        "D_basic", seed=3, resolution=8, num_channels=1, fmap_base=32, fmap_max=8,
-        mbstd_group_size=0,
-    )  # fmt: skip
+    options = dict(resolution=8, num_channels=1, fmap_base=32, fmap_max=8, mbstd_group_size=0)
+    D = networks.build("D_basic", seed=3, **options)
     networks.save(path, D=D, info={"attribute": "thick"})
     return path
 
@@ -44,31 +42,10 @@ def measured_config(classifier):
     return small_config('metrics.names=["ls-24"]', f'metrics.classifiers=["{classifier}"]')
 
 
-def records(run_dir):
-    lines = (run_dir / "metric-ls-24.jsonl").read_text().splitlines()
-    return [json.loads(line) for line in lines]
-
-
 def test_every_snapshot_is_measured_and_nothing_else_changes(
-    unmeasured, classifier, tmp_path, capsys
-):
-    config = measured_config(classifier)
-    assert train(config, tmp_path, make_evaluator=DuringTraining) == 0
-    assert_same_bits(final_state(tmp_path)[0], final_state(unmeasured)[0])
-    assert final_state(tmp_path)[1] == final_state(unmeasured)[1]
-    found = records(tmp_path)
-    assert [record["cur_nimg"] for record in found] == [FIRST, LAST]
-    assert all(record["provenance"]["labels"] == "drawn from the data set" for record in found)
-    assert capsys.readouterr().out.count("ls_z-24 ") == len(found)
-    events = EventAccumulator(str(tmp_path))
-    events.Reload()
-    tensors = events.Tensors("Metrics/ls_w-24")
-    assert [event.step for event in tensors] == [record["cur_nimg"] for record in found]
-
-
-def test_a_signal_while_measuring_stops_and_the_same_command_goes_on(
     unmeasured, classifier, tmp_path, monkeypatch, capsys
 ):
+    """Also when a signal comes while the first one is being measured."""
     config = measured_config(classifier)
     with monkeypatch.context() as patch:
         patch.setattr(ls, "_scores", None)  # is not reached
@@ -81,9 +58,19 @@ def test_a_signal_while_measuring_stops_and_the_same_command_goes_on(
         assert train(config, tmp_path, make_evaluator=DuringTraining) == 128 + signal.SIGTERM
     assert "Stopped evaluating network-snapshot-000000.safetensors" in capsys.readouterr().out
     assert not (tmp_path / "metric-ls-24.jsonl").exists()
+
     assert train(config, tmp_path, make_evaluator=DuringTraining) == 0
     assert_same_bits(final_state(tmp_path)[0], final_state(unmeasured)[0])
-    assert [record["cur_nimg"] for record in records(tmp_path)] == [FIRST, LAST]
+    assert final_state(tmp_path)[1] == final_state(unmeasured)[1]
+    lines = (tmp_path / "metric-ls-24.jsonl").read_text().splitlines()
+    records = [json.loads(line) for line in lines]
+    assert [record["cur_nimg"] for record in records] == [FIRST, LAST]
+    assert all(record["provenance"]["labels"] == "drawn from the data set" for record in records)
+    assert capsys.readouterr().out.count("ls_z-24 ") == len(records)
+    events = EventAccumulator(str(tmp_path))
+    events.Reload()
+    for key in ("ls_z-24", "ls_w-24"):
+        assert [event.step for event in events.Tensors(f"Metrics/{key}")] == [FIRST, LAST]
 
 
 def test_what_is_missing_shows_before_the_training(tmp_path):

@@ -67,25 +67,24 @@ def test_fid_is_that_of_numpy(tmp_path, network):
     assert provenance["feature_networks"] == {"inception.stand-in": "5" * 64}
 
 
-@pytest.mark.parametrize("name", ["fid20", "ppl_zfull-20", "ls-20"])
-def test_minibatches_make_no_difference(tmp_path, network, name):
-    found = []
+def test_minibatches_make_no_difference(tmp_path, network):
+    results = []
     for minibatch in (3, 16):
         with small.tools(
             tmp_path / str(minibatch), dataset="synthetic-32", minibatch=minibatch
         ) as tools:
             tools._classifiers = [classifier()]
-            found.append(number(run(network, name, tools)))
-    # Of paths the difference of two nearly equal images counts.
-    np.testing.assert_allclose(*found, rtol=2e-3 if "ppl" in name else 1e-5)
+            metrics = [parse(name) for name in ("fid20", "ppl_zfull-20", "ls-20")]
+            results.append([number(record) for record in evaluate(network, metrics, tools)])
+    for one, other, tolerance in zip(*results, (1e-5, 2e-3, 1e-5)):
+        # Of paths the difference of two nearly equal images counts.
+        np.testing.assert_allclose(one, other, rtol=tolerance)
 
 
 def classifier(name="bright", resolution=32, channels=3, bias=None):
     """A random one; of the small generator's images about half have the attribute."""
-    D = build(
-        "D_basic", seed=3, resolution=resolution, num_channels=channels, fmap_base=64, fmap_max=8,
-        mbstd_group_size=0,
-    )  # fmt: skip
+    options = dict(fmap_base=64, fmap_max=8, mbstd_group_size=0)
+    D = build("D_basic", seed=3, resolution=resolution, num_channels=channels, **options)
     made = Classifier(name, f"classifier-{name}.safetensors", "c" * 64, D)
     if bias is None and resolution == 32:
         samples, numbers = Samples(small.generator(), seed=99), tf.range(32)
@@ -143,6 +142,8 @@ def test_real_statistics_are_kept_by_content(tmp_path, network, monkeypatch):
     monkeypatch.setattr(
         Evaluation, "_compute_reals", lambda *args: counted.append(1) or compute(*args)
     )
+    features = np.random.RandomState(0).rand(10, 96)
+    monkeypatch.setattr(Evaluation, "_compute_fakes", lambda *_: iter([features]))
     for settings, expected in (
         ({}, 1),
         ({"seed": 5, "minibatch": 3}, 1),  # no matter for the real images
@@ -251,32 +252,39 @@ def test_reduced_precision(tmp_path, network):
         assert run(network, "fid10", tools)["provenance"]["precision"] == "mixed_bfloat16"
 
 
-@pytest.mark.parametrize("name", ["fid20", "ppl_zend-8", "ls-20"])
-def test_a_diverged_network_has_no_number(tmp_path, name):
+def test_a_diverged_network_has_no_number(tmp_path):
     Gs = small.generator()
     Gs.named["G_synthesis/ToRGB_lod0/bias"].assign([0.0, np.nan, 0.0])
     path = small.save(tmp_path / "diverged.safetensors", Gs)
     with small.tools(tmp_path, dataset="synthetic-32") as tools:
         tools._classifiers = [classifier()]
-        with pytest.raises(UserError, match=r"diverged\.safetensors: .* infinite or not a number"):
-            run(path, name, tools)
+        evaluation = Evaluation(path, tools)
+        for name, subject in (
+            ("fid20", "images or their features"),
+            ("ppl_zend-8", "path lengths"),
+            ("ls-20", "the classifiers' logits"),
+        ):
+            message = rf"diverged\.safetensors: {subject} are infinite or not a number"
+            with pytest.raises(UserError, match=message):
+                evaluation.run(parse(name))
 
 
-def test_work_can_be_stopped():
+def test_a_map_can_be_stopped():
     answers = iter([False, False, True])
-    work = ReplicaMap(tf.distribute.get_strategy(), progress=False, stop=lambda: next(answers))
+    stoppable = ReplicaMap(tf.distribute.get_strategy(), progress=False, stop=lambda: next(answers))
     with pytest.raises(Stopped):
-        list(work.map(lambda numbers: (numbers,), 100, 4))
+        list(stoppable.map(lambda numbers: (numbers,), 100, 4))
     assert next(answers, "asked three times") == "asked three times"
 
 
 @pytest.mark.parametrize(("count", "minibatch"), [(10, 4), (3, 8), (8, 4), (1, 1)])
-def test_work_comes_in_order_and_whole(count, minibatch):
-    work = ReplicaMap(tf.distribute.get_strategy(), progress=False)
-    found = work.map(
-        lambda numbers, more: (numbers, numbers + more), count, minibatch,
+def test_a_map_comes_in_order_and_whole(count, minibatch):
+    parts = ReplicaMap(tf.distribute.get_strategy(), progress=False).map(
+        lambda numbers, more: (numbers, numbers + more),
+        count,
+        minibatch,
         fetch=lambda numbers: (np.int32(10 * numbers),),
-    )  # fmt: skip
-    numbers, sums = (np.concatenate(parts) for parts in zip(*found))
+    )
+    numbers, sums = (np.concatenate(arrays) for arrays in zip(*parts))
     assert numbers.tolist() == list(range(count))
     assert sums.tolist() == [11 * n for n in range(count)]
