@@ -31,7 +31,7 @@ def main(out):
     network = small.save(directory / "n.safetensors", small.generator(label_size=4))
     D = directory / "classifier-bright.safetensors"
     snapshot.save(D, D=classifier().network, info={"attribute": "bright"})
-    found = {}
+    results = {}
     for name, strategy in strategies.items():
         with small.tools(
             directory / name, strategy, dataset="synthetic-32-4", classifiers=(str(D),)
@@ -40,8 +40,8 @@ def main(out):
             records = [
                 evaluation.run(parse(metric)) for metric in ("fid43", "ppl_wfull-21", "ls-50")
             ]
-            found[name] = {k: v for record in records for k, v in record["results"].items()}
-    Path(out).write_text(json.dumps(found))
+            results[name] = {k: v for record in records for k, v in record["results"].items()}
+    Path(out).write_text(json.dumps(results))
 
 
 if __name__ == "__main__":

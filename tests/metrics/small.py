@@ -57,10 +57,10 @@ def stand_ins(monkeypatch, tmp_path):
     """Replaces the feature networks, counts how often their weights are loaded; cache in tmp."""
     loaded = []
 
-    def load(which, path=None, cache_dir=None, say=None):
-        loaded.append(which)
+    def load(network, path=None, cache_dir=None, say=None):
+        loaded.append(network)
         arrays = {"scale": np.float32(1)}
-        return weights.FeatureWeights(arrays, f"{which}.stand-in", "5" * 64, "stand-in")
+        return weights.FeatureWeights(arrays, f"{network}.stand-in", "5" * 64, "stand-in")
 
     monkeypatch.setattr(weights, "load", load)
     monkeypatch.setitem(evaluation_tools.NETWORKS, "inception", Colours)

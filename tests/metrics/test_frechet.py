@@ -11,23 +11,23 @@ from tests import golden
 @pytest.mark.parametrize("case", ["small", "mid", "singular"])
 def test_golden(case):
     recorded = golden.load("misc/metrics.npz")
-    found = []
-    for which in ("real", "fake"):
-        found.append(frechet.statistics(recorded[f"fid/{case}/act_{which}"]))
+    computed = []
+    for kind in ("real", "fake"):
+        computed.append(frechet.statistics(recorded[f"fid/{case}/act_{kind}"]))
         # The reference's mean is float32, its covariance float64.
-        np.testing.assert_allclose(found[-1].mean, recorded[f"fid/{case}/mu_{which}"], atol=1e-6)
-        sigma = recorded[f"fid/{case}/sigma_{which}"]
-        np.testing.assert_allclose(found[-1].covariance, sigma, rtol=1e-12, atol=1e-13)
+        np.testing.assert_allclose(computed[-1].mean, recorded[f"fid/{case}/mu_{kind}"], atol=1e-6)
+        sigma = recorded[f"fid/{case}/sigma_{kind}"]
+        np.testing.assert_allclose(computed[-1].covariance, sigma, rtol=1e-12, atol=1e-13)
     # Of the singular case the reference's root has an error of its own, 2e-6 of 130.
     result = recorded[f"fid/{case}/result"]
-    np.testing.assert_allclose(frechet.distance(*found), result, rtol=1e-7)
+    np.testing.assert_allclose(frechet.distance(*computed), result, rtol=1e-7)
 
 
 @pytest.mark.parametrize("count", [40, 3000])  # fewer than dimensions, and more
 def test_identical_sets_have_distance_zero(count):
     features = np.abs(np.random.RandomState(0).randn(count, 256)).astype(np.float32)
-    found = frechet.statistics(features)
-    assert abs(frechet.distance(found, found)) < 1e-6 * np.trace(found.covariance)
+    computed = frechet.statistics(features)
+    assert abs(frechet.distance(computed, computed)) < 1e-6 * np.trace(computed.covariance)
 
 
 def test_gaussians_with_a_known_answer():
@@ -48,8 +48,8 @@ def test_gaussians_that_do_not_commute():
     other = np.array([[1.0, -0.4], [-0.4, 3.0]])
     product = one @ other
     root = np.sqrt(np.trace(product) + 2 * np.sqrt(np.linalg.det(product)))
-    found = frechet.distance(Statistics(np.zeros(2), one, 9), Statistics(np.zeros(2), other, 9))
-    np.testing.assert_allclose(found, np.trace(one + other) - 2 * root, rtol=1e-12)
+    computed = frechet.distance(Statistics(np.zeros(2), one, 9), Statistics(np.zeros(2), other, 9))
+    np.testing.assert_allclose(computed, np.trace(one + other) - 2 * root, rtol=1e-12)
 
 
 @pytest.mark.parametrize("pieces", [1, 7, 512, 5000])
@@ -59,17 +59,17 @@ def test_pieces_make_no_difference_at_all(pieces):
     moments = Moments()
     for start in range(0, len(features), pieces):
         moments.add(features[start : start + pieces])
-    found = moments.statistics()
-    assert found.count == 1300
-    np.testing.assert_array_equal(found.mean, whole.mean)
-    np.testing.assert_array_equal(found.covariance, whole.covariance)
+    computed = moments.statistics()
+    assert computed.count == 1300
+    np.testing.assert_array_equal(computed.mean, whole.mean)
+    np.testing.assert_array_equal(computed.covariance, whole.covariance)
 
 
 def test_features_far_from_zero_lose_no_digits():
     features = np.random.RandomState(3).randn(2000, 8) + 1e4
-    found = frechet.statistics(features)
-    np.testing.assert_allclose(found.covariance, np.cov(features.T), rtol=1e-9, atol=1e-12)
-    np.testing.assert_allclose(found.mean, features.mean(axis=0), rtol=1e-14)
+    computed = frechet.statistics(features)
+    np.testing.assert_allclose(computed.covariance, np.cov(features.T), rtol=1e-9, atol=1e-12)
+    np.testing.assert_allclose(computed.mean, features.mean(axis=0), rtol=1e-14)
 
 
 def test_one_feature_has_no_covariance():

@@ -17,9 +17,9 @@ def test_two_replicas_give_the_results_of_one(tmp_path):
         capture_output=True, text=True, env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"},
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
-    found = json.loads(out.read_text())
-    assert list(found["one"]) == ["fid43", "ppl_wfull-21", "ls_z-50", "ls_w-50"]
-    for name, value in found["one"].items():
+    results = json.loads(out.read_text())
+    assert list(results["one"]) == ["fid43", "ppl_wfull-21", "ls_z-50", "ls_w-50"]
+    for name, value in results["one"].items():
         # Path lengths are differences of nearly equal images.
         tolerance = 2e-3 if "ppl" in name else 1e-5
-        np.testing.assert_allclose(found["two"][name], value, rtol=tolerance, err_msg=name)
+        np.testing.assert_allclose(results["two"][name], value, rtol=tolerance, err_msg=name)

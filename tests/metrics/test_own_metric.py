@@ -119,7 +119,7 @@ def evaluated(tmp_path, network, names, monkeypatch):
 @pytest.mark.conformance
 @pytest.mark.usefixtures("stand_ins")
 def test_features_are_computed_once_and_no_number_depends_on_it(tmp_path, network, monkeypatch):
-    found = {}
+    first = {}
     for names, passes in (
         ("fid30,toy3_full", ["reals 0-30", "fakes 0-30"]),
         # Of the second time, what was left of a minibatch is computed again.
@@ -129,7 +129,7 @@ def test_features_are_computed_once_and_no_number_depends_on_it(tmp_path, networ
             records, lines, computed = evaluated(tmp_path / names, network, names, patch)
         assert computed == passes
         for name, record in records.items():
-            assert found.setdefault(name, record["results"]) == record["results"]  # every bit
+            assert first.setdefault(name, record["results"]) == record["results"]  # every bit
     check_record(records["toy3_full"])
     check_places(tmp_path / names, lines[0], records["toy3_full"])
 

@@ -18,13 +18,13 @@ def recorded():
 
 def test_golden_interpolation(recorded):
     a, b, t = (recorded[f"ppl/slerp/{name}"] for name in "abt")
-    for found, name in (
+    for computed, name in (
         (path_length.slerp(a, b, t), "slerp/out"),
         (path_length.slerp(a, b, t + EPSILON), "slerp/out_t_plus_eps"),
         (path_length.lerp(a, b, t), "lerp/out"),
         (path_length.normalize(tf.constant(a)), "normalize/out"),
     ):
-        np.testing.assert_allclose(found, recorded[f"ppl/{name}"], atol=1e-6)
+        np.testing.assert_allclose(computed, recorded[f"ppl/{name}"], atol=1e-6)
 
 
 def test_slerp_moves_at_a_constant_angle():
@@ -43,10 +43,10 @@ def test_golden_crop(recorded, resolution):
     y, x = np.mgrid[:resolution, :resolution]
     channels = [(4096 * y + x) / 2**22 + 0.25 * c for c in range(3)]
     images = np.stack(channels, axis=-1)[None].astype(np.float32)
-    found = (np.asarray(path_length.crop(tf.constant(images))) + 1) * 127.5
+    computed = (np.asarray(path_length.crop(tf.constant(images))) + 1) * 127.5
     n, c, h, w = recorded[f"ppl/crop/res{resolution}/shape"]
-    assert found.shape == (n, h, w, c)
-    for name, part in (("row0", found[0, 0, :, 1]), ("col0", found[0, :, 0, 1])):
+    assert computed.shape == (n, h, w, c)
+    for name, part in (("row0", computed[0, 0, :, 1]), ("col0", computed[0, :, 0, 1])):
         expected = recorded[f"ppl/crop/res{resolution}/channel1_{name}"]
         np.testing.assert_allclose(part, expected, rtol=1e-6)
 
@@ -88,8 +88,8 @@ def test_golden_run(recorded, space, sampling):
         if not distances:
             for index, images in enumerate(crops):
                 expected = recorded[f"ppl/run/{space}_{sampling}/crop_e{index}_first"]
-                found = np.transpose(images, [0, 3, 1, 2])
-                np.testing.assert_allclose(found, expected, atol=2e-5 * np.abs(expected).max())
+                computed = np.transpose(images, [0, 3, 1, 2])
+                np.testing.assert_allclose(computed, expected, atol=2e-5 * np.abs(expected).max())
         squares = np.mean(np.square(crops[0] - crops[1]), axis=(1, 2, 3))
         distances.append(squares / epsilon**2)
     distances = np.concatenate(distances)

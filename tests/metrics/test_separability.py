@@ -20,8 +20,9 @@ def test_golden_entropies(recorded):
             ls.entropy(probabilities), recorded["ls/entropy"][index], atol=1e-6
         )
         # The last table is of counts.
-        found, expected = ls.conditional_entropy(table), recorded["ls/conditional_entropy"][index]
-        np.testing.assert_allclose(found, expected, atol=1e-6)
+        expected = recorded["ls/conditional_entropy"][index]
+        computed = ls.conditional_entropy(table)
+        np.testing.assert_allclose(computed, expected, atol=1e-6)
 
 
 def test_golden_run(recorded):
@@ -77,12 +78,12 @@ def test_a_solver_that_gives_up_says_so_and_repeats():
     rng = np.random.RandomState(0)
     latents, classes = 100 * rng.randn(600, 40), rng.randint(2, size=600)
     before = np.random.get_state()[1].copy()
-    found = []
+    computed = []
     for _ in range(2):
         with pytest.warns(ConvergenceWarning):
-            found.append(ls.fit(latents, classes))
-    assert not found[0][1]
-    np.testing.assert_array_equal(found[0][0], found[1][0])
+            computed.append(ls.fit(latents, classes))
+    assert not computed[0][1]
+    np.testing.assert_array_equal(computed[0][0], computed[1][0])
     np.testing.assert_array_equal(before, np.random.get_state()[1])  # the global one is untouched
 
 

@@ -32,8 +32,8 @@ def expected(count):
 
 def test_more_is_added_and_fewer_are_there(shared):
     for count in (6, 15, 15, 3, 0, 16):
-        found = list(shared.first(count, keep=True))
-        np.testing.assert_array_equal(np.concatenate([*found, expected(0)]), expected(count))
+        parts = list(shared.first(count, keep=True))
+        np.testing.assert_array_equal(np.concatenate([*parts, expected(0)]), expected(count))
     assert shared.passes == [(0, 6), (4, 15), (12, 16)]
 
 
