@@ -256,12 +256,13 @@ def evaluate(
     """
     evaluation, records = Evaluation(path, tools), []
     for index, metric in enumerate(metrics):
+        digits = metric.declaration.digits
         record = run_dir and results.find(run_dir, metric.name, evaluation.provenance(metric))
         if record:
-            tools.say(f"{results.line(record)}  (as recorded)")
+            tools.say(f"{results.line(record, digits)}  (as recorded)")
         else:
             record = evaluation.run(metric, later=metrics[index + 1 :])
-            tools.say(results.line(record))
+            tools.say(results.line(record, digits))
             if run_dir:
                 results.to_tensorboard(run_dir, record)
                 results.append(run_dir, record)

@@ -10,10 +10,8 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Optional, Union
 
-from dnnlib.errors import UserError, explain_os_errors
+from dnnlib.errors import explain_os_errors
 from dnnlib.progress import format_time
-from metrics import registry
-from metrics.declaration import Declaration
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -86,10 +84,9 @@ def _writer(run_dir: str) -> tf.summary.SummaryWriter:
     return tf.summary.create_file_writer(run_dir, filename_suffix=".metrics")
 
 
-def line(record: Record) -> str:
-    """One line for people: the numbers, then where they come from."""
+def line(record: Record, digits: int = 4) -> str:
+    """One line for people: the numbers, then where they come from. digits: after the point."""
     p = record["provenance"]
-    digits = _digits(record["metric"])
     numbers = [f"{name} {_shown(value, digits)}" for name, value in record["results"].items()]
     parts = [f"{record['network_file']} (sha256 {p['network_sha256'][:12]})"]
     if "dataset" in p:
@@ -112,14 +109,6 @@ def line(record: Record) -> str:
         parts.append(p["precision"])
     parts.append(f"metrics version {p['version']}")
     return f"{'  '.join(numbers)}  [{'; '.join(parts)}]  {format_time(record['seconds'])}"
-
-
-def _digits(metric_name: str) -> int:
-    """After the point; also of a metric that this installation does not know."""
-    try:
-        return registry.parse(metric_name).declaration.digits
-    except UserError:
-        return Declaration.digits
 
 
 def _shown(value: float, digits: int) -> str:
