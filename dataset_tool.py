@@ -5,6 +5,8 @@ from __future__ import annotations
 
 import signal
 import sys
+from types import FrameType
+from typing import Any, Optional
 
 from dnnlib.command_line import (
     CHOICE,
@@ -15,6 +17,7 @@ from dnnlib.command_line import (
     TEXT,
     WHOLE,
     Command,
+    Flag,
     Program,
     flag,
 )
@@ -46,11 +49,11 @@ image that cannot be used, 130 stopped by Ctrl-C, 143 by SIGTERM.
 # ---------------------------------------------------------------- flags
 
 
-def _source(text: str):
+def _source(text: str) -> Flag:
     return flag("source", PATH, "PATH", text, needed=True)
 
 
-def _most(text: str):
+def _most(text: str) -> Flag:
     return flag("max_images", WHOLE, "N", text, lower_bound=1)
 
 
@@ -88,7 +91,7 @@ _CREATE = [
     ),
 ]
 _DATASET = flag("dataset", PATH, "DIR", "a directory of TFRecords, or digits", needed=True)
-_SIZE = {"lower_bound": 4, "upper_bound": 1 << 14}
+_SIZE: dict[str, Any] = {"lower_bound": 4, "upper_bound": 1 << 14}
 
 
 def _create(summary: str, own: list) -> Command:
@@ -224,7 +227,7 @@ def _run(name: str, args: dict) -> int:
 PROGRAM = Program("dataset_tool.py", _INTRO, _EXAMPLES, _COMMANDS)
 
 
-def _stop(number: int, frame) -> None:
+def _stop(number: int, frame: Optional[FrameType]) -> None:
     signal.signal(number, signal.SIG_IGN)  # once is enough: what is being written is removed
     raise SystemExit(128 + number)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import sys
 from functools import partial
+from typing import Optional
 
 from dnnlib import quiet
 from dnnlib.command_line import (
@@ -16,6 +17,7 @@ from dnnlib.command_line import (
     TEXT,
     WHOLE,
     Command,
+    Flag,
     Program,
     flag,
 )
@@ -93,15 +95,15 @@ _QUALITY = partial(
 )
 
 
-def _out(default, text):
+def _out(default: Optional[str], text: str) -> Flag:
     return flag("out", PATH, "PATH", text, default)
 
 
-def _seeds(default):
+def _seeds(default: str) -> Flag:
     return flag("seeds", TEXT, "LIST", "numbers and ranges, like 7, 0-99 or 1,5,20-29", default)
 
 
-def _noise(*kinds):
+def _noise(*kinds: str) -> Flag:
     text = "fixed: the network's noise images; random: by the seed; none"
     return flag("noise", CHOICE, "KIND", text, "fixed", enum_values=list(kinds))
 

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import sys
+from typing import Any
 
 from dnnlib.command_line import (
     HELP,
@@ -129,7 +130,7 @@ def _run(_: str, args: dict) -> int:
     return commands.train(args, registry.parse_list, _evaluator)
 
 
-def _evaluator(*args):
+def _evaluator(*args: Any) -> Any:
     from metrics.snapshots import DuringTraining  # brings TensorFlow
 
     return DuringTraining(*args)

@@ -28,12 +28,12 @@ class _PathList(flags.ArgumentParser):
         return ",".join(paths.expand(part.strip()) for part in argument.split(","))
 
 
-def PATH(name: str, default, help: str, flag_values: flags.FlagValues) -> None:
+def PATH(name: str, default: Optional[str], help: str, flag_values: flags.FlagValues) -> None:
     """A flag whose value is, or may be, a path: `~` is expanded, and only there."""
     flags.DEFINE(_Path(), name, default, help, flag_values)
 
 
-def PATHS(name: str, default, help: str, flag_values: flags.FlagValues) -> None:
+def PATHS(name: str, default: Optional[str], help: str, flag_values: flags.FlagValues) -> None:
     """Paths with commas between, each as that of PATH; the value is one text, too."""
     flags.DEFINE(_PathList(), name, default, help, flag_values)
 
@@ -90,10 +90,10 @@ def flag(
     define: Callable,
     shown: str,
     text: str,
-    default=None,
+    default: Any = None,
     *,
     needed: bool = False,
-    **limits,
+    **limits: Any,
 ) -> Flag:
     """A flag; limits are those of absl's definition, as lower_bound and enum_values."""
     return Flag(name, define, shown, text, default, needed, limits)

@@ -261,7 +261,7 @@ class _Download:
             with explain_os_errors("write", self.part):
                 self._receive(response, head, resumed, total)
 
-    def _total(self, headers, size: int, validator: str | None) -> int:
+    def _total(self, headers: http.client.HTTPMessage, size: int, validator: str | None) -> int:
         """The size of a file that the server continues, at `size` if nothing is wrong."""
         span = re.fullmatch(r"bytes (\d+)-\d+/(\d+)", headers.get("Content-Range", ""))
         # A server may ignore If-Range and continue what is another file by now.
@@ -270,7 +270,9 @@ class _Download:
             raise ConnectionError("the server continued another file")
         return int(span[2])
 
-    def _receive(self, response, head: bytes, resumed: bool, total: int | None) -> None:
+    def _receive(
+        self, response: http.client.HTTPResponse, head: bytes, resumed: bool, total: int | None
+    ) -> None:
         if not resumed:
             _discard(self.part)
             validator = {"validator": _validator(response.headers)}
@@ -354,6 +356,6 @@ def _check_step(old: str, new: str) -> None:
         raise ValueError(f"{old} leads to {new!r}: not followed, as it is not https or http")
 
 
-def _validator(headers) -> str | None:
+def _validator(headers: http.client.HTTPMessage) -> str | None:
     etag = headers.get("ETag", "")  # If-Range takes no weak one
     return etag if etag and not etag.startswith("W/") else headers.get("Last-Modified")

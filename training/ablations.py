@@ -10,7 +10,7 @@ from __future__ import annotations
 WGAN_GP = {"G_loss": {"func_name": "G_wgan"}, "D_loss": {"func_name": "D_wgan_gp"}}
 
 # Row A: Progressive GAN. What else it trained with (rates, length) belongs to its presets.
-PROGAN = {
+PROGAN: dict[str, dict] = {
     "G": {"func_name": "G_paper"},
     "D": {"func_name": "D_paper"},
     **WGAN_GP,
@@ -55,7 +55,7 @@ TABLES: dict[str, dict[str, dict]] = {
 }
 
 # Rows of no table.
-OTHERS = {
+OTHERS: dict[str, dict] = {
     # Instead of a gradient penalty, with the losses of Miyato et al. 2018.
     "spectral-norm": {
         "D": {"spectral_norm": True},

@@ -12,7 +12,7 @@ from training import presets, runs
 from training.classifiers import runs as classifier_runs
 from training.classifiers.runs import ClassifierRun
 from training.request import Request
-from training.resolved import Resolved
+from training.runs import ResolvedRun
 
 
 def train(
@@ -28,7 +28,7 @@ def train(
         print(presets.listing())
         return 0
     request = Request.of(args)
-    run: Resolved
+    run: ClassifierRun | ResolvedRun
     if classifier_runs.wanted(request):
         run, evaluator = classifier_runs.plan(request), None
     else:
@@ -51,7 +51,7 @@ def train(
     return _train(run, evaluator)
 
 
-def _train(run: Resolved, evaluator: Callable | None) -> int:
+def _train(run: ClassifierRun | ResolvedRun, evaluator: Callable | None) -> int:
     if isinstance(run, ClassifierRun):
         from training.classifiers import trainer
 

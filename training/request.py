@@ -10,11 +10,12 @@ from typing import Any, TypeVar
 from datasets.format.info import is_built_in
 from dnnlib import config as config_lib, paths
 from dnnlib.errors import UserError
-from training.config import DatasetConfig
+from training.classifiers.config import ClassifierConfig
+from training.config import DatasetConfig, TrainingConfig
 
 DEFAULT_RESULT_DIR = "results"
 
-Config = TypeVar("Config")
+Config = TypeVar("Config", TrainingConfig, ClassifierConfig)
 
 
 @dataclasses.dataclass(frozen=True)

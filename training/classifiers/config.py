@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -17,6 +18,7 @@ import numpy as np
 
 from datasets.format.builtin import digits_directory
 from datasets.format.info import DatasetInfo, inspect
+from datasets.format.reader import Dataset
 from dnnlib import config as config_lib
 from dnnlib.errors import UserError
 from training import checks
@@ -61,7 +63,7 @@ class ClassifierConfig:
     precision: str = "float32"  # 'float32', 'mixed_bfloat16', 'mixed_float16'
 
 
-PRESETS = {
+PRESETS: dict[str, dict] = {
     # All attributes of the digits in minutes on two CPU cores.
     "classifier": {
         "D": {"func_name": "D_basic", "fmap_base": 256, "fmap_max": 64},
@@ -104,7 +106,7 @@ def inspect_dataset(config: ClassifierConfig) -> DatasetInfo:
 
 def attributes(config: ClassifierConfig, info: DatasetInfo) -> dict[str, tuple[int, ...]]:
     """Returns {name: label columns}; UserError for a name that no file can have, or no column."""
-    chosen = config.attribute
+    chosen: Mapping[str, Union[int, tuple[int, ...]]] = config.attribute
     if not chosen and info.path is not None and Path(info.path) == digits_directory():
         chosen = DIGITS
     if not chosen:
@@ -138,7 +140,7 @@ def learning_rate(config: ClassifierConfig, cur_nimg: int) -> float:
     return config.learning_rate * min((config.kimg - cur_nimg / 1000) / config.rampdown_kimg, 1)
 
 
-def held_out(dataset, config: ClassifierConfig) -> np.ndarray:
+def held_out(dataset: Dataset, config: ClassifierConfig) -> np.ndarray:
     """Which images measure accuracy and are not trained on: bool [num_images].
 
     They are the first ones of the shuffled stream, so that the rest of it is left for training.
