@@ -36,17 +36,16 @@ PHASES = D_PHASE, G_PHASE = make_phases(
 SETTINGS = StepSettings(noise="fixed", mixing=None)
 
 
-def one_iteration(strategy, shares):
-    """D step then G step; replica r gets the images and latents number shares[r]."""
+def iterations(strategy, *runs):
+    """For each run D step then G step from the same start, traced once.
+
+    Replica r gets the images and latents number run[r]. Yields the state and the losses.
+    """
     with strategy.scope():
         state = create_state(G, D, ADAM, ADAM, seed=1)
+    start = arrays(state)
     steps = StageSteps(state, STAGE, PHASES, SETTINGS, strategy)
     constants = {name: tf.constant(value) for name, value in SCALARS.items()}
-
-    def distribute(array):
-        return strategy.experimental_distribute_values_from_function(
-            lambda context: tf.constant(array[shares[context.replica_id_in_sync_group]])
-        )
 
     def replica(reals, z_d, z_g):
         seed, labels = tf.constant([1, 2]), tf.zeros([8, 0])
@@ -57,37 +56,44 @@ def one_iteration(strategy, shares):
     def step(*args):
         return strategy.run(replica, args)
 
-    losses = step(distribute(REALS), distribute(Z[0]), distribute(Z[1]))
-    per_replica = strategy.experimental_local_results(losses)
-    losses = [{**d, **g} for d, g in per_replica]
-    return state, {name: [float(x[name]) for x in losses] for name in losses[0]}
+    for shares in runs:
+        for name, variable in state.variables().items():
+            variable.assign(start[name])
+        per_replica = step(*(distribute(strategy, array, shares) for array in (REALS, *Z)))
+        losses = [{**d, **g} for d, g in strategy.experimental_local_results(per_replica)]
+        yield state, {name: [float(x[name]) for x in losses] for name in losses[0]}
+
+
+def distribute(strategy, array, shares):
+    return strategy.experimental_distribute_values_from_function(
+        lambda context: tf.constant(array[shares[context.replica_id_in_sync_group]])
+    )
 
 
 def arrays(state):
     return {name: variable.numpy() for name, variable in state.variables().items()}
 
 
-def slots(state):
+def slots(arrays):
     """The gradients: with β₁ = 0, Adam's m is the last one."""
-    return {name: array for name, array in arrays(state).items() if "_opt/m/" in name}
+    return {name: array for name, array in arrays.items() if "_opt/m/" in name}
 
 
 def main():
     single = tf.distribute.OneDeviceStrategy("/cpu:0")
     mirrored = tf.distribute.MirroredStrategy(["/cpu:0", "/cpu:1"])
     assert mirrored.num_replicas_in_sync == 2
-    alone = [one_iteration(single, [share]) for share in (0, 1)]
-    same, _ = one_iteration(mirrored, [0, 0])
-    both, losses = one_iteration(mirrored, [0, 1])
+    alone = [(arrays(state), means) for state, means in iterations(single, [0], [1])]
+    of_mirrored = iterations(mirrored, [0, 0], [0, 1])
+    same = arrays(next(of_mirrored)[0])
+    both, losses = next(of_mirrored)
 
-    for name, array in arrays(alone[0][0]).items():
+    for name, array in alone[0][0].items():
         if "4x4/Const/bias" not in name:
-            np.testing.assert_allclose(
-                arrays(same)[name], array, rtol=1e-5, atol=1e-5, err_msg=name
-            )
+            np.testing.assert_allclose(same[name], array, rtol=1e-5, atol=1e-5, err_msg=name)
     # D's gradients are taken at the same weights in all three runs; G's are not, because D has
     # moved differently by then.
-    first, second, together = slots(alone[0][0]), slots(alone[1][0]), slots(both)
+    first, second, together = slots(alone[0][0]), slots(alone[1][0]), slots(arrays(both))
     for name in together:
         if name.startswith("D_opt"):
             gradient = (first[name] + second[name]) / 2

@@ -58,9 +58,18 @@ def changed(before, after):
     return {name for name in before if before[name].tobytes() != after[name].tobytes()}
 
 
+@pytest.fixture
+def eagerly():
+    """What no graph is needed to show: tracing takes nearly all of the time of a compiled step."""
+    tf.config.run_functions_eagerly(True)
+    yield
+    tf.config.run_functions_eagerly(False)
+
+
 STAGES = [Stage(2, False), Stage(1, True), Stage(1, False), Stage(0, True), Stage(0, False)]
 
 
+@pytest.mark.usefixtures("eagerly")
 @pytest.mark.parametrize("stage", STAGES, ids=str)
 def test_exactly_the_stage_moves(stage):
     state = make_state()
@@ -107,6 +116,7 @@ def test_the_same_seed_is_the_same_step_and_another_is_not():
     assert (results[0] != results[2]).any()
 
 
+@pytest.mark.usefixtures("eagerly")
 def test_the_moving_average_follows_g_from_before_its_step():
     stage = Stage(0, False)
     state = make_state()
@@ -181,6 +191,7 @@ def test_low_precision_steps_are_close_to_float32(dtype, progan):
     np.testing.assert_allclose(losses[dtype], losses["float32"], rtol=0.02)
 
 
+@pytest.mark.usefixtures("eagerly")
 def test_adam_resets_completely():
     stage = Stage(0, False)
     state = make_state()
