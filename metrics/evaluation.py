@@ -43,9 +43,9 @@ class Evaluation:
         settings, strategy = tools.settings, tools.replica_map.strategy
         with explain_os_errors("read", path):
             self.sha256 = file_sha256(path)
-        self.cur_nimg = snapshot.read_info(path).get("cur_nimg", 0)
+        self.cur_nimg = snapshot.read_info(self.path).get("cur_nimg", 0)
         with strategy.scope():
-            self.Gs = Gs = snapshot.load_generator(path, dtype=PRECISIONS[settings.precision])
+            self.Gs = Gs = snapshot.load_generator(self.path, dtype=PRECISIONS[settings.precision])
         alone = strategy.num_replicas_in_sync == 1
         self.samples = Samples(Gs, settings.seed, frozen=alone)
         self.generator = GeneratorFacts(Gs.has_styles, Gs.resolution, Gs.num_channels)
