@@ -16,12 +16,7 @@ import numpy as np
 from datasets.format.info import open_labels
 from datasets.format.reader import DatasetInfo, inspect, open_dataset
 from datasets.format.tfrecords import ImageFile
-from datasets.grids import (
-    grid_size,
-    save_image_grid,
-    setup_snapshot_grid,
-    to_pil,
-)
+from datasets.grids import grid_size, save_image_grid, setup_snapshot_grid, to_pil
 from datasets.workers import map_records
 from dnnlib.errors import UserError
 from dnnlib.staging import staged_directory

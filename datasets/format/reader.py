@@ -17,13 +17,7 @@ from typing import Any
 import numpy as np
 
 from datasets.format.builtin import SyntheticImages
-from datasets.format.info import (
-    DatasetInfo,
-    count_error,
-    inspect,
-    is_built_in,
-    open_labels,
-)
+from datasets.format.info import DatasetInfo, count_error, inspect, is_built_in, open_labels
 from datasets.format.tfrecords import DataError, ImageFile
 
 __all__ = ["Dataset", "DatasetInfo", "inspect", "is_built_in", "open_dataset"]

@@ -9,12 +9,7 @@ import numpy as np
 from PIL import Image
 
 from datasets.decoding import SUFFIXES, decode
-from datasets.fitting import (
-    Fitting,
-    choose_resolution,
-    is_gray,
-    parse_background,
-)
+from datasets.fitting import Fitting, choose_resolution, is_gray, parse_background
 from datasets.format.tfrecords import is_resolution
 from datasets.format.writer import choose_shuffled_order
 from datasets.labels import labels_from_folders, labels_from_json

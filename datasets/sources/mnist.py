@@ -11,12 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from datasets.labels import one_hot
-from datasets.sources.arrays import (
-    DEFLATE_RATIO,
-    OpenedSource,
-    map_file,
-    read_stream,
-)
+from datasets.sources.arrays import DEFLATE_RATIO, OpenedSource, map_file, read_stream
 from dnnlib.errors import UserError
 
 _IMAGES = "train-images-idx3-ubyte"

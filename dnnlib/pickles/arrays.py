@@ -12,14 +12,7 @@ from typing import ClassVar, Union
 import numpy as np
 
 from dnnlib.pickles import objects
-from dnnlib.pickles.objects import (
-    MAX_TEXT,
-    LegacyPickleError,
-    Span,
-    UnreadableError,
-    refuse,
-    show,
-)
+from dnnlib.pickles.objects import MAX_TEXT, LegacyPickleError, Span, UnreadableError, refuse, show
 from dnnlib.pickles.opcodes import Machine
 
 __all__ = ["ArrayPickleError", "read"]

@@ -13,12 +13,7 @@ from types import ModuleType
 from typing import Any, ClassVar, NoReturn, Optional, Union
 
 from dnnlib.pickles import objects
-from dnnlib.pickles.objects import (
-    Global,
-    LegacyPickleError,
-    Span,
-    show,
-)
+from dnnlib.pickles.objects import Global, LegacyPickleError, Span, show
 
 # The largest published networks have about 10,000. The worst of them all together, spans and memo
 # entries, take some 20 MiB.

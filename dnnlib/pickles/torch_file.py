@@ -19,13 +19,7 @@ from typing import ClassVar, Optional, Union
 import numpy as np
 
 from dnnlib.pickles import torch_objects as objects
-from dnnlib.pickles.objects import (
-    LegacyPickleError,
-    UnreadableError,
-    refuse,
-    show,
-    text,
-)
+from dnnlib.pickles.objects import LegacyPickleError, UnreadableError, refuse, show, text
 from dnnlib.pickles.opcodes import Machine
 
 __all__ = ["TorchFileError", "is_torch", "read"]

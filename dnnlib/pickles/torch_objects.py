@@ -8,13 +8,7 @@ from __future__ import annotations
 import dataclasses
 from typing import Any, Optional
 
-from dnnlib.pickles.objects import (
-    MAX_DIMS,
-    Global,
-    refuse,
-    show,
-    text,
-)
+from dnnlib.pickles.objects import MAX_DIMS, Global, refuse, show, text
 
 # Item sizes by number type: NumPy's abbreviations, and "bf" for bfloat16.
 ITEM_SIZES = {"bf": 2, "f2": 2, "f4": 4, "f8": 8, "u1": 1, "i1": 1, "i2": 2, "i4": 4, "i8": 8}

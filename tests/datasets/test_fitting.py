@@ -4,12 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from datasets.fitting import (
-    Fitting,
-    choose_resolution,
-    is_gray,
-    parse_background,
-)
+from datasets.fitting import Fitting, choose_resolution, is_gray, parse_background
 from datasets.sources.base import BadImage
 from dnnlib.errors import UserError
 

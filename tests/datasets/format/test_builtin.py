@@ -7,11 +7,7 @@ import numpy as np
 import pytest
 from sklearn.datasets import load_digits
 
-from datasets.format.builtin import (
-    SyntheticImages,
-    digits_directory,
-    enlarge_digit,
-)
+from datasets.format.builtin import SyntheticImages, digits_directory, enlarge_digit
 from datasets.format.reader import inspect, open_dataset
 from datasets.format.writer import choose_shuffled_order
 from dnnlib.errors import UserError

@@ -1,6 +1,6 @@
 """The part of the hostile corpus whose opcodes are fine and whose networks are not.
 
-`structure` and `values` return {what: (file, pattern of the reason)}.
+The functions return {what: (file, pattern of the reason)}.
 """
 
 from tests.dnnlib.pickles.pickle_assembler import (
@@ -33,10 +33,12 @@ from tests.dnnlib.pickles.pickle_assembler import (
 # fmt: off
 
 
+BARE = name("tfutil", "Network") + b")" + NEWOBJ
+
+
 def structure():
-    bare = name("tfutil", "Network") + b")" + NEWOBJ
-    inside = bare + put(9) + state(components=table(synthesis=get(9))) + BUILD
-    mutual = bare + put(9)
+    inside = BARE + put(9) + state(components=table(synthesis=get(9))) + BUILD
+    mutual = BARE + put(9)
     part = network(name=text("S"), components=table(back=get(9)))
     mutual += state(components=table(synthesis=part)) + BUILD
     shared = network(name=text("S")) + put(9)
@@ -44,8 +46,6 @@ def structure():
     for depth in range(4):
         chain = network(name=text(f"N{depth}"), components=table(part=chain))
     crowd = {f"c{i}": network(name=text(f"N{i}"), variables=listed()) for i in range(64)}
-    collision = {"synthesis": network(name=text("S"), variables=variables(("w", real(0))))}
-    own = variables(("S/w", real(0)))
     return {
         "a number": (file(number(3)), "where a network is expected"),
         "a dictionary": (file(state()), "where a network is expected"),
@@ -58,7 +58,7 @@ def structure():
             file(b"]" + put(1) + MARK + get(1) + b"e"),
             "where a network is expected",
         ),
-        "no state": (file(bare), "without a state"),
+        "no state": (file(BARE), "without a state"),
         "network in itself": (file(inside), "inside itself or in two places"),
         "networks in each other": (file(mutual), "inside itself or in two places"),
         "component in two places": (
@@ -71,6 +71,13 @@ def structure():
         ),
         "components 5 deep": (file(chain), "too deep components"),
         "65 networks": (file(network(components=table(**crowd))), "too many networks"),
+    }
+
+
+def names_and_cycles():
+    collision = {"synthesis": network(name=text("S"), variables=variables(("w", real(0))))}
+    own = variables(("S/w", real(0)))
+    return {
         "full name twice": (
             file(network(variables=own, components=table(**collision))),
             "same full name",
@@ -103,7 +110,7 @@ def structure():
             "no pair",
         ),
         "state in itself": (
-            file(bare + b"}" + put(3) + text("version") + get(3) + b"sb"),
+            file(BARE + b"}" + put(3) + text("version") + get(3) + b"sb"),
             "unknown version",
         ),
     }

@@ -57,11 +57,14 @@ HARMLESS = {"builtins.id"}
 def corpus():
     """{what: (file, pattern of the reason)}."""
     return {
+        **_globals(),
         **_code(),
         **_opcodes(),
+        **_dtypes(),
         **_arrays(),
         **_bombs(),
         **hostile_networks.structure(),
+        **hostile_networks.names_and_cycles(),
         **hostile_networks.values(),
     }
 
@@ -70,8 +73,8 @@ def corpus():
 # fmt: off
 
 
-def _code():
-    """Files that would run something when unpickled."""
+def _globals():
+    """Files that name what runs something when it is called."""
     cases = {}
     callables = "os.system posix.system nt.system builtins.eval builtins.exec __builtin__.eval"
     callables += " builtins.getattr builtins.__import__ subprocess.Popen importlib.import_module"
@@ -91,9 +94,12 @@ def _code():
             key = f"{kind} dotted {module}:{attribute}"
             cases[key] = (file(found(module, attribute)), "is not allowed")
     torch = file(stacked("torch._utils", "_rebuild_tensor_v2"))
+    return {**cases, "PyTorch": (torch, "PyTorch")}
+
+
+def _code():
+    """Files that would run something when unpickled."""
     return {
-        **cases,
-        "PyTorch": (torch, "PyTorch"),
         "option": (with_option(SHELL), "os.system' is not allowed"),
         "weights": (with_weights(SHELL), "os.system' is not allowed"),
         "name": (file(network(name=SHELL)), "os.system' is not allowed"),
@@ -194,7 +200,7 @@ def _opcodes():
     return cases
 
 
-def _arrays():
+def _dtypes():
     bad_types = "O8 O V8 M8 m8 S4 U4 c8 f16 f12 i16 f3 float32 f4,f4 a4 >f4".split()
     return {
         **{f"dtype {code}": (with_array(kind=dtype(code)), "dtype") for code in bad_types},
@@ -217,6 +223,11 @@ def _arrays():
             with_array(kind=call(name("numpy", "dtype"), listed(text("f4")), FALSE, TRUE)),
             "is not text"),
         "no dtype": (with_array(kind=NONE), "complete dtype"),
+    }
+
+
+def _arrays():
+    return {
         "_reconstruct of 8 GiB":
             (with_weights(call(RECONSTRUCT, NDARRAY, shape_of(2**33), raw(b"b"))), "_reconstruct"),
         "_reconstruct of another class":

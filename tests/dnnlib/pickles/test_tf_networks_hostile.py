@@ -12,11 +12,7 @@ from hypothesis import given, settings, strategies as st
 
 from dnnlib.pickles import tf_networks as legacy_pickle
 from dnnlib.pickles.tf_networks import LegacyPickleError
-from tests.dnnlib.pickles import (
-    fuzz_tf_networks,
-    hostile_pickles,
-    pickle_assembler as assembler,
-)
+from tests.dnnlib.pickles import fuzz_tf_networks, hostile_pickles, pickle_assembler as assembler
 
 ROOT = Path(__file__).resolve().parents[3]
 CORPUS = hostile_pickles.corpus()

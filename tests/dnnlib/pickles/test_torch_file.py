@@ -23,14 +23,7 @@ from tests.dnnlib.pickles.pickle_assembler import (
     string,
     table,
 )
-from tests.dnnlib.pickles.torch_writer import (
-    FORMATS,
-    Reduced,
-    Storage,
-    identity,
-    rebuilt,
-    tensor,
-)
+from tests.dnnlib.pickles.torch_writer import FORMATS, Reduced, Storage, identity, rebuilt, tensor
 
 
 def expect(arrays, expected):

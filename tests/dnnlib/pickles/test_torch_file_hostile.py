@@ -46,6 +46,7 @@ from tests.dnnlib.pickles.torch_writer import (
     Storage,
     identity,
     rebuilt,
+    strided,
     tensor,
 )
 
@@ -57,10 +58,6 @@ SELF = b"]" + put(0) + get(0) + b"a"
 OS_SYSTEM = r"the global 'os\.system' is not allowed"
 BEYOND, GAPS = "goes beyond its storage", "has gaps or overlaps"
 UNKNOWN_CALL, UNKNOWN_BUILD = "called in an unknown way", "BUILD for an unknown object"
-
-
-def strided(shape, strides, start=0):
-    return rebuilt(shape=shape, strides=strides, start=start)
 
 
 # fmt: off

@@ -162,6 +162,10 @@ def rebuilt(storage=None, start=0, shape=(2, 3), strides=(3, 1)):
     return call(REBUILD, storage, *numbers, FALSE, call(ORDERED))
 
 
+def strided(shape, strides, start=0):
+    return rebuilt(shape=shape, strides=strides, start=start)
+
+
 def file(body, format):
     """body: the opcodes of a state dict, of VALUES if it mentions any storage."""
     storages = {"0": VALUES} if b"storage" in body else {}
