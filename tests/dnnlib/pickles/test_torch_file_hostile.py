@@ -40,15 +40,7 @@ from tests.dnnlib.pickles.pickle_assembler import (
     table,
     text,
 )
-from tests.dnnlib.pickles.torch_writer import (
-    FORMATS,
-    Reduced,
-    Storage,
-    identity,
-    rebuilt,
-    strided,
-    tensor,
-)
+from tests.dnnlib.pickles.torch_writer import FORMATS, identity, rebuilt, strided
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -364,10 +356,10 @@ class States:
     """State dicts to start from, in the form that fuzz_tf_networks changes."""
 
     def __init__(self):
-        storage = Storage("0", writer.VALUES)
-        inner = tensor(storage, storage.values.reshape(2, 3))
-        first = Reduced("Parameter", (inner,), (True, False, None))
-        value = collections.OrderedDict(w=first, b=tensor(storage, storage.values[2:5]))
+        storage = writer.Storage("0", writer.VALUES)
+        inner = writer.tensor(storage, storage.values.reshape(2, 3))
+        first = writer.Reduced("Parameter", (inner,), (True, False, None))
+        value = collections.OrderedDict(w=first, b=writer.tensor(storage, storage.values[2:5]))
         self.good = [writer.pickled(value, more, proto) for more in (0, 1) for proto in (2, 4)]
         hostile = [body for body, _ in STATES.values()]
         self.hostile = [b"\x80\x02" + body + STOP for body in hostile]
