@@ -1,7 +1,6 @@
 """Finding, checking and reading data sets."""
 
 import dataclasses
-import shutil
 import threading
 
 import numpy as np
@@ -12,27 +11,13 @@ from datasets.format.reader import inspect, open_dataset
 from datasets.format.tfrecords import DataError
 from datasets.format.writer import MultiResolutionWriter
 from tests import golden
-from tests.datasets.data_sets import COUNT, write_file, write_set
-
-
-@pytest.fixture(scope="module")
-def data_dir(tmp_path_factory):
-    directory = tmp_path_factory.mktemp("data")
-    write_set(directory / "some")
-    write_set(directory / "plain", with_labels=False)
-    return directory
+from tests.datasets.data_sets import COUNT, write_file
 
 
 @pytest.fixture
 def dataset(data_dir):
     with open_dataset(inspect("some", data_dir)) as dataset:
         yield dataset
-
-
-@pytest.fixture
-def copy(data_dir, tmp_path):
-    """The directory of a copy of `some` that a test may damage."""
-    return shutil.copytree(data_dir / "some", tmp_path / "some")
 
 
 # ---------------------------------------------------------------------------------------------
