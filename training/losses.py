@@ -28,7 +28,8 @@ class Game:
     """The networks at one stage, and what a penalty needs to know about the stage.
 
     discriminate: (images [N, H, W, C], labels) → scores [N, 1] float32.
-    generate: (z, labels) → images [N, H, W, C] float32, in training mode.
+    codes: (z, labels) → what images are made from, w in a style-based generator, in training mode.
+    render: codes → images [N, H, W, C] float32.
     level: floor(lod); images are 2^level times smaller than the full resolution.
     scale_loss: multiplies by the loss scale of low-precision training (1 otherwise).
     mixing_factors: [N, 1, 1, 1] in [0, 1), the position between real and fake where the
@@ -42,9 +43,14 @@ class Game:
     scale_loss: Callable = lambda x: x
     unscale: Callable = lambda x: x
     mixing_factors: tf.Tensor | None = None
-    generate: Callable | None = None
+    codes: Callable | None = None
+    render: Callable | None = None
     numbers: Mapping[str, tf.Variable] = dataclasses.field(default_factory=dict)
     normal: Callable | None = None
+
+    def generate(self, z: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
+        """Images [N, H, W, C] float32, in training mode."""
+        return self.render(self.codes(z, labels))
 
 
 # ([N, 1], {name: what to report of it, per image})

@@ -18,6 +18,7 @@ from compute.devices import assign_local
 from networks.options import OWN
 from networks.seeds import fold_in
 from training.losses import Batch, Game
+from training.optimizer import Adam
 from training.phases import Phase
 from training.reals import process_reals
 from training.schedule import Stage
@@ -98,7 +99,7 @@ class StageSteps:
                 [batch.labels.shape[0], 1, 1, 1], fold_in(seed, _PENALTY), alg="philox"
             )
         variables, optimizer = self.trained[phase.network], self.state.parts[phase.optimizer]
-        game = self._game(optimizer, self._alpha(scalars), seed, mixing_factors)
+        game = self.game(optimizer, self._alpha(scalars), seed, mixing_factors)
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(list(variables.values()))
             loss, terms = phase.objective(game, batch)
@@ -117,7 +118,7 @@ class StageSteps:
         return scalars["alpha"] if self.stage.fading else None
 
     def _latents(self, seed, minibatch):
-        shape = [minibatch, self.state.G.options["latent_size"]]
+        shape = [minibatch, self.state.G.latent_size]
         return _normal(shape, fold_in(seed, _LATENTS))
 
     def _reals(self, images, alpha, seed):
@@ -129,22 +130,22 @@ class StageSteps:
             mirror = draw < 0.5
         return process_reals(images, alpha, mirror)
 
-    def _fakes(self, z, labels, alpha, seed):
-        return self.state.G.training_stage(
-            z,
-            labels,
-            self.stage.level,
-            alpha,
-            seed=fold_in(seed, _GENERATOR),
-            noise=self.settings.noise,
-            mixing=self.settings.mixing,
-        )
-
-    def _game(self, optimizer, alpha, seed, mixing_factors):
-        level = self.stage.level
+    def game(
+        self,
+        optimizer: Adam,
+        alpha: tf.Tensor | None,
+        seed: tf.Tensor,
+        mixing_factors: tf.Tensor | None,
+    ) -> Game:
+        """The networks as an objective sees them; alpha: None outside fades."""
+        G, D, level, settings = self.state.G, self.state.D, self.stage.level, self.settings
+        G_seed = fold_in(seed, _GENERATOR)
         return Game(
-            discriminate=lambda images, labels: self.state.D.stage(images, labels, level, alpha),
-            generate=lambda z, labels: self._fakes(z, labels, alpha, seed),
+            discriminate=lambda images, labels: D.stage(images, labels, level, alpha),
+            codes=lambda z, labels: G.training_codes(
+                z, labels, level, G_seed, mixing=settings.mixing
+            ),
+            render=lambda codes: G.render(codes, level, alpha, noise=settings.noise, seed=G_seed),
             level=level,
             scale_loss=optimizer.scale_loss,
             unscale=optimizer.unscale,

@@ -13,7 +13,7 @@ import tensorflow as tf
 import networks
 from networks import fast
 from tests import golden
-from training.losses import LOSSES, Batch, Game
+from training.losses import LOSSES, Batch
 from training.optimizer import Adam
 from training.phases import make_phases
 from training.schedule import Stage, stage_of
@@ -105,18 +105,13 @@ def loss_and_gradients(case, name, tape_variables, kwargs):
     """(per-image loss, terms, gradients of its mean) at the initial weights, step 0."""
     _, steps = case.steps()
     alpha = case.alpha if case.stage.fading else None
-    game = Game(
-        discriminate=lambda images, labels: case.state.D.stage(
-            images, labels, case.stage.level, alpha
-        ),
-        level=case.stage.level,
-        mixing_factors=tf.constant(case.data["mixing_factors"]),
-    )
+    optimizer = case.state.parts[f"{name[0]}_opt"]
+    mixing_factors = tf.constant(case.data["mixing_factors"])
+    game = steps.game(optimizer, alpha, tf.constant([1, 2]), mixing_factors)
     z = tf.constant(case.data["z_g" if name.startswith("G") else "z_d"][0])
     labels = tf.zeros([8, 0])
-    seed = tf.constant([1, 2])
     with tf.GradientTape() as tape:
-        fakes = steps._fakes(z, labels, alpha, seed)
+        fakes = game.generate(z, labels)
         if name.startswith("G"):
             loss, terms = LOSSES[name](game, fakes, labels, **kwargs)
         else:
