@@ -15,26 +15,30 @@ import os
 import subprocess
 import sys
 import tempfile
+from typing import Any
 
 MINIBATCH = {32: 32, 64: 16, 128: 8, 256: 4, 1024: 1}
 COLUMNS = "{:>9} {:>5} {:>3} {:>9} {:>9} {:>9} {:>6} {:>6} {:>8} {:>9}"
 
 
+def measured(module: str, *arguments: object) -> Any:
+    """What a module of benchmarks/ prints as its last line, in a fresh process: JSON."""
+    command = [sys.executable, "-m", f"benchmarks.{module}", *map(str, arguments)]
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
+    return json.loads(done.stdout.splitlines()[-1])
+
+
 def run_case(what, resolution, dtype, *, minibatch=None, repeats=3, level=0) -> dict:
     """One measurement in a fresh process; its result."""
-    command = [
-        sys.executable,
-        "-m",
-        "benchmarks.case",
+    return measured(
+        "case",
         what,
         f"--resolution={resolution}",
         f"--minibatch={minibatch or MINIBATCH[resolution]}",
         f"--dtype={dtype}",
         f"--repeats={repeats}",
         f"--level={level}",
-    ]
-    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
-    return json.loads(done.stdout.splitlines()[-1])
+    )
 
 
 def show(result: dict) -> None:
@@ -83,17 +87,12 @@ def opening(repeats: int) -> list[dict]:
     """Opening 1024x1024 networks in fresh processes, and generating with what was opened."""
     results = []
     with tempfile.TemporaryDirectory() as directory:
-        command = [sys.executable, "-m", "benchmarks.opening"]
-        subprocess.run([*command, "make", directory], check=True)
+        make = [sys.executable, "-m", "benchmarks.opening", "make", directory]
+        subprocess.run(make, check=True)
         for kind, suffix in (("snapshot", "safetensors"), ("pickle", "pkl")):
             path = os.path.join(directory, f"networks.{suffix}")
-            done = subprocess.run(
-                [*command, "open", path, f"--repeats={repeats}"],
-                stdout=subprocess.PIPE,
-                text=True,
-                check=True,
-            )
-            results.append({"what": f"open {kind}", **json.loads(done.stdout.splitlines()[-1])})
+            result = measured("opening", "open", path, f"--repeats={repeats}")
+            results.append({"what": f"open {kind}", **result})
             show_opening(kind, results[-1])
     return results
 
@@ -118,9 +117,7 @@ def show_opening(kind: str, result: dict) -> None:
 
 def stored_or_derived() -> list[dict]:
     """What the files of lower resolutions are good for, in a fresh process."""
-    command = [sys.executable, "-m", "benchmarks.reading"]
-    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
-    results = json.loads(done.stdout.splitlines()[-1])
+    results = measured("reading")
     for result in results:
         print(
             f"Reading a 1024x1024 set at {result['resolution']}: {result['stored']:,.0f} images/s; "
@@ -131,11 +128,10 @@ def stored_or_derived() -> list[dict]:
 
 def evaluation() -> list[dict]:
     """Metrics at 256x256, and their arithmetic at the paper's size, in fresh processes."""
-    command = [sys.executable, "-m", "benchmarks.metrics"]
-    results = []
-    for what in ("profile", "arithmetic"):
-        done = subprocess.run([*command, what], stdout=subprocess.PIPE, text=True, check=True)
-        results.append({"what": f"metrics {what}", **json.loads(done.stdout.splitlines()[-1])})
+    results = [
+        {"what": f"metrics {what}", **measured("metrics", what)}
+        for what in ("profile", "arithmetic")
+    ]
     for metric in ("fid", "ppl_wfull", "ls"):
         result = results[0][metric]
         print(
@@ -149,11 +145,10 @@ def evaluation() -> list[dict]:
 
 def conversion() -> list[dict]:
     """Making data sets: more workers, where the time goes, and memory, in fresh processes."""
-    command = [sys.executable, "-m", "benchmarks.conversion"]
-    results = []
-    for what in ("photos", "small"):
-        done = subprocess.run([*command, what], stdout=subprocess.PIPE, text=True, check=True)
-        results.append({"what": f"conversion {what}", **json.loads(done.stdout.splitlines()[-1])})
+    results = [
+        {"what": f"conversion {what}", **measured("conversion", what)}
+        for what in ("photos", "small")
+    ]
     photos, small = results
     for resolution in (256, 1024):
         result = photos[str(resolution)]

@@ -18,7 +18,7 @@ FILES = {name for name in LISTED if (ROOT / name).is_file()}
 FOLDERS = {str(folder) for name in FILES for folder in Path(name).parents}
 NAMES = {Path(name).name for name in FILES}
 # What our programs write elsewhere, or a user has there.
-ELSEWHERE = {"ablation.md", "enum.py", "multiprocessing.py", "script.py", "tool.py"}
+ELSEWHERE = "ablation.md enum.py multiprocessing.py script.py spread.py tool.py".split()
 
 TOPS = "|".join(sorted({name.split("/")[0] for name in FILES if re.match(r"\w+/", name)}))
 PATH = re.compile(rf"(?<![\w/.*<-])(?:{TOPS})/[\w./-]*\w")
@@ -34,7 +34,7 @@ def missing(text):
     programs = {name.replace(".", "/") for name in PROGRAM.findall(text)}
     return {
         *(set(PATH.findall(text)) - FILES - FOLDERS),
-        *(set(NAME.findall(text)) - NAMES - ELSEWHERE),
+        *(set(NAME.findall(text)) - NAMES - set(ELSEWHERE)),
         *(name for name in programs if not FILES & {f"{name}.py", f"{name}/__main__.py"}),
     }
 
