@@ -8,11 +8,13 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 import networks
 from tests.training.small import assert_same_bits
 from training import checkpoint
 
+pytestmark = pytest.mark.conformance
 ROOT = Path(__file__).parents[2]
 
 
