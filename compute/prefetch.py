@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
@@ -13,7 +13,7 @@ Result = TypeVar("Result")
 
 def prefetch(
     requests: Iterable[Request], fetch: Callable[[Request], Result], depth: int = 3
-) -> Iterator[Result]:
+) -> Generator[Result, None, None]:
     """Yields `fetch(request)` for every request, in order, computed up to `depth` ahead.
 
     `fetch` runs in one background thread, the `requests` are iterated in the caller's. What

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from typing import Any, NamedTuple
 
 import tensorflow as tf
@@ -34,7 +34,7 @@ def requests(
 
 def feed(
     dataset: Dataset, requests: Iterable[Request], replicas: Replicas, seed: int
-) -> Iterator[tuple]:
+) -> Generator[tuple, None, None]:
     """Yields (images uint8, labels float32) per request, distributed over the replicas."""
 
     def fetch(request):

@@ -6,10 +6,10 @@ import contextlib
 import dataclasses
 import os
 import signal
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Callable
+from typing import Any, Callable
 
 import tensorflow as tf
 
@@ -66,7 +66,7 @@ def train(
         G, D = (parts.G, parts.D) if parts else network_options(config, dataset.info)
         check_minibatches(config, dataset.info, replicas.total, D)
         run = _Run(config, run_dir, dataset, replicas, report, (G, D))
-        evaluator = contextlib.nullcontext()
+        evaluator: Any = contextlib.nullcontext()
         if make_evaluator is not None and replicas.is_chief:
             evaluator = make_evaluator(
                 config, run_dir, replicas, report.say, lambda: stop.signal is not None
@@ -223,7 +223,7 @@ class _Run:
             config.reset_opt_for_new_lod,
         )
 
-    def _batches(self) -> Iterator[tuple]:
+    def _batches(self) -> Generator[tuple, None, None]:
         """(images, labels) of the iterations' steps, read ahead."""
         config = self.config
         requests = feeding.requests(self._iterations(), config.minibatch_repeats, config.D_repeats)
@@ -245,7 +245,7 @@ class _Run:
             self.reals = next(batches)
         if phase.network == "D":
             images, labels = self.reals
-            inputs = labels, images
+            inputs: tuple = labels, images
         else:
             inputs = (
                 feeding.random_labels(self.dataset, point.minibatch, self.replicas, tuple(seed)),

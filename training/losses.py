@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
-from typing import Callable
+from typing import Any, Callable
 
 import tensorflow as tf
 
@@ -190,7 +190,7 @@ def _mixed_penalty(game, reals, fakes, labels, weight, target):
     return penalty, {"scores/mixed": scores, "mixed_norms": norms}
 
 
-LOSSES = {
+LOSSES: dict[str, Callable[..., Any]] = {
     loss.__name__: loss
     for loss in (
         G_wgan,

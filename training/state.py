@@ -93,7 +93,8 @@ def create_state(
             **adam,
         )
     numbers: dict[str, tf.Variable] = {}
-    for owner in (*phases, *hooks):
+    owners: list[Any] = [*phases, *hooks]
+    for owner in owners:
         for name, initial in owner.numbers.items():
             if name in numbers:
                 raise ValueError(f"two phases or hooks keep a number of the name {name!r}")

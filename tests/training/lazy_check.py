@@ -53,7 +53,6 @@ def install(set_attribute=setattr, set_item=dict.__setitem__):
 
 
 def main():
-    tf.config.run_functions_eagerly(True)  # as in the run that this one is compared with
     install()
     calls = []
 

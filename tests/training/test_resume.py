@@ -13,7 +13,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import tensorflow as tf
 
 from dnnlib import tensor_file
 from dnnlib.errors import UserError
@@ -85,15 +84,6 @@ def stats(run_dir):
     ]
 
 
-@pytest.fixture
-def eagerly():
-    """Short runs of many phases: tracing them takes nearly all of the time."""
-    tf.config.run_functions_eagerly(True)
-    yield
-    tf.config.run_functions_eagerly(False)
-
-
-@pytest.mark.usefixtures("eagerly")
 def test_kill_9_loses_only_what_came_after_the_checkpoint(tmp_path, monkeypatch):
     """With regularisers that are due every 4th and 16th round, and a number that a hook adapts."""
     expected_dir, run_dir = tmp_path / "whole", tmp_path / "killed"
