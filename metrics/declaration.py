@@ -43,13 +43,14 @@ class Declaration:
     """A metric, or a few that differ in an option; made by the decorator `metric`.
 
     compute: (evaluation, metric, **options) → {part: number}; metrics/evaluation.py has what it may
-    use. title: in words, for help. families: {first part of the name: options of `compute`}.
-    count: of samples where a name has none; least: how many it takes. samples: what they are
+    use. title: in words, for help. families: {what names begin with: options of `compute`}.
+    count: of samples where a name has none; least: how few there may be. samples: what they are
     called, as in "5,000 paths".
 
-    spelling: of the name with a count, of {family}, {part} and {count}; standard_spelling: with
-    `count`. parts: of the result, where it is more than one number; "_part" is a part of its key.
-    A metric may leave out some of them.
+    parts: names of the result's numbers, where there are several; {'': number} where there is one.
+    A metric may leave out some of them. spelling: of the name and of the numbers' names, made of
+    {family}, {count} and {part}, which is '' in the name and '_z' in that of z's number;
+    standard_spelling: where the count is `count`.
 
     networks: feature networks that it looks through (metrics/tools.py). classifiers: whether it
     needs those of attributes. reals: the real images it needs. settings: names of `Settings` that
@@ -61,7 +62,7 @@ class Declaration:
 
     compute: Callable[..., dict[str, float]]
     title: str
-    families: Mapping[str, Mapping[str, str]]
+    families: Mapping[str, Mapping[str, Any]]
     count: int
     least: int
     samples: str
@@ -106,7 +107,7 @@ class Metric:
         return self.key("")
 
     @property
-    def options(self) -> Mapping[str, str]:
+    def options(self) -> Mapping[str, Any]:
         """Keywords of the function that computes it."""
         return self.declaration.families[self.family]
 

@@ -38,7 +38,7 @@ def summary() -> str:
         if len(declaration.parts) > 1:
             names = [f"{metric.name}: {' and '.join(metric.keys)}" for metric in metrics]
         described.append(f"{declaration.title} ({', '.join(names)})")
-    return " and ".join(part for part in (", ".join(described[:-1]), described[-1]) if part)
+    return f"{', '.join(described[:-1])} and {described[-1]}"
 
 
 def parse(name: str, count: Optional[int] = None) -> Metric:
