@@ -28,10 +28,10 @@ def images(args: dict) -> str:
     kept = []
 
     def made():
-        for found in _parts(sampler, args, seeds):
+        for start in _parts(sampler, args, seeds):
             if len(seeds) <= _KEPT or from_file:
-                kept.append(found)
-            yield from sampler.stream(found[1], noise_seeds=found[0])
+                kept.append(start)
+            yield from sampler.stream(start[1], noise_seeds=start[0])
 
     names = (f"image{n:04d}" for n in itertools.count())
     if not from_file:
@@ -55,8 +55,8 @@ def grid(args: dict) -> str:
     count = len(seeds) if args["latents"] is None else len(first[0])
     made = (
         image
-        for found in itertools.chain([first], parts)
-        for image in sampler.stream(found[1], noise_seeds=found[0])
+        for start in itertools.chain([first], parts)
+        for image in sampler.stream(start[1], noise_seeds=start[0])
     )
     return _save(pictures.grid(made, count, args["columns"]), args)
 
@@ -131,8 +131,8 @@ def interpolate(args: dict) -> str:
 
 def info(args: dict) -> str:
     """Layers, parameters, options, provenance, licence."""
-    found = describe.describe(_path(args), everything=args["all"])
-    return json.dumps(found, indent=2) if args["json"] else describe.text(found)
+    description = describe.describe(_path(args), everything=args["all"])
+    return json.dumps(description, indent=2) if args["json"] else describe.text(description)
 
 
 def convert(args: dict) -> str:
