@@ -1,5 +1,7 @@
 """One training step: what moves, what does not, traces, overflows, loss scaling."""
 
+import functools
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -107,11 +109,15 @@ def test_one_trace_for_each_stage():
 
 def test_the_same_seed_is_the_same_step_and_another_is_not():
     stage, results = Stage(0, False), []
-    for seed in (1, 1, 2):
+    for seeds in ((1,), (1, 2)):
         state = make_state()
+        start = values(state)
         steps = make_steps(state, stage, mirror_augment=True)
-        steps.compiled["D"](scalars(seed), tf.zeros([N, 0]), reals(stage))
-        results.append(values(state)["D/16x16/Conv0/weight"])
+        for seed in seeds:
+            for name, variable in state.variables().items():
+                variable.assign(start[name])
+            steps.compiled["D"](scalars(seed), tf.zeros([N, 0]), reals(stage))
+            results.append(values(state)["D/16x16/Conv0/weight"])
     np.testing.assert_array_equal(results[0], results[1])
     assert (results[0] != results[2]).any()
 
@@ -131,23 +137,17 @@ def test_the_moving_average_follows_g_from_before_its_step():
     np.testing.assert_array_equal(after["Gs/dlatent_avg"], after["G/dlatent_avg"])
 
 
-def not_finite_steps(state, bad):
-    """Compiled steps of D and G whose gradients cannot be finite, because a weight is `bad`."""
-    stage = Stage(0, False)
-    bias = state.D.named["16x16/Conv0/bias"]
-    bias.assign(tf.fill(bias.shape, np.float32(bad)))
-    before = values(state)
+def test_an_update_that_is_not_finite_is_skipped_and_counted():
+    state, stage = make_state(), Stage(0, False)
     steps = make_steps(state, stage)
-    means = dict(steps.compiled["D"](scalars(), tf.zeros([N, 0]), reals(stage)))
-    means.update(steps.compiled["G"](scalars(), tf.zeros([N, 0])))
-    return means, changed(before, values(state))
-
-
-@pytest.mark.parametrize("bad", ["inf", "nan"])
-def test_an_update_that_is_not_finite_is_skipped_and_counted(bad):
-    means, moved = not_finite_steps(make_state(), bad)
-    assert float(means["D_overflow"]) == float(means["G_overflow"]) == 1
-    assert moved == {"G/dlatent_avg", "Gs/dlatent_avg"}
+    bias = state.D.named["16x16/Conv0/bias"]
+    for bad in (np.inf, np.nan):  # a weight that leaves no gradient finite
+        bias.assign(tf.fill(bias.shape, np.float32(bad)))
+        before = values(state)
+        D_means = steps.compiled["D"](scalars(), tf.zeros([N, 0]), reals(stage))
+        G_means = steps.compiled["G"](scalars(), tf.zeros([N, 0]))
+        assert float(D_means["D_overflow"]) == float(G_means["G_overflow"]) == 1
+        assert changed(before, values(state)) == {"G/dlatent_avg", "Gs/dlatent_avg"}
 
 
 def test_loss_scaling_adapts_and_does_not_change_the_update():
@@ -179,18 +179,22 @@ def test_loss_scaling_adapts_and_does_not_change_the_update():
 @pytest.mark.parametrize("progan", [False, True], ids=["stylegan", "progan"])
 @pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
 def test_low_precision_steps_are_close_to_float32(dtype, progan):
-    stage, losses = Stage(0, True), {}
-    for precision in ("float32", dtype):
-        state = make_state(dtype=precision, loss_scaling=precision == "float16", progan=progan)
-        state.parts["D_opt"].log2_scale.assign(4)
-        steps = make_steps(state, stage, WGAN_GP if progan else LOGISTIC)
-        losses[precision] = []
-        for step in range(3):
-            means = steps.compiled["D"](scalars(step), tf.zeros([N, 0]), reals(stage, step))
-            assert float(means["D_overflow"]) == 0
-            losses[precision].append(float(means["D"]))
-        assert all(variable.dtype == tf.float32 for variable in state.variables().values())
-    np.testing.assert_allclose(losses[dtype], losses["float32"], rtol=0.02)
+    np.testing.assert_allclose(D_losses(dtype, progan), D_losses("float32", progan), rtol=0.02)
+
+
+@functools.cache
+def D_losses(dtype, progan):
+    """Of three steps."""
+    losses, stage = [], Stage(0, True)
+    state = make_state(dtype=dtype, loss_scaling=dtype == "float16", progan=progan)
+    state.parts["D_opt"].log2_scale.assign(4)
+    steps = make_steps(state, stage, WGAN_GP if progan else LOGISTIC)
+    for step in range(3):
+        means = steps.compiled["D"](scalars(step), tf.zeros([N, 0]), reals(stage, step))
+        assert float(means["D_overflow"]) == 0
+        losses.append(float(means["D"]))
+    assert all(variable.dtype == tf.float32 for variable in state.variables().values())
+    return losses
 
 
 @pytest.mark.usefixtures("eagerly")
