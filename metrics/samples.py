@@ -5,9 +5,13 @@ So neither the minibatch nor the number of replicas changes what is evaluated.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any, Optional
+
 import numpy as np
 import tensorflow as tf
 
+from datasets.format.reader import Dataset
 from dnnlib.errors import UserError
 from networks.sampling import Renderer
 from networks.seeds import fold_in
@@ -23,7 +27,7 @@ class Samples:
     to the form their operations take once, not at every step; for one replica only.
     """
 
-    def __init__(self, Gs, seed: int, *, frozen: bool = False):
+    def __init__(self, Gs: Any, seed: int, *, frozen: bool = False):
         self.Gs, self.seed = Gs, seed
         self.has_styles = Gs.has_styles
         self.resolution, self.channels = Gs.resolution, Gs.num_channels
@@ -64,13 +68,15 @@ class Samples:
         noise = [tf.reshape(part, [-1, *shape, 1]) for part, shape in zip(parts, used)]
         return noise + [None] * (len(shapes) - len(used))
 
-    def _normal(self, numbers, purpose, size):
+    def _normal(self, numbers: tf.Tensor, purpose: int, size: int) -> tf.Tensor:
         return self._draw(tf.random.stateless_normal, numbers, purpose, size)
 
-    def _draw(self, distribution, numbers, purpose, size):
+    def _draw(
+        self, distribution: Callable, numbers: tf.Tensor, purpose: int, size: int
+    ) -> tf.Tensor:
         base = fold_in(tf.constant([self.seed, purpose], tf.int32), 0)
 
-        def one(number):
+        def one(number: tf.Tensor) -> tf.Tensor:
             return distribution([size], fold_in(base, number), alg="philox")
 
         drawn = tf.map_fn(one, numbers, fn_output_signature=tf.float32)
@@ -81,7 +87,7 @@ class Labels:
     """The labels of generated images, by number: rows of a data set drawn uniformly, or, without
     one, a class drawn uniformly."""
 
-    def __init__(self, label_size: int, seed: int, dataset=None):
+    def __init__(self, label_size: int, seed: int, dataset: Optional[Dataset] = None):
         self.size, self.seed = label_size, seed
         self._dataset = dataset if label_size else None
         if self._dataset is not None and dataset.info.label_size != label_size:
@@ -104,7 +110,7 @@ class Labels:
                 labels[row] = self._one(int(number))
         return labels
 
-    def _one(self, number):
+    def _one(self, number: int) -> np.ndarray:
         if self._dataset is not None:
             return self._dataset.random_labels((self.seed, number), 1)[0]
         chosen = np.random.RandomState([self.seed, number]).randint(self.size)
