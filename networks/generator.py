@@ -63,6 +63,11 @@ class Generator(ImageNetwork):
         return self.options["num_channels"]
 
     @property
+    def tracked(self) -> tuple[str, ...]:
+        """Variables that training moves without gradients, as an average of w."""
+        return ()
+
+    @property
     def widest_layer(self) -> int:
         """How many values its widest layer has for one image, for bounds of memory."""
         outputs = [place.output for place in self.places.values() if len(place.output) == 3]

@@ -155,13 +155,13 @@ class StageSteps:
         )
 
     def _update_average(self, beta):
-        """Gs ← lerp(G, Gs, β) for what this stage trains; dlatent_avg is copied."""
+        """Gs ← lerp(G, Gs, β) for what this stage trains; what G tracks is copied."""
         G, Gs = self.state.G.named, self.state.Gs.named
         for name in self.trained["G"]:
             current, average = tf.convert_to_tensor(G[name]), tf.convert_to_tensor(Gs[name])
             assign_local(Gs[name], current + (average - current) * beta)
-        if "dlatent_avg" in G:
-            assign_local(Gs["dlatent_avg"], tf.convert_to_tensor(G["dlatent_avg"]))
+        for name in self.state.G.tracked:
+            assign_local(Gs[name], tf.convert_to_tensor(G[name]))
 
 
 def _normal(shape, seed):

@@ -51,6 +51,10 @@ class StyleGenerator(Generator):
     def w_shape(self) -> tuple[int, int]:
         return self.num_layers, self.options["dlatent_size"]
 
+    @property
+    def tracked(self) -> tuple[str, ...]:
+        return ("dlatent_avg",)
+
     def noise_shapes(self) -> list[tuple[int, int]]:
         return self.synthesis.noise_shapes()
 
