@@ -62,7 +62,7 @@ def _mirrored(name: str, place: Any, other: Any) -> bool:
     """Whether a variable is the kernel of two layers that apply it mirrored to each other."""
     if other is None or name != f"{place.scope}/weight":
         return False
-    convolutions = [getattr(which.layer, "source", None) for which in (place, other)]
+    convolutions = [getattr(at.layer, "source", None) for at in (place, other)]
     up = all(getattr(source, "resample", None) == "up" for source in convolutions)
     return up and convolutions[0].fused != convolutions[1].fused
 
