@@ -6,22 +6,33 @@ out without one.
 
 TESTS = """
 tests/datasets/format/test_builtin.py::test_digits
+tests/datasets/test_decoding.py::test_damage_is_a_bad_image_or_an_image
 tests/datasets/test_inspection.py
 tests/dnnlib/pickles/test_tf_networks_hostile.py::test_floods_take_little_memory
 tests/dnnlib/pickles/test_tf_networks_hostile.py::test_the_corpus_takes_little_memory
+tests/dnnlib/pickles/test_tf_networks_hostile.py::test_the_search_finds
 tests/dnnlib/pickles/test_torch_file_hostile.py::test_floods_take_little_memory
 tests/dnnlib/test_quiet.py::test_importing_tensorflow
 tests/dnnlib/test_spawning.py
 tests/generation/test_convert.py
+tests/generation/test_figures.py
+tests/metrics/features/test_inception.py
+tests/metrics/features/test_weights.py
 tests/metrics/test_during_training.py
 tests/metrics/test_evaluation.py
 tests/metrics/test_mirrored.py
+tests/metrics/test_own_metric.py::test_features_are_computed_once_and_no_number_depends_on_it
 tests/metrics/test_samples.py
 tests/networks/original/test_page.py
+tests/networks/original/test_run.py
+tests/networks/test_errors.py::test_wrong_argument_while_traced
 tests/networks/test_execution.py
-tests/networks/test_fast_paths.py::test_networks_by_plan
+tests/networks/test_fast_paths.py
 tests/networks/test_gradients.py
+tests/networks/test_numpy_expectations.py::test_a_calls_truncation_overrides_the_networks_own
+tests/networks/test_numpy_expectations.py::test_truncation
 tests/networks/test_opening.py
+tests/networks/test_snapshots.py::test_round_trip
 tests/networks/test_spectral_norm.py
 tests/networks/test_style_mixing.py
 tests/test_dataset_tool.py::test_a_set_of_each_format
@@ -33,6 +44,7 @@ tests/training/test_ablations.py::test_every_row_trains_and_continues_exactly
 tests/training/test_distributed.py
 tests/training/test_resume.py
 tests/training/test_steps.py
+tests/training/test_transfer.py
 """.split()
 
 
