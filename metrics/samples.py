@@ -29,7 +29,6 @@ class Samples:
 
     def __init__(self, Gs: Any, seed: int, *, frozen: bool = False):
         self.Gs, self.seed = Gs, seed
-        self.has_styles = Gs.has_styles
         self.resolution, self.channels = Gs.resolution, Gs.num_channels
         if self.channels not in (1, 3):
             raise UserError(

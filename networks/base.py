@@ -41,9 +41,9 @@ class Network(layers.Named, keras.Model):
     """A Keras model whose variables are known by their legacy names.
 
     FAMILY, FUNC_NAME: the class's place in networks/registry.py. title: how messages call it.
-    options: every keyword option,
-    defaults filled in. seed: of the initial weights; None draws one. named: {legacy name:
-    tf.Variable}; components' names carry their prefix. places: {scope: Place} of its layers.
+    options: every keyword option, defaults filled in. seed: of the initial weights; None draws
+    one. named: {legacy name: tf.Variable}; components' names carry their prefix. places: {scope:
+    Place} of its layers.
     """
 
     FAMILY = FUNC_NAME = ""

@@ -4,7 +4,9 @@ Every entry of a plan changes speed and rounding only; tests hold each against t
 form. Layers ask `plan()` while they are traced.
 
 What a trace uses, its plan and its frozen weights, hangs on that trace and the graphs within it;
-outside of graphs, on the thread. So threads that trace at the same time do not meet.
+outside of graphs, on the thread. So threads with graphs of their own do not meet. Replicas trace
+one graph in threads of their own: enter a block in that graph, around them. What is traced after
+a block does not know it any more, as what `tf.recompute_grad` computes again.
 """
 
 from __future__ import annotations
@@ -57,7 +59,7 @@ class _Settings:
     weights: Optional[FrozenWeights] = None  # None: from the variables, at every run of the graph
 
 
-_of_graphs: weakref.WeakKeyDictionary = weakref.WeakKeyDictionary()  # graph → its settings
+_of_graphs: weakref.WeakKeyDictionary = weakref.WeakKeyDictionary()  # graph → settings entered
 _of_thread: contextvars.ContextVar[_Settings] = contextvars.ContextVar("settings")
 
 
@@ -101,8 +103,9 @@ def _graph() -> Any:
 def _settings() -> _Settings:
     graph = _graph()
     while graph is not None:
-        if graph in _of_graphs:
-            return _of_graphs[graph]
+        entered = _of_graphs.get(graph)
+        if entered:
+            return entered[-1]
         graph = getattr(graph, "outer_graph", None)  # that of a branch or a loop is its function's
     return _of_thread.get(_Settings())
 
@@ -117,12 +120,11 @@ def _changed(**changes: Any) -> Iterator[None]:
         finally:
             _of_thread.reset(token)
         return
-    before = _of_graphs.get(graph)
-    _of_graphs[graph] = settings
+    entered = _of_graphs.setdefault(graph, [])
+    entered.append(settings)
     try:
         yield
     finally:
-        if before is None:
-            del _of_graphs[graph]
-        else:
-            _of_graphs[graph] = before
+        entered.remove(settings)  # replicas share a graph, and leave in any order
+        if not entered:
+            _of_graphs.pop(graph, None)

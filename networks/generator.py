@@ -12,7 +12,7 @@ from typing import Any, Optional, Union
 import numpy as np
 import tensorflow as tf
 
-from networks import ops
+from networks import ops, registry
 from networks.base import ImageNetwork
 from networks.options import OWN, Own
 from networks.seeds import Seed, as_seed
@@ -35,7 +35,7 @@ class Generator(ImageNetwork):
     @property
     def has_styles(self) -> bool:
         """Whether codes are w, [N, num_layers, width]."""
-        return False
+        return registry.has_styles(self.FUNC_NAME, self.FAMILY)
 
     @property
     def num_layers(self) -> int:
@@ -160,13 +160,6 @@ class Generator(ImageNetwork):
         """Training-mode images at one stage's resolution: [N, R/2^level, R/2^level, C]."""
         codes = self.training_codes(z, labels, level, seed, mixing=mixing)
         return self.render(codes, level, alpha, noise=noise, seed=seed)
-
-    def images(
-        self, codes: Any, *, lod: Optional[float] = None, noise: Noise = None, seed: Seed = None
-    ) -> tf.Tensor:
-        """Images of codes at full size: [N, R, R, C]; lod: None is the network's own."""
-        level, alpha = self.split_lod(lod)
-        return ops.upscale2d(self.render(codes, level, alpha, noise=noise, seed=seed), 2**level)
 
     def call(
         self,

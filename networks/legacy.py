@@ -66,18 +66,18 @@ def to_keras(recorded: LegacyNetwork, **changed: Any) -> Any:
     Raises ValueError for an unknown build function or option, listing the known ones, or for
     arrays that are not the network's, listing all that differ.
     """
-    name, kwargs = own_options(recorded)
-    kwargs.update(changed)
-    return build(name, seed=0, arrays=recorded.all_variables().items(), **kwargs)
+    family, name, kwargs = own_options(recorded)
+    arrays = recorded.all_variables().items()
+    return build(name, family=family, seed=0, arrays=arrays, **{**kwargs, **changed})
 
 
-def own_options(recorded: LegacyNetwork) -> tuple[str, dict]:
-    """(build function, the options that are its own); ValueError for an unknown function."""
+def own_options(recorded: LegacyNetwork) -> tuple[str, str, dict]:
+    """(family, build function, its own options); ValueError for an unknown function."""
     family, function = registry.locate(recorded.func_name)
     name, kwargs = function.name, dict(recorded.static_kwargs)
     if function.role == "part":
         # It was given the whole generator's options and used its own.
-        wholes = {key for other in family.functions for key in other.options}
+        wholes = {key for other in family.functions if other.role == "G" for key in other.options}
         kwargs = {
             key: value
             for key, value in kwargs.items()
@@ -88,7 +88,7 @@ def own_options(recorded: LegacyNetwork) -> tuple[str, dict]:
         # Progressive GAN's own repository also trained it to tell labels apart.
         labels = kwargs.get("label_size", 0)
         kwargs["label_outputs"] = bias.size == 1 + labels and labels > 0
-    return name, kwargs
+    return family.name, name, kwargs
 
 
 def provenance(recorded: dict[str, LegacyNetwork]) -> dict:

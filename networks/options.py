@@ -42,10 +42,12 @@ OWN = Own.OWN
 
 @dataclass(frozen=True)
 class Rule:
-    """Which values an option takes. expected: the same in words, for messages."""
+    """Which values an option takes. expected: the same in words, for messages. plain: brings a
+    value that files and scripts have, as a list or a number of NumPy, to Python's own."""
 
     accepts: Callable[[Any], bool]
     expected: str
+    plain: Callable[[Any], Any] = lambda value: value.item() if hasattr(value, "item") else value
 
 
 def is_number(value: Any) -> bool:
@@ -57,7 +59,8 @@ def whole(least: int, expected: str, most: float = math.inf) -> Rule:
 
 
 def or_none(rule: Rule) -> Rule:
-    return Rule(lambda value: value is None or rule.accepts(value), f"{rule.expected}, or None")
+    expected = f"{rule.expected}, or None"
+    return Rule(lambda value: value is None or rule.accepts(value), expected, rule.plain)
 
 
 def one_of(*choices: Any) -> Rule:
@@ -89,6 +92,7 @@ RESOLUTION = Rule(
 FILTER = Rule(
     lambda value: value is None or _is_filter(value),
     "a list of numbers, their sum not 0, or None",
+    lambda value: (tuple(value) or None) if isinstance(value, (list, tuple)) else value,
 )
 
 # ---------------------------------------------------------------- options, functions, families
@@ -140,7 +144,7 @@ class Function:
             if key not in options:
                 known = ", ".join(sorted(options))
                 raise ValueError(f"{self.name} has no option {key!r}; it has: {known}")
-            options[key] = _plain(value, self.options[key].rule)
+            options[key] = self.options[key].rule.plain(value)
         for key, value in options.items():
             rule = self.options[key].rule
             if not rule.accepts(value):
@@ -168,13 +172,6 @@ class Family:
 def fail(name: str, key: str, value: Any, expected: str) -> None:
     """Raises the ValueError of an impossible option."""
     raise ValueError(f"{name}: {key}={value!r}, expected {expected}")
-
-
-def _plain(value: Any, rule: Rule) -> Any:
-    """NumPy's numbers as Python's; a filter's taps as a tuple, and none of them as None."""
-    if rule is FILTER and isinstance(value, (list, tuple)):
-        return tuple(value) or None
-    return value.item() if hasattr(value, "item") else value
 
 
 # ---------------------------------------------------------------- formulas that families share

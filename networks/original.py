@@ -21,7 +21,7 @@ from networks import layer_table, registry
 from networks.options import INERT
 from networks.sampling import Renderer
 
-MAX_FUNCTIONS = 8  # compiled graphs kept for each discriminator
+MAX_FUNCTIONS = 8  # compiled graphs kept for each network
 
 # Options that a call may give in place of the network's own; those of training change nothing
 # here, as in the original outside of training.
@@ -71,7 +71,7 @@ class RunnableNetwork:
         self.network, self.name = network, name or network.func_name
         self.static_kwargs = Fields(network.options)
         parts = network.components_of_run()
-        self.components = Fields({part: runnable(network) for part, network in parts.items()})
+        self.components = Fields({name: runnable(part) for name, part in parts.items()})
         self.vars, self.trainables = Fields(network.named), Fields(network.trainable())
         shapes = network.inputs_of_run()
         self._input_names, self.input_shapes = list(shapes), list(shapes.values())
@@ -245,8 +245,8 @@ class RunnableNetwork:
             level, alpha = network.split_lod(None)
             lod = 0.0 if structure == "fixed" else level + (alpha or 0.0)
         settings = {"lod": lod, "noise": None}
-        if "randomize_noise" in own:
-            random = keywords.get("randomize_noise", own["randomize_noise"])
+        if self._renderer is not None:
+            random = keywords.get("randomize_noise", own.get("randomize_noise", True))
             settings["noise"] = "random" if random else "fixed"
         for name in ("psi", "cutoff"):
             key = f"truncation_{name}" + ("_val" if keywords.get("is_validation") else "")
@@ -300,16 +300,17 @@ class RunnableNetwork:
     @functools.cached_property
     def _codes(self) -> Callable:
         codes = functools.partial(self.network.codes, truncation_psi=None)
-        return tf.function(codes, autograph=False, reduce_retracing=True)
+        signature = [tf.TensorSpec(shape) for shape in self.input_shapes]
+        return tf.function(codes, signature, autograph=False)
 
     def _compiled(self, lod: Optional[float], minibatch: Optional[int]) -> Callable:
         """The graph of what makes no images: inputs → output.
 
         It reads the variables at every call, except lod, which decides what is computed.
         """
-        network = self.network
-        if lod is None:
-            minibatch = None  # one graph for any
+        network, sees_images = self.network, "images" in self._input_names
+        if not sees_images:
+            minibatch = None  # one graph for any; the scores of images depend on it
         key = (lod, minibatch)
         if key in self._functions:
             self._functions[key] = self._functions.pop(key)
@@ -318,7 +319,7 @@ class RunnableNetwork:
         @tf.function(autograph=False)
         def call(inputs):
             # Not `network(…)`: Keras would remember these arguments for saving the model.
-            if lod is None:
+            if not sees_images:
                 return network.call(*inputs)
             images, labels = inputs
             return network.call(tf.transpose(images, [0, 2, 3, 1]), labels, lod=lod)

@@ -46,8 +46,9 @@ def locate(func_name: str, family: Optional[str] = None) -> tuple[Family, Functi
         for function in candidate.functions:
             if function.name == name:
                 return candidate, function
-    known = ", ".join(function.name for f in searched for function in f.functions)
-    raise ValueError(f"unknown network {func_name!r}; known: {known}")
+    known = ", ".join(function.name for f in _FAMILIES.values() for function in f.functions)
+    of = "" if family is None else f" of the family {family!r}"
+    raise ValueError(f"unknown network {func_name!r}{of}; known: {known}")
 
 
 def names(role: str) -> list[str]:
@@ -56,14 +57,9 @@ def names(role: str) -> list[str]:
     return list(dict.fromkeys(function.name for function in every if function.role == role))
 
 
-def short_name(func_name: str) -> str:
-    """'training.networks_stylegan.G_style' → 'G_style'; ValueError when unknown."""
-    return locate(func_name)[1].name
-
-
-def role(func_name: str) -> str:
+def role(func_name: str, family: Optional[str] = None) -> str:
     """'G', 'D', or 'part' for a part of a generator; ValueError when unknown."""
-    return locate(func_name)[1].role
+    return locate(func_name, family)[1].role
 
 
 def title(func_name: str, family: Optional[str] = None) -> str:
@@ -72,9 +68,9 @@ def title(func_name: str, family: Optional[str] = None) -> str:
     return function.title or f"a {function.name}"
 
 
-def has_styles(func_name: str) -> bool:
+def has_styles(func_name: str, family: Optional[str] = None) -> bool:
     """Whether the codes of a generator are w; ValueError when unknown."""
-    return locate(func_name)[1].has_styles
+    return locate(func_name, family)[1].has_styles
 
 
 def defaults(func_name: str) -> dict[str, Any]:

@@ -23,6 +23,7 @@ from networks.seeds import Seed, as_seed
 
 MEMORY = 2.0  # GiB for activations
 MAX_MINIBATCH = 64
+MAX_GRAPHS = 8  # kept for each network
 # The room of an image, in outputs of its widest layer. 2.5 were measured at 1024x1024, on a CPU.
 _COPIES = 4
 
@@ -32,14 +33,22 @@ class Renderer:
 
     frozen: its weights do not change any more, so they are scaled, brought to the form their
     operation takes and cast once; for one replica only. plan: the form of the arithmetic, by
-    default the one for this machine. One graph is traced for each stage and kind of noise.
+    default the one for this machine. graphs: how many are kept, of which each is for one stage and
+    one kind of noise.
     """
 
-    def __init__(self, network: Any, *, frozen: bool = False, plan: Optional[Plan] = None):
+    def __init__(
+        self,
+        network: Any,
+        *,
+        frozen: bool = False,
+        plan: Optional[Plan] = None,
+        graphs: int = MAX_GRAPHS,
+    ):
         self.network = network
         self._weights = fast.FrozenWeights() if frozen else None
-        self._plan = plan
-        self._graph = tf.function(self.at_stage, autograph=False, reduce_retracing=True)
+        self._plan, self._max_graphs = plan, graphs
+        self._graphs: dict = {}  # (level, fading, kind of noise): function; the last used is last
 
     def __call__(
         self, codes: Any, *, lod: Optional[float] = None, noise: Any = None, seed: Seed = None
@@ -50,9 +59,34 @@ class Renderer:
         'none', or for each layer an image [N or 1, H, W, 1] or None; None: as the network was
         built.
         """
+        codes = tf.convert_to_tensor(codes)
         level, alpha = self.network.split_lod(lod)
-        alpha = None if alpha is None else tf.constant(alpha, tf.float32)
-        return self._graph(tf.convert_to_tensor(codes), level, alpha, noise, as_seed(seed))
+        given = noise if isinstance(noise, list) else []
+        kind = tuple(image is not None for image in given) if given else noise
+        drawn = as_seed(seed) if kind in (None, "random") else tf.zeros([2], tf.int32)
+        graph = self._graph((level, alpha is not None, kind), codes)
+        return graph(codes, tf.constant(alpha or 0.0, tf.float32), given, drawn)
+
+    def _graph(self, key: tuple, codes: tf.Tensor) -> Callable[..., tf.Tensor]:
+        if key in self._graphs:
+            self._graphs[key] = self._graphs.pop(key)
+            return self._graphs[key]
+        level, fading, kind = key
+
+        @tf.function(autograph=False)
+        def graph(codes: tf.Tensor, alpha: tf.Tensor, given: list, seed: tf.Tensor) -> tf.Tensor:
+            noise = given if isinstance(kind, tuple) else kind
+            return self.at_stage(codes, level, alpha if fading else None, noise, seed)
+
+        if not isinstance(kind, tuple):  # one trace for any minibatch
+            any_codes = tf.TensorSpec([None, *codes.shape[1:]], codes.dtype)
+            graph.get_concrete_function(
+                any_codes, tf.TensorSpec([]), [], tf.TensorSpec([2], tf.int32)
+            )
+        while len(self._graphs) >= self._max_graphs:
+            del self._graphs[next(iter(self._graphs))]
+        self._graphs[key] = graph
+        return graph
 
     def at_stage(
         self,
@@ -90,7 +124,8 @@ def generator_function(
     """Returns generate(z, labels=None, seed=None) → images, as G(z, labels, …) returns them.
 
     It is a frozen copy: what happens to G later does not reach it, so make a new one after
-    every change. Arguments as in a call of G; dtype: the compute precision, by default G's own.
+    every change. In exchange the weights are scaled, brought to the form their operation takes and
+    cast once. Arguments as in a call of G; dtype: the compute precision, by default G's own.
     One graph is traced for each minibatch size.
     """
     frozen = G.copy(dtype=dtype or G.options["dtype"])
@@ -126,7 +161,8 @@ class Sampler:
     Gs: a generator. psi, cutoff: truncation, by default the network's own. noise: 'fixed' (the
     network's noise images), 'random' (each image's from a seed) or 'none'. memory: GiB for
     activations, which decides how many images are made at once. progress: a bar on stderr, where
-    that is a terminal. frozen: the network's weights do not change any more.
+    that is a terminal. frozen: the network's weights do not change any more; else the graphs of
+    one stage are kept. minibatch: images at once, instead of what the memory allows.
 
     A code is what `codes` makes of a latent: w [layers, width] after truncation where the network
     has styles, else what its family makes of a latent and a label.
@@ -142,6 +178,7 @@ class Sampler:
         memory: float = MEMORY,
         progress: bool = True,
         frozen: bool = True,
+        minibatch: Optional[int] = None,
     ):
         self.Gs, self.psi, self.cutoff, self.noise = Gs, psi, cutoff, noise
         self.resolution, self.channels = Gs.resolution, Gs.num_channels
@@ -152,9 +189,9 @@ class Sampler:
             )
         self.has_styles, self.num_layers, self.w_shape = Gs.has_styles, Gs.num_layers, Gs.w_shape
         self.noise_shapes = Gs.noise_shapes()
-        self.minibatch = minibatch_size(Gs, memory)
+        self.minibatch = minibatch or minibatch_size(Gs, memory)
         self.progress = progress
-        self._renderer = Renderer(Gs, frozen=frozen)
+        self._renderer = Renderer(Gs, frozen=frozen, graphs=MAX_GRAPHS if frozen else 1)
 
     def codes(
         self,

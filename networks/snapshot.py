@@ -21,11 +21,11 @@ from dnnlib.download import local_path
 from dnnlib.errors import UserError
 from dnnlib.paths import is_pickle
 from networks import legacy, registry
+from networks.legacy import ROLES
 from networks.original import runnable
 from networks.registry import build
 
 FORMAT = "stylegan-tf2 snapshot 1"
-ROLES = ("G", "D", "Gs")
 StrPath = Union[str, os.PathLike]
 
 
@@ -64,7 +64,7 @@ def read(path: StrPath) -> tuple[dict, dict, dict]:
 
 def read_info(path: StrPath) -> dict:
     """What `save` was given as info; nothing for a pickle. Raises as `read` does."""
-    if is_pickle(path):
+    if Path(path).is_file() and is_pickle(path):
         return {}
     with _usable(path):
         return _open(path)[2]
@@ -126,7 +126,7 @@ def load_generator(path: StrPath, **changed: Any) -> Any:
     network = load_one(path, "Gs", "G", **changed)
     if network is None:
         raise UserError(f"{path} holds no Gs")
-    if registry.role(network.func_name) != "G":
+    if registry.role(network.func_name, network.FAMILY) != "G":
         whole = ", ".join(registry.names("G"))
         raise UserError(f"{path}: expected a whole generator ({whole}), not a {network.func_name}")
     return network

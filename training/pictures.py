@@ -18,8 +18,7 @@ class Pictures:
     """
 
     def __init__(self, Gs, dataset, grid, seed: int, minibatch: int = 16):
-        self.sampler = Sampler(Gs, psi=None, progress=False, frozen=False)
-        self.sampler.minibatch = minibatch
+        self.sampler = Sampler(Gs, psi=None, progress=False, frozen=False, minibatch=minibatch)
         self.size, self.reals, self.labels = grids.setup_snapshot_grid(
             dataset, grid.size, grid.layout, seed
         )

@@ -15,6 +15,7 @@ from typing import Any
 import tensorflow as tf
 
 from compute.devices import assign_local
+from networks import fast
 from networks.options import OWN
 from networks.seeds import fold_in
 from training.losses import Batch, Game
@@ -64,7 +65,8 @@ class StageSteps:
         def step(*args):
             if phase.network == "D":  # here, because replicas cannot assign to others' variables
                 self.state.D.normalize_kernels(*self.stage)
-            means = self.strategy.run(functools.partial(self._replica_step, phase), args)
+            with fast.using(fast.plan()):  # replicas trace in threads of their own, in this graph
+                means = self.strategy.run(functools.partial(self._replica_step, phase), args)
             return tf.nest.map_structure(
                 lambda mean: self.strategy.experimental_local_results(mean)[0], means
             )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import tensorflow as tf
 
 from dnnlib.errors import UserError
 from networks import snapshot
@@ -22,19 +23,26 @@ def transfer(state: Any, path: Any) -> list[str]:
     of up-convolutions are mirrored where one network fuses them and the other does not. Raises
     UserError when the file cannot be read or nothing fits.
     """
-    sources = dict(zip(snapshot.ROLES, snapshot.load(path)))
-    lines, total = [], 0
+    lines: list[str] = []
+    total = 0
     for role in snapshot.ROLES:
         network = getattr(state, role)
-        fitting = (sources[name] for name in _FALLBACK[role] if sources[name] is not None)
-        source = next(fitting, None)
+        try:
+            with tf.device("CPU:0"):  # the training devices' memory is for training
+                source = snapshot.load_one(path, *_FALLBACK[role])
+        except UserError as error:  # of one network; the others may be as they should
+            lines.append(f"{role}: starts anew; {error}")
+            continue
         if source is None:
             lines.append(f"{role}: not in the snapshot; starts anew")
             continue
         count, differences = _take(role, network, _translate(source, network))
         lines, total = lines + differences, total + count
     if not total:
-        raise UserError(f"{path}: nothing in it fits the networks of this configuration")
+        reasons = [f" ({line})" for line in lines if "starts anew; " in line]
+        raise UserError(
+            f"{path}: nothing in it fits the networks of this configuration{''.join(reasons[:1])}"
+        )
     return lines
 
 
@@ -49,9 +57,12 @@ def _translate(source: Any, target: Any) -> dict[str, np.ndarray]:
     for name, array in source.arrays().items():
         place = source.place_of(name)
         if place is not None and place.kind == RGB:
-            if place.resolution not in colours:
-                continue
-            name = colours[place.resolution] + name[len(place.scope) :]
+            if place.resolution in colours:
+                name = colours[place.resolution] + name[len(place.scope) :]
+            elif place.resolution > target.resolution:
+                continue  # of sizes that the other network does not reach
+            else:  # by a name that no variable has
+                name = f"{name} ({place.resolution}x{place.resolution})"
         elif place is not None and _mirrored(name, place, target.places.get(place.scope)):
             array = array[::-1, ::-1]
         translated[name] = array

@@ -115,15 +115,18 @@ def _load_one(source: str, path: Path) -> Classifier:
     attribute = None
     try:
         if is_pickle(path):
-            func_name, options, arrays = _read_pickle(source, path)
+            family, func_name, options, arrays = _read_pickle(source, path)
         else:
-            func_name, options, arrays, attribute = _read_snapshot(source, path)
-        if registry.role(func_name) != "D":
+            kind, arrays, attribute = _read_snapshot(source, path)
+            family, func_name = kind.get("family"), kind["func_name"]
+            options = kind["options"]
+        if registry.role(func_name, family) != "D":
             raise _unsuitable(
                 source, f"it is a {func_name}, expected {' or '.join(registry.names('D'))}"
             )
         options = {**options, "dtype": "float32"}  # however it was trained
-        network = registry.build(func_name, seed=0, arrays=arrays.items(), **options)
+        pairs = arrays.items()
+        network = registry.build(func_name, family=family, seed=0, arrays=pairs, **options)
     except (ValueError, KeyError, TypeError) as error:  # also an option named as build's own
         raise UserError(f"{source}: {error}") from error
     _check(source, network)
@@ -132,28 +135,28 @@ def _load_one(source: str, path: Path) -> Classifier:
     return Classifier(attribute or _attribute(source), source, sha256, network)
 
 
-def _read_snapshot(source: str, path: Path) -> tuple[str, dict, dict, str | None]:
+def _read_snapshot(source: str, path: Path) -> tuple[dict, dict, str | None]:
     kinds, arrays, info = snapshot.read(path)
     if set(kinds) != {"D"}:
         raise _unsuitable(source, f"it holds {', '.join(kinds)}, expected D alone")
     attribute = info.get("attribute")
     if not isinstance(attribute, (str, type(None))):
         raise _unsuitable(source, f"its attribute is {attribute!r}, expected text")
-    return kinds["D"]["func_name"], kinds["D"]["options"], arrays["D"], attribute
+    return kinds["D"], arrays["D"], attribute
 
 
-def _read_pickle(source: str, path: Path) -> tuple[str, dict, dict]:
+def _read_pickle(source: str, path: Path) -> tuple[str, str, dict, dict]:
     roles = legacy.read(path)
     if len(roles) != 1:
         raise _unsuitable(source, f"it holds {', '.join(roles)}, expected one network")
     (network,) = roles.values()
     arrays = network.all_variables()
-    func_name, options = legacy.own_options(network)
+    family, func_name, options = legacy.own_options(network)
     weight = arrays.get("4x4/Conv/weight")
     if weight is not None and weight.ndim == 4 and weight.shape[2] == weight.shape[3]:
         # No channel beside the feature maps, whatever the options say or leave out.
         options["mbstd_group_size"] = 0
-    return func_name, options, arrays
+    return family, func_name, options, arrays
 
 
 def _check(source: str, network: Any) -> None:

@@ -7,13 +7,12 @@ from networks.options import Family, Function, Option
 from networks.stylegan.options import D_BASIC, G_MAPPING
 
 _FUSED_SCALE = Option(True, o.one_of(True, False), "form of ×2 and ÷2, at every resolution")
-_SIZES = o.subset(
-    D_BASIC,
-    ("num_channels", "resolution", "label_size", "fmap_base", "fmap_decay", "fmap_max"),
-)
+_IMAGES = o.subset(D_BASIC, ("num_channels", "resolution", "label_size"))
+_FMAPS = o.subset(D_BASIC, ("fmap_base", "fmap_decay", "fmap_max"))
 
 G_PAPER = {
-    **_SIZES,
+    **_IMAGES,
+    **_FMAPS,
     "latent_size": Option(
         None, o.or_none(o.COUNT), "width of z; None: as many as feature maps at 1x1"
     ),
@@ -27,10 +26,11 @@ G_PAPER = {
 }
 
 D_PAPER = {
-    **_SIZES,  # labels are accepted and ignored
+    **_IMAGES,  # labels are accepted and ignored
     "label_outputs": Option(
         False, o.SWITCH, "one more output for each label, which nothing here reads"
     ),
+    **_FMAPS,
     **o.subset(
         D_BASIC,
         ("use_wscale", "spectral_norm", "mbstd_group_size", "mbstd_num_features", "dtype"),

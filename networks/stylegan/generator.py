@@ -40,10 +40,6 @@ class StyleGenerator(Generator):
         self.adopt_network("G_mapping/", self.mapping)
 
     @property
-    def has_styles(self) -> bool:
-        return True
-
-    @property
     def num_layers(self) -> int:
         return self.synthesis.num_layers
 
@@ -104,12 +100,11 @@ class StyleGenerator(Generator):
 
     def truncation(self, psi: Optional[float], cutoff: Optional[int]) -> dict[str, Any]:
         """What was not given is the network's own, or the paper's where it has none."""
-        given = {"truncation_psi": psi, "truncation_cutoff": cutoff}
-        chosen = {}
-        for key, value in given.items():
+        chosen = {"truncation_psi": psi, "truncation_cutoff": cutoff}
+        for key, value in chosen.items():
             own = self.options[key] if value is None else value
-            chosen[key.rpartition("_")[2]] = G_STYLE[key].default if own is None else own
-        return chosen
+            chosen[key] = G_STYLE[key].default if own is None else own
+        return {"psi": chosen["truncation_psi"], "cutoff": chosen["truncation_cutoff"]}
 
     def training_codes(
         self, z: tf.Tensor, labels: Any, level: int, seed: tf.Tensor, *, mixing: Any = OWN

@@ -54,7 +54,7 @@ def cutoffs(network, level, count, **options):
 
     @tf.function
     def draw(seed):
-        return network.training_dlatents(z, None, level, seed, **options)
+        return network.training_codes(z, None, level, seed, **options)
 
     found = []
     for seed in range(count):
@@ -104,7 +104,7 @@ def test_second_latents_are_normal_and_share_the_labels():
         style_mixing_prob=1.0, dlatent_avg_beta=None,
     )  # fmt: skip
     z, labels = normal(200, 8), labels_for(network, 200)
-    w = network.training_dlatents(z, labels, 0, tf.constant([1, 2])).numpy()
+    w = network.training_codes(z, labels, 0, tf.constant([1, 2])).numpy()
     second = w[:, -1]
     np.testing.assert_array_equal(w[:, 0, :8], z)
     np.testing.assert_array_equal(second[:, 8:], w[:, 0, 8:])

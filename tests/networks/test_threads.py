@@ -4,6 +4,7 @@ import threading
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from networks import fast
 from networks.sampling import generator_function
@@ -53,3 +54,22 @@ def test_a_plan_is_its_threads():
 
     plans = side_by_side(*(lambda plan=plan: plan_of(plan) for plan in chosen))
     assert tuple(plans) == chosen
+
+
+def test_blocks_within_one_graph_are_left_in_any_order():
+    """As replicas do, whose threads trace one graph and wait for each other within blocks."""
+
+    @tf.function(autograph=False)
+    def graph():
+        first, second = fast.using(fast.PLAIN), fast.using(fast.CPU)
+        first.__enter__()
+        second.__enter__()
+        first.__exit__(None, None, None)
+        plans.append(fast.plan())
+        second.__exit__(None, None, None)
+        plans.append(fast.plan())
+        return tf.constant(0)
+
+    plans = []
+    graph()
+    assert plans == [fast.CPU, fast.plan()]

@@ -124,21 +124,21 @@ def test_later_changes_are_honoured(pair):
 
 def test_compiled_graphs_are_shared_and_few(pair):
     Gs, D = pair
+    Gs._renderer._graphs.clear()
     z = normal(2, 8)
     settings = [
         dict(truncation_psi=psi, minibatch_size=size) for psi in (0.1, 0.2) for size in (1, 2)
     ]
-    traces = Gs._renderer._graph.experimental_get_tracing_count
     for kwargs in settings * 2:
         Gs.run(z, None, structure="fixed", randomize_noise=False, **kwargs)
-    settled = traces()
-    for kwargs in settings:
-        Gs.run(z, None, structure="fixed", randomize_noise=False, **kwargs)
-    assert traces() == settled  # neither another psi nor another minibatch makes one more
+    graphs = Gs._renderer._graphs
+    assert len(graphs) == 1  # neither another psi nor another minibatch makes one more
+    assert Gs._codes.experimental_get_tracing_count() == 1
     for lod in np.arange(0.1, 0.9, 0.1):
         Gs.set_var("lod", lod)
         Gs.run(z, None, randomize_noise=False)
-    assert traces() <= settled + 1  # one for a fade, however far it is
+    assert len(graphs) == 2  # one for a fade, however far it is
+    assert all(graph.experimental_get_tracing_count() == 1 for graph in graphs.values())
     made = [D._compiled(lod / 10, 4) for lod in range(facade.MAX_FUNCTIONS + 1)]
     assert len(D._functions) == facade.MAX_FUNCTIONS
     assert D._compiled(0.1, 4) is made[1]
