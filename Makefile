@@ -5,7 +5,7 @@ ARGS ?=
 PYTEST_ARGS ?=
 # Tests at a time; a file's tests stay together, because they share what is traced.
 WORKERS ?= 2
-PYTEST = $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile
+PYTEST = $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 BIN = $(VENV)/bin
 
 .PHONY: help venv demo check types test fuzz lint bench clean

@@ -46,6 +46,7 @@ def pytest_configure(config):
 
 
 def pytest_collection_modifyitems(config, items):
+    items.sort(key=lambda item: slow.rank(item.nodeid))
     if config.getoption("--fast"):
         left_out = [item for item in items if slow.holds(item.nodeid)]
         items[:] = [item for item in items if not slow.holds(item.nodeid)]

@@ -47,6 +47,29 @@ tests/training/test_steps.py
 tests/training/test_transfer.py
 """.split()
 
+# Files that take a minute or more, which come first, so that the workers end together.
+LONGEST = """
+tests/training/test_distributed.py
+tests/training/test_resume.py
+tests/networks/test_golden_networks.py
+tests/networks/test_spectral_norm.py
+tests/training/test_golden_training.py
+tests/training/test_ablations.py
+tests/dnnlib/pickles/test_tf_networks_hostile.py
+tests/dnnlib/pickles/test_torch_file_hostile.py
+tests/metrics/test_during_training.py
+tests/networks/original/test_recorded.py
+tests/test_run_generator.py
+tests/test_run_metrics.py
+tests/generation/test_convert.py
+""".split()
+
+
+def rank(nodeid: str) -> int:
+    """Where a test's file comes in the order of running."""
+    file = nodeid.partition("::")[0]
+    return LONGEST.index(file) if file in LONGEST else len(LONGEST)
+
 
 def holds(nodeid: str) -> bool:
     """Whether pytest's name of a test belongs to an entry."""

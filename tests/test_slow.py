@@ -9,7 +9,7 @@ from tests import slow
 ROOT = Path(__file__).resolve().parents[1]
 
 
-@pytest.mark.parametrize("entry", slow.TESTS)
+@pytest.mark.parametrize("entry", [*slow.TESTS, *slow.LONGEST])
 def test_entries_exist(entry):
     file, _, name = entry.partition("::")
     assert not name or f"def {name}(" in (ROOT / file).read_text(encoding="utf-8")
