@@ -7,6 +7,8 @@ import warnings
 
 from PIL import Image, UnidentifiedImageError
 
+from datasets.pictures import bmp, gif, jpeg, png, tiff, webp
+from datasets.pictures.damage import Unsupported
 from datasets.sources.base import BadImage
 
 # Pillow knows dozens of formats; the rare ones are where its security reports come from.
@@ -40,8 +42,9 @@ def decode(data: bytes, where: str) -> Image.Image:
     colours are resolved. ICC profiles are ignored: the values stay those of the file.
 
     Raises BadImage, and nothing else, for data that is no PNG, JPEG, WebP, BMP, GIF or TIFF, for
-    damage, several frames, more than 8 bits per channel, CMYK and other colour spaces, and from
-    89 million pixels on (Pillow's limit against decompression bombs).
+    damage as far as the format lets one see it (datasets/pictures/), several frames, more than 8
+    bits per channel, CMYK and other colour spaces, and from 89 million pixels on (Pillow's limit
+    against decompression bombs). Every version of Pillow makes the same pixels, or refuses.
     """
     try:
         with warnings.catch_warnings():
@@ -56,6 +59,8 @@ def decode(data: bytes, where: str) -> Image.Image:
     except UnidentifiedImageError as error:
         known = "PNG, JPEG, WebP, BMP, GIF or TIFF"
         raise BadImage(where, f"is not a {known} image, or its beginning is damaged") from error
+    except Unsupported as error:
+        raise BadImage(where, f"is {error}") from error
     except MemoryError as error:
         raise BadImage(where, "does not fit into the memory") from error
     except Exception as error:  # Pillow's plugins raise whatever damaged data leads them to
@@ -64,12 +69,11 @@ def decode(data: bytes, where: str) -> Image.Image:
 
 
 def _decode(data: bytes, where: str) -> Image.Image:
-    image = Image.open(io.BytesIO(data), formats=FORMATS)
-    # Many phones store photos as MPO: a JPEG, followed by a smaller copy or a depth map.
-    if image.format != "MPO" and getattr(image, "is_animated", False):
+    if data.startswith(b"BM"):
+        return bmp.decode(data, Image.MAX_IMAGE_PIXELS or 0)
+    image = Image.open(io.BytesIO(_checked(data)), formats=FORMATS)
+    if getattr(image, "is_animated", False):
         raise BadImage(where, "is animated or has several pages")
-    if image.format == "PNG" and data[12:16] != b"IHDR":
-        raise BadImage(where, "is damaged: a PNG begins with its header")
     # Pillow reduces some pictures of 16 bits per channel to 8, by dropping the lower ones.
     if image.mode.startswith(("I", "F")) or _bits_per_channel(image, data) > 8:
         raise BadImage(where, "has more than 8 bits per channel; convert it to 8 bits first")
@@ -89,6 +93,22 @@ def _decode(data: bytes, where: str) -> Image.Image:
     if orientation in _UPRIGHT:
         image = image.transpose(_UPRIGHT[orientation])
     return image
+
+
+def _checked(data: bytes) -> bytes:
+    """What to give to Pillow: the same picture. Raises Damage or Unsupported for what the format
+    lets one see, and Pillow does not."""
+    if data.startswith(png.SIGNATURE):
+        return png.checked(data, Image.MAX_IMAGE_PIXELS or 0)
+    if data.startswith(jpeg.BEGINNING):
+        return jpeg.parse(data).whole
+    if data.startswith(tiff.BEGINNINGS):
+        tiff.check(data)
+    elif data.startswith(b"RIFF") and data[8:12] == b"WEBP":
+        webp.check(data)
+    elif data.startswith((b"GIF87a", b"GIF89a")):
+        gif.check(data)
+    return data
 
 
 def _bits_per_channel(image: Image.Image, data: bytes) -> int:
