@@ -57,6 +57,8 @@ def create_from_images(args: Args) -> int:
     source = Images(args["source"], **{name: args[name] for name in names})
     if source.ignored:
         print(f"{source.ignored:,} file(s) are no pictures by their suffix and are left out.")
+    if source.no_labels:
+        print(f"No labels: {source.no_labels}.")
     return _convert(args, source)
 
 

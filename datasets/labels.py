@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import unicodedata
 from collections.abc import Sequence
 
 import numpy as np
@@ -24,7 +25,7 @@ def labels_from_json(data: bytes, names: list[str], where: str) -> np.ndarray | 
     Class numbers become one-hot rows, K being the largest plus one. None for {"labels": null} or
     no "labels". Raises UserError, naming the file by `where`, for anything else, for more classes
     or bytes than that many images can need, and unless every name has exactly one label and every
-    label an image.
+    label an image. Spellings of one path that systems take for the same are (spelled_alike).
     """
     # Python makes objects of many times the size, and in a zip a bomb is small.
     limit = _MAX_BYTES + _MAX_BYTES_PER_IMAGE * len(names)
@@ -39,32 +40,88 @@ def labels_from_json(data: bytes, names: list[str], where: str) -> np.ndarray | 
         return None
     if not isinstance(entries, list) or not isinstance(document, dict):
         raise UserError(f'{where}: expected {{"labels": [["path", label], …]}}')
-    labels = {}
+    labels, spelling = {}, _spellings(names)
     for number, entry in enumerate(entries):
         if not (isinstance(entry, list) and len(entry) == 2 and isinstance(entry[0], str)):
             raise UserError(
                 f'{where}: entry {number} of "labels" is not of the form ["path", label]'
             )
-        if entry[0] in labels:
-            raise UserError(f"{where}: two labels for {entry[0]!r}")
-        labels[entry[0]] = entry[1]
+        name = spelling.get(entry[0]) or spelling.get(spelled_alike(entry[0])) or entry[0]
+        if name in labels:
+            given = "" if name == entry[0] else f", the second time as {entry[0]!a}"
+            raise UserError(f"{where}: two labels for {name!r}{given}")
+        labels[name] = entry[1]
     known = set(names)
     _refuse(where, "no label for", [name for name in names if name not in labels])
     _refuse(where, "labels without an image:", [name for name in labels if name not in known])
     return _label_array([labels[name] for name in names], names, where)
 
 
-def labels_from_folders(names: list[str]) -> tuple[np.ndarray | None, list[str]]:
-    """One class per first-level folder, in sorted order: one-hot float32 [len(names), K], names.
+def spelled_alike(path: str) -> str:
+    """One spelling for all that archives and systems make of a path: '/' for '\\', no './', and
+    letters with accents as one character (macOS takes them apart)."""
+    parts = unicodedata.normalize("NFC", path).replace("\\", "/").split("/")
+    return "/".join(part for part in parts if part not in ("", "."))
 
-    None and no names unless every image is in one of at least two such folders.
+
+def _spellings(names: list[str]) -> dict[str, str | None]:
+    """Each name, and the one spelling of it → the name; None where two names share a spelling."""
+    alike: dict[str, str | None] = {}
+    for name in names:
+        spelling = spelled_alike(name)
+        alike[spelling] = None if spelling in alike else name
+    return {**alike, **{name: name for name in names}}
+
+
+def common_folder(names: list[str]) -> str:
+    """The longest path of folders, each with '/' after it, that all names lie below; else ''.
+
+    names: not empty, with one spelling each (spelled_alike).
     """
-    folders = [name.split("/", 1)[0] if "/" in name else None for name in names]
-    if None in folders or len(set(folders)) < 2:
-        return None, []
+    folders = min(names).split("/")[:-1], max(names).split("/")[:-1]
+    common = ""
+    for one, other in zip(*folders):
+        if one != other:
+            break
+        common += one + "/"
+    return common
+
+
+def labels_from_folders(names: list[str]) -> tuple[np.ndarray | None, list[str]]:
+    """One class per folder, in sorted order: one-hot float32 [len(names), K], names.
+
+    The folders are those of the first level, or below the one that holds everything. None and no
+    names unless every image is in one of at least two such folders.
+    """
+    _, folders = _folders(names)
     classes = sorted(set(folders))
+    if len(classes) < 2 or "" in classes:
+        return None, []
     numbers = {name: number for number, name in enumerate(classes)}
     return one_hot([numbers[folder] for folder in folders], len(classes), "folders"), classes
+
+
+def why_folders_make_no_labels(names: list[str]) -> str:
+    """What to tell where `labels_from_folders` returns None; '' where there are no folders."""
+    above, folders = _folders(names)
+    classes = sorted(set(folders) - {""})
+    outside = [name for name, folder in zip(names, folders) if not folder]
+    if not classes:
+        return f"all images are in one folder, {printable(above[:-1])}" if above else ""
+    shown = ", ".join(map(printable, classes[:3])) + (", …" if len(classes) > 3 else "")
+    more = f" and {len(outside) - 1:,} more" if len(outside) > 1 else ""
+    return (
+        f"{printable(outside[0])}{more} is beside the folders {shown}, which are classes where "
+        "every image is in one of them"
+    )
+
+
+def _folders(names: list[str]) -> tuple[str, list[str]]:
+    """→ the folder that holds everything, and that below it in which each is, '' for none."""
+    paths = [spelled_alike(name) for name in names]
+    above = common_folder(paths)
+    parts = [path[len(above) :].partition("/") for path in paths]
+    return above, [folder if slash else "" for folder, slash, _ in parts]
 
 
 def list_classes(names: Sequence[str]) -> str:

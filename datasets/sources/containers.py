@@ -19,7 +19,9 @@ def printable(name: str) -> str:
 
 
 def is_hidden(name: str) -> bool:
-    return any(part.startswith(".") and part not in (".", "..") for part in name.split("/"))
+    """Whether a path is of a hidden file, or in a hidden folder; zips of Windows have '\\'."""
+    parts = name.replace("\\", "/").split("/")
+    return any(part.startswith(".") and part not in (".", "..") for part in parts)
 
 
 class Folder:

@@ -12,7 +12,13 @@ from datasets.decoding import SUFFIXES, decode
 from datasets.fitting import Fitting, choose_resolution, is_gray, parse_background
 from datasets.format.tfrecords import is_resolution
 from datasets.format.writer import choose_shuffled_order
-from datasets.labels import labels_from_folders, labels_from_json
+from datasets.labels import (
+    common_folder,
+    labels_from_folders,
+    labels_from_json,
+    spelled_alike,
+    why_folders_make_no_labels,
+)
 from datasets.sources.base import BadImage, Source
 from datasets.sources.containers import open_container, printable
 from dnnlib.errors import UserError
@@ -29,12 +35,14 @@ class Images(Source):
     without `resize` all must then have that size. resize, crop: see datasets.fitting.Fitting.
     channels: 3, 1 (luma) or 'auto': 1 if up to 100 images, spread over the set, are gray.
     background: 'black', 'white' or '#rrggbb', for transparent images and bars. labels: 'auto' takes
-    them from dataset.json at the root, or else one class per subfolder; 'none' makes no labels.
+    them from dataset.json at the root, or else one class per subfolder (datasets/labels.py); 'none'
+    makes no labels.
     shuffle: whether to write in the reference's shuffled order, or sorted. max_images: how many,
     the first in that order; default: all.
 
     Beside what every Source has: ignored, the number of files that are not pictures by their
-    suffix; label_names, the subfolders that are the classes, else empty.
+    suffix; label_names, the subfolders that are the classes, else empty; no_labels: why the folders
+    that there are make no labels, else ''.
     Raises UserError, also for files of labels that do not fit (datasets/labels.py).
     """
 
@@ -98,13 +106,15 @@ class Images(Source):
                 f"and {self.ignored} files of other kinds"
             )
         self.label_names: list[str] = []
+        self.no_labels = ""
         if labels == "auto" and _LABEL_FILE in files:
             where = f"{self.path}/{_LABEL_FILE}"
             self.labels = labels_from_json(self._container.read(_LABEL_FILE), names, where)
         elif labels == "auto":
             self.labels, self.label_names = labels_from_folders(names)
             if self.labels is None:
-                self._refuse_lower_labels(files)
+                self.no_labels = why_folders_make_no_labels(names)
+            self._refuse_lower_labels(files, names)
         order = choose_shuffled_order(len(names)) if self.shuffled else np.arange(len(names))
         order = order[:max_images]
         kept = np.sort(order)
@@ -113,10 +123,15 @@ class Images(Source):
         if self.labels is not None:
             self.labels = self.labels[kept]
 
-    def _refuse_lower_labels(self, files: list[str]) -> None:
-        """Where nothing else makes labels, a file of them that is not read is no accident."""
+    def _refuse_lower_labels(self, files: list[str], names: list[str]) -> None:
+        """A file of labels that is not read is no accident beside all images, or where nothing else
+        makes labels."""
+        above = common_folder([spelled_alike(name) for name in names])
         for name in files:
-            if name.endswith(f"/{_LABEL_FILE}"):
+            path = spelled_alike(name)
+            if path.endswith(f"/{_LABEL_FILE}") and (
+                self.labels is None or path == above + _LABEL_FILE
+            ):
                 raise UserError(
                     f"{self.path}/{printable(name)}: is not at the top, where labels are read; "
                     "make the folder that holds it the source (or its zip), or use --labels=none"

@@ -5,7 +5,13 @@ import json
 import numpy as np
 import pytest
 
-from datasets.labels import labels_from_folders, labels_from_json, list_classes
+from datasets.labels import (
+    common_folder,
+    labels_from_folders,
+    labels_from_json,
+    list_classes,
+    why_folders_make_no_labels,
+)
 from dnnlib.errors import UserError
 
 NAMES = ["a.png", "b.png"]
@@ -126,3 +132,73 @@ def test_folders():
 @pytest.mark.parametrize("names", [["a/1.png", "a/2.png"], ["a/1.png", "b/1.png", "1.png"]])
 def test_folders_that_are_no_classes(names):
     assert labels_from_folders(names) == (None, [])
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ["photos/dog/1.png", "photos/cat/x/1.png", "photos/cat/2.png"],
+        ["a/b/dog/1.png", "a/b/cat/1.png", "a/b/cat/2.png"],
+        ["photos\\dog\\1.png", "photos\\cat\\1.png", "photos\\cat\\2.png"],
+        ["./dog/1.png", "cat/./1.png", "cat\\2.png"],
+    ],
+)
+def test_folders_below_the_one_that_holds_everything(names):
+    labels, classes = labels_from_folders(names)
+    assert classes == ["cat", "dog"]
+    np.testing.assert_array_equal(labels, [[0, 1], [1, 0], [1, 0]])
+
+
+@pytest.mark.parametrize(
+    ("names", "reason"),
+    [
+        (["1.png", "2.png"], ""),
+        (["a/1.png", "a/2.png"], "all images are in one folder, a"),
+        (["p/a/1.png", "p\\a\\2.png"], "all images are in one folder, p/a"),
+        (["p/a/1.png", "p/b/1.png", "p/1.png"], "p/1.png is beside the folders a, b, which"),
+        (["a/1.png", "1.png", "2.png"], "1.png and 1 more is beside the folders a, which are"),
+        (
+            [*(f"{c}/1.png" for c in "abcde"), "\x1b.png"],
+            r"\x1b.png is beside the folders a, b, c, …",
+        ),
+    ],
+)
+def test_why_folders_make_no_labels(names, reason):
+    assert labels_from_folders(names) == (None, [])
+    told = why_folders_make_no_labels(names)
+    assert told.startswith(reason)
+    assert bool(told) == bool(reason)
+
+
+def test_common_folder():
+    assert common_folder(["a/b/1", "a/bc/1"]) == "a/"
+    assert common_folder(["a-b/1", "a/1", "a/2"]) == ""
+    assert common_folder(["a/1"]) == "a/"
+
+
+NFC, NFD = "caf\u00e9/1.png", "cafe\u0301/1.png"
+
+
+@pytest.mark.parametrize(
+    ("name", "written"),
+    [
+        (NFC, NFD),
+        (NFD, NFC),
+        ("a/1.png", "./a/1.png"),
+        ("a/1.png", "a\\1.png"),
+        ("a/1.png", ".\\a\\.//1.png"),
+        ("a\\1.png", "a/1.png"),
+    ],
+)
+def test_other_spellings_of_a_name(name, written):
+    labels = read({"labels": [["b.png", 0], [written, 1]]}, [name, "b.png"])
+    np.testing.assert_array_equal(labels, [[0, 1], [1, 0]])
+    with pytest.raises(UserError, match=r"two labels for .*, the second time as '"):
+        read({"labels": [["b.png", 0], [name, 1], [written, 1]]}, [name, "b.png"])
+
+
+def test_names_that_differ_by_their_spelling_alone():
+    labels = read({"labels": [[NFC, 0], [NFD, 1]]}, [NFC, NFD])
+    np.testing.assert_array_equal(labels, [[1, 0], [0, 1]])
+    with pytest.raises(UserError, match=r"two labels for"):
+        read({"labels": [[NFC, 0], [f"./{NFC}", 1]]}, [NFC, NFD])

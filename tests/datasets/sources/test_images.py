@@ -102,6 +102,30 @@ def test_one_class_per_subfolder(tmp_path, place):
     np.testing.assert_array_equal(source.labels, [[1, 0], [1, 0], [0, 1]])
 
 
+def test_labels_below_a_single_folder_or_why_there_are_none(tmp_path, place):
+    directory = write(tmp_path / "a", "photos/dog/1.png", "photos/cat/2.png")
+    source = Images(place(directory))
+    assert (source.label_names, source.no_labels) == (["cat", "dog"], "")
+    np.testing.assert_array_equal(source.labels, [[1, 0], [0, 1]])
+    (directory / "photos/dataset.json").write_text("{}")
+    with pytest.raises(UserError, match=r"/photos/dataset\.json: is not at the top"):
+        Images(place(directory))
+    (directory / "photos/dataset.json").unlink()
+    write(directory, "cover.png")
+    source = Images(place(directory))
+    assert source.labels is None
+    assert source.no_labels.startswith("cover.png is beside the folders photos")
+
+
+def test_a_zip_of_windows(tmp_path):
+    write(tmp_path, "1.png")
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
+        for name in ("p\\cat\\1.png", "p\\dog\\2.png", "__MACOSX\\p\\._2.png"):
+            archive.writestr(name, (tmp_path / "1.png").read_bytes())
+    source = Images(tmp_path / "a.zip")
+    assert (len(source), source.label_names) == (2, ["cat", "dog"])
+
+
 def test_labels_can_be_left_out(tmp_path):
     directory = write(tmp_path, "dog/1.png", "cat/2.png")
     assert Images(directory, labels="none").labels is None
