@@ -108,7 +108,13 @@ def _noise(*kinds: str) -> Flag:
     return flag("noise", CHOICE, "KIND", text, "fixed", enum_values=list(kinds))
 
 
-_LATENTS = flag("latents", PATH, "FILE", "an .npz file with an array z or w, instead of --seeds")
+def _seeds_or_latents(usual: str) -> list[Flag]:
+    """Without a default, so that commands can tell whether both were given."""
+    text = f"numbers and ranges, like 7, 0-99 or 1,5,20-29 (default: {usual})"
+    latents = "an .npz file with an array z or w, or an .npy file, instead of --seeds"
+    return [flag("seeds", TEXT, "LIST", text), flag("latents", PATH, "FILE", latents)]
+
+
 _ANY_NOISE = _noise("fixed", "random", "none")
 _PICTURE = "the picture: .png, .jpg or .webp"
 _MAKING = [_CLASS, *_PSI, _MEMORY]
@@ -123,7 +129,7 @@ _COMMANDS = {
     "images": _command(
         "one file for each seed or latent; also saves the latents",
         [
-            _seeds("0-9"), _LATENTS, *_MAKING, _ANY_NOISE,
+            *_seeds_or_latents("0-9"), *_MAKING, _ANY_NOISE,
             flag("format", CHOICE, "KIND", "png, jpeg or webp", "png",
                   enum_values=["png", "jpeg", "webp"]),
             _QUALITY(default=95), _out("images", "the directory for the files"),
@@ -132,7 +138,7 @@ _COMMANDS = {
     "grid": _command(
         "all in one picture",
         [
-            _seeds("0-63"), _LATENTS, *_MAKING, _ANY_NOISE,
+            *_seeds_or_latents("0-63"), *_MAKING, _ANY_NOISE,
             flag("columns", WHOLE, "N", "cells in a row; about square by default",
                   lower_bound=1, upper_bound=10_000),
             _QUALITY(default=95), _out("grid.png", _PICTURE),

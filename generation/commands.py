@@ -22,43 +22,38 @@ _KEPT = 10_000  # images whose latents go into a file, of 370 MB for 1024x1024
 
 def images(args: dict) -> str:
     """One file for each seed or latent, and the latents."""
-    seeds = parse_seeds(args["seeds"])
-    sampler = _sampler(args)
-    from_file = args["latents"] is not None
+    starts = _Starts(args, "0-9")
     kept = []
 
     def made():
-        for start in _parts(sampler, args, seeds):
-            if len(seeds) <= _KEPT or from_file:
+        for start in starts.parts():
+            if starts.count <= _KEPT:
                 kept.append(start)
-            yield from sampler.stream(start[1], noise_seeds=start[0])
+            yield from starts.sampler.stream(start[1], noise_seeds=start[0])
 
     names = (f"image{n:04d}" for n in itertools.count())
-    if not from_file:
-        names = (f"seed{seed:04d}" for seed in seeds)
+    if starts.seeds is not None:
+        names = (f"seed{seed:04d}" for seed in starts.seeds)
     out = Path(args["out"])
     paths = pictures.save_images(names, made(), out, format=args["format"], quality=args["quality"])
     said = f"Wrote {len(paths)} image(s): {paths[0]}" + (" …" if len(paths) > 1 else "")
     if not kept:
-        return f"{said}. More than {_KEPT:,}: without latents.npz, their seeds say it all."
-    pictures.save_latents(out / "latents.npz", sampler, *pictures.join(kept))
+        all_said = "their seeds say" if starts.seeds is not None else f"{args['latents']} says"
+        return f"{said}. More than {_KEPT:,}: without latents.npz, {all_said} it all."
+    pictures.save_latents(out / "latents.npz", starts.sampler, *pictures.join(kept))
     return f"{said}, and {out / 'latents.npz'}"
 
 
 def grid(args: dict) -> str:
     """All images in one picture."""
     pictures.check_picture_path(args["out"])
-    seeds = parse_seeds(args["seeds"])
-    sampler = _sampler(args)
-    parts = _parts(sampler, args, seeds)
-    first = next(parts)
-    count = len(seeds) if args["latents"] is None else len(first[0])
+    starts = _Starts(args, "0-63")
     made = (
         image
-        for start in itertools.chain([first], parts)
-        for image in sampler.stream(start[1], noise_seeds=start[0])
+        for start in starts.parts()
+        for image in starts.sampler.stream(start[1], noise_seeds=start[0])
     )
-    return _save(pictures.grid(made, count, args["columns"]), args)
+    return _save(pictures.grid(made, starts.count, args["columns"]), args)
 
 
 def uncurated(args: dict) -> str:
@@ -142,12 +137,36 @@ def convert(args: dict) -> str:
     return converters.convert(_path(args), args["out"], noise=args["noise"])
 
 
-def _parts(sampler, args, seeds):
-    """Yields what `pictures.start_codes` returns, for so many seeds that their w fit in memory."""
-    starts = range(0, len(seeds), _PART) if args["latents"] is None else [0]
-    for start in starts:
-        part = seeds[start : start + _PART]
-        yield pictures.start_codes(sampler, part, args["latents"], args["class"])
+class _Starts:
+    """What images are made from: --seeds, or the codes of --latents.
+
+    seeds: None with --latents; count: how many images. Raises UserError for both at once.
+    """
+
+    def __init__(self, args: dict, usual_seeds: str) -> None:
+        self.seeds = None
+        if args["latents"] is None:
+            self.seeds = parse_seeds(usual_seeds if args["seeds"] is None else args["seeds"])
+        elif args["seeds"] is not None:
+            raise UserError(
+                f"--seeds={args['seeds']} and --latents={args['latents']}: expected one of them"
+            )
+        self.sampler = _sampler(args)
+        if self.seeds is not None:
+            self.count, self._part = len(self.seeds), self._of_seeds
+        else:
+            self.count, self._part = pictures.codes_of_file(
+                self.sampler, args["latents"], args["class"]
+            )
+        self._class = args["class"]
+
+    def parts(self):
+        """Yields what `pictures.start_codes` returns, for so many that their w fit in memory."""
+        for start in range(0, self.count, _PART):
+            yield self._part(start, start + _PART)
+
+    def _of_seeds(self, start, stop):
+        return pictures.start_codes(self.sampler, self.seeds[start:stop], None, self._class)
 
 
 def _path(args):

@@ -1,20 +1,32 @@
-"""Where images start: seeds, labels, and latents from files."""
+"""Where images start: seeds, labels, and latents from files, under the names people give them."""
 
 from __future__ import annotations
 
+import contextlib
+import math
 import os
 import re
 import struct
 import zipfile
 import zlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, BinaryIO
 
 import numpy as np
 
 from dnnlib.errors import UserError, explain_os_errors
 
 MAX_SEEDS = 1_000_000
-_NAMES = ("w", "z", "labels", "seeds")
+MAX_CODES = MAX_SEEDS
+MAX_BYTES = 2**30  # of one array; 29,000 codes [18, 512] of float32
+
+# What arrays are called, the name that counts most first.
+_W_NAMES = ("w", "dlatents", "projected_w")
+_Z_NAMES = ("z",)
+# 'latents' are z in the original, and w in the files of many projectors; an array without a name
+# says nothing. What shape does not decide is refused.
+_UNDECIDED = ("latents", "arr_0")
+_OTHERS = ("labels", "seeds")
 # What zipfile and NumPy raise for damaged bytes. MemoryError: a header may claim any size.
 _DAMAGED = (
     ValueError,
@@ -71,34 +83,100 @@ def labels_for(seeds: Sequence[int], label_size: int, wanted: int | None = None)
     return labels
 
 
+# ---------------------------------------------------------------- files
+
+
 def read(
     path: str | os.PathLike, latent_size: int, label_size: int, w_shape: tuple[int, int] | None
 ) -> dict[str, np.ndarray]:
-    """{'w': w} or {'z': z} or {'z': z, 'labels': labels} of an .npz file, all float32, and
-    'seeds', [N], if the file has them.
+    """{'w': w} or {'z': z} or {'z': z, 'labels': labels} of an .npz or .npy file, all float32,
+    and 'seeds', [N], if the file has them.
 
     Of z and w in one file w counts, which is what images were made from. z is [N, latent_size],
-    labels [N, label_size]; w is [N, layers, width], or [N, width], which goes to all layers;
-    w_shape is (layers, width), None for a network without w. Raises UserError naming the file,
-    the array and what was expected.
+    labels [N, label_size]. w_shape is (layers, width), None for a network without w. w is
+    [N, layers, width]; or [layers, width], one code; or [N, width], which goes to all layers, of
+    which the result is a view. An array that may be z or w by its name is what its shape says.
+    Raises UserError naming the file, the array and what was expected; both readings where there
+    are two; more than MAX_CODES codes or MAX_BYTES bytes.
     """
     arrays = _arrays(path)
-    kind = "w" if w_shape is not None and "w" in arrays else "z"
-    if kind not in arrays:
-        names = "z" if w_shape is None else "w or z"
-        raise UserError(f"{path}: it holds no array named {names}")
-    values = arrays[kind]
+    name, kind = _chosen(path, arrays, latent_size, w_shape)
+    values = arrays[name]
     if kind == "w":
-        if values.ndim == 2:
-            values = np.repeat(values[:, None], w_shape[0], axis=1)
-        return {"w": _checked(path, kind, values, w_shape), **_seeds(path, arrays, len(values))}
-    result = {"z": _checked(path, kind, values, (latent_size,))}
+        values = _w(path, name, values, w_shape, arrays.get("seeds"))
+        return {"w": values, **_seeds(path, arrays, len(values))}
+    values = _checked(path, name, values, (latent_size,))
+    result = {"z": values}
     if label_size and "labels" in arrays:
         labels = _checked(path, "labels", arrays["labels"], (label_size,))
         if len(labels) != len(values):
             raise UserError(f"{path}: {len(labels)} labels for {len(values)} latents")
         result["labels"] = labels
     return {**result, **_seeds(path, arrays, len(values))}
+
+
+def _chosen(
+    path: str | os.PathLike,
+    arrays: dict[str, np.ndarray],
+    latent_size: int,
+    w_shape: tuple[int, int] | None,
+) -> tuple[str, str]:
+    """(name of the array that counts, 'w' or 'z')."""
+    names = _Z_NAMES if w_shape is None else (*_W_NAMES, *_Z_NAMES)
+    for name in names:
+        if name in arrays:
+            return name, "z" if name in _Z_NAMES else "w"
+    for name in _UNDECIDED:
+        if name in arrays:
+            return name, _kind_by_shape(path, name, arrays[name].shape, latent_size, w_shape)
+    known = "z" if w_shape is None else "w or z"
+    raise UserError(f"{path}: it holds no array named {known} (nor {' or '.join(_UNDECIDED)})")
+
+
+def _kind_by_shape(
+    path: str | os.PathLike,
+    name: str,
+    shape: tuple[int, ...],
+    latent_size: int,
+    w_shape: tuple[int, int] | None,
+) -> str:
+    """'z' or 'w', whichever an array of a name that says neither can be."""
+    if w_shape is None:
+        return "z"
+    as_z = len(shape) == 2 and shape[1] == latent_size
+    as_w = shape[-1:] == w_shape[1:]
+    if not as_z:
+        return "w"
+    if not as_w:
+        return "z"
+    one = "one w [layers, width]" if shape == w_shape else f"{shape[0]} w that go to all layers"
+    raise UserError(
+        f"{path}: {name} {list(shape)} may be {shape[0]} z [N, {latent_size}] or {one}: save it in "
+        f"an .npz file under the name z or w, or w as [N, {w_shape[0]}, {w_shape[1]}]"
+    )
+
+
+def _w(
+    path: str | os.PathLike,
+    name: str,
+    values: np.ndarray,
+    w_shape: tuple[int, int],
+    seeds: np.ndarray | None,
+) -> np.ndarray:
+    """w [N, layers, width] of an array; a view of it where it is [N, width]."""
+    layers, width = w_shape
+    if values.shape == w_shape:
+        if layers > 1 and seeds is not None and seeds.shape == (layers,):
+            raise UserError(
+                f"{path}: {name} {list(w_shape)} may be one code [layers, width], or, with its "
+                f"{layers} seeds, {layers} codes that go to all layers: save it as "
+                f"[N, {layers}, {width}]"
+            )
+        return _checked(path, name, values[None], w_shape)
+    if values.ndim == 2 and values.shape[1] == width:
+        checked = _checked(path, name, values, (width,))
+        return np.broadcast_to(checked[:, None], (len(checked), *w_shape))
+    return _checked(path, name, values, w_shape)
 
 
 def _seeds(
@@ -115,17 +193,52 @@ def _seeds(
 
 
 def _arrays(path: str | os.PathLike) -> dict[str, np.ndarray]:
-    """The file's arrays of the names that count."""
+    """The file's arrays of the names that count; that of an .npy file is 'arr_0'."""
     if os.path.isdir(path):
-        raise UserError(f"{path} is a directory, not an .npz file")
+        raise UserError(f"{path} is a directory, not an .npz or .npy file")
     try:
-        with explain_os_errors("read", path), open(path, "rb") as opened:
-            file = np.load(opened, allow_pickle=False)
-            return {name: file[name] for name in _NAMES if name in file.files}
+        with explain_os_errors("read", path), open(path, "rb") as file:
+            if file.read(6) == b"\x93NUMPY":
+                size = os.fstat(file.fileno()).st_size
+                return {"arr_0": _read_array(path, "the array", contextlib.nullcontext(file), size)}
+            return dict(_members(path, file))
     except FileNotFoundError as error:
         raise UserError(f"{path}: no such file") from error
     except _DAMAGED as error:
-        raise UserError(f"{path}: not an .npz file of numbers, or a damaged one") from error
+        raise UserError(f"{path}: not an .npz or .npy file of numbers, or a damaged one") from error
+
+
+def _members(path: str | os.PathLike, file: BinaryIO) -> Iterator[tuple[str, np.ndarray]]:
+    """(name, array) of those in a .npz file that count."""
+    with zipfile.ZipFile(file) as archive:
+        inside = set(archive.namelist())
+        for name in (*_W_NAMES, *_Z_NAMES, *_UNDECIDED, *_OTHERS):
+            member = next((m for m in (f"{name}.npy", name) if m in inside), None)
+            if member is not None:
+                size = archive.getinfo(member).file_size
+                yield name, _read_array(path, name, archive.open(member), size)
+
+
+def _read_array(path: str | os.PathLike, name: str, opened: Any, held: int) -> np.ndarray:
+    """An array, once its header has said that it is no larger than allowed, and than `held`."""
+    with opened as file:
+        file.seek(0)
+        version = np.lib.format.read_magic(file)
+        header = {
+            (1, 0): np.lib.format.read_array_header_1_0,
+            (2, 0): np.lib.format.read_array_header_2_0,
+        }[version]
+        shape, _, dtype = header(file)
+        size = math.prod(shape) * dtype.itemsize
+        if (shape and shape[0] > MAX_CODES) or size > MAX_BYTES:
+            raise UserError(
+                f"{path}: {name} has shape {list(shape)}, expected no more than "
+                f"{MAX_CODES:,} codes and {MAX_BYTES // 2**20:,} MiB: split the file"
+            )
+        if size > held:
+            raise ValueError("a header that claims more than there is")
+        file.seek(0)
+        return np.lib.format.read_array(file, allow_pickle=False)
 
 
 def _checked(

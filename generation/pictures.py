@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -97,31 +97,45 @@ def start_codes(
 ) -> tuple[Sequence[int], np.ndarray, np.ndarray | None, np.ndarray | None]:
     """(seeds, codes, z or None, labels or None) from seeds, or from a file of z or w instead.
 
+    See `codes_of_file` for files.
+    """
+    if latents_file is not None:
+        count, part = codes_of_file(sampler, latents_file, label)
+        return part(0, count)
+    z = latents.from_seeds(seeds, sampler.latent_size)
+    labels = latents.labels_for(seeds, sampler.label_size, label)
+    return seeds, sampler.codes(z, labels), z, labels
+
+
+def codes_of_file(
+    sampler: Sampler, path: str, label: int | None
+) -> tuple[int, Callable[[int, int], tuple]]:
+    """(number of codes, a function: start, stop → what `start_codes` returns, of these rows).
+
     A w of a file is taken as it is, since `save_latents` writes truncated ones, unless the
     sampler was given a psi. Labels are those of the file unless a label was given. The seeds
     of a file are those of random noise, 0, 1, … where it has none.
     """
-    labels = None
-    if latents_file is None:
-        z = latents.from_seeds(seeds, sampler.latent_size)
-    else:
-        arrays = latents.read(
-            latents_file, sampler.latent_size, sampler.label_size, sampler.w_shape
-        )
+    arrays = latents.read(path, sampler.latent_size, sampler.label_size, sampler.w_shape)
+    if "w" in arrays and label is not None:
+        raise UserError(f"--class={label}: {path} has w, on which labels do nothing")
+    count = len(arrays["w" if "w" in arrays else "z"])
+    every = arrays.get("seeds", range(count))
+
+    def part(start: int, stop: int) -> tuple:
+        rows = slice(start, stop)
+        seeds = every[rows]
         if "w" in arrays:
-            w = arrays["w"]
-            if label is not None:
-                raise UserError(
-                    f"--class={label}: {latents_file} has w, on which labels do nothing"
-                )
-            w = w if sampler.psi is OWN else sampler.truncate(w)
-            return arrays.get("seeds", range(len(w))), w, None, None
-        z = arrays["z"]
-        seeds = arrays.get("seeds", range(len(z)))
-        labels = arrays.get("labels")
-    if labels is None or label is not None:
-        labels = latents.labels_for(seeds, sampler.label_size, label)
-    return seeds, sampler.codes(z, labels), z, labels
+            w = arrays["w"][rows]
+            return seeds, w if sampler.psi is OWN else sampler.truncate(w), None, None
+        z = arrays["z"][rows]
+        if "labels" in arrays and label is None:
+            labels = arrays["labels"][rows]
+        else:
+            labels = latents.labels_for(seeds, sampler.label_size, label)
+        return seeds, sampler.codes(z, labels), z, labels
+
+    return count, part
 
 
 def grid(images: Iterator[np.ndarray], count: int, columns: int | None = None) -> np.ndarray:

@@ -73,6 +73,20 @@ def test_images_from_saved_latents(noise, files, tmp_path):
         np.testing.assert_array_equal(first, pixels(tmp_path / "b" / f"image{index:04d}.png"))
 
 
+def test_one_code_of_a_projector_is_one_picture(files, tmp_path):
+    from networks.snapshot import load_generator
+
+    w = np.random.RandomState(0).randn(*load_generator(files["style"]).w_shape)
+    pictures = []
+    for name, array in (("one", w), ("several", w[None])):
+        np.savez(tmp_path / f"{name}.npz", w=array)
+        source = [f"--network={files['style']}", f"--latents={tmp_path / name}.npz"]
+        assert run("images", *source, f"--out={tmp_path / name}") == 0
+        assert len(list((tmp_path / name).glob("*.png"))) == 1
+        pictures.append(pixels(tmp_path / name / "image0000.png"))
+    np.testing.assert_array_equal(*pictures)
+
+
 def test_many_images_are_made_in_parts(files, tmp_path, monkeypatch, capsys):
     from generation import commands
 
@@ -151,6 +165,7 @@ def test_info_as_json(files, capsys):
         (["grid", "--network={style}", "--out=x.bmp"], "--out=x.bmp"),
         (["grid", "--network={style}", "--noise=loud"], "loud"),
         (["grid", "--network={style}", "--latents=none.npz"], "none.npz: no such file"),
+        (["images", "--network={style}", "--latents=a.npz", "--seeds=0-9"], "expected one of them"),
         (["images", "--network={style}", "--quality=101"], "quality"),
         (["uncurated", "--network={style}", "--crop=1,2"], "expected 4 numbers"),
         (["truncation", "--network={style}", "--psis=1,nan"], "--psis=1,nan"),

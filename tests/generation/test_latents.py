@@ -10,6 +10,7 @@ from hypothesis import given, settings, strategies as st
 
 from dnnlib.errors import UserError
 from generation import latents
+from tests.memory import allocating_less_than
 
 
 def test_seeds():
@@ -79,7 +80,7 @@ def test_files(tmp_path):
         (dict(z=np.zeros([1, 3], complex)), "type complex128"),
         (dict(z=np.array([[0, np.nan, 0]])), "not a number"),
         (dict(z=np.array([[0, 1e300, 0]])), "infinite"),
-        (dict(z=np.array([[None, None, None]])), "not an .npz file of numbers"),
+        (dict(z=np.array([[None, None, None]])), "not an .npz or .npy file of numbers"),
     ],
 )
 def test_files_that_do_not_fit(arrays, message, tmp_path):
@@ -88,8 +89,73 @@ def test_files_that_do_not_fit(arrays, message, tmp_path):
     assert "latents.npz" in str(caught.value)
 
 
+W = np.arange(24, dtype=np.float32).reshape(2, 4, 3)
+Z = np.arange(10, dtype=np.float32).reshape(2, 5)
+
+
+@pytest.mark.parametrize("name", ["w", "dlatents", "projected_w", "latents", "arr_0"])
+def test_a_w_has_the_shape_of_one_code_or_of_several(name, tmp_path):
+    for array, expected in ((W, W), (W[:1], W[:1]), (W[1], W[1:])):
+        path = written(tmp_path, **{name: array})
+        np.testing.assert_array_equal(latents.read(path, 5, 0, (4, 3))["w"], expected)
+    same = latents.read(written(tmp_path, **{name: W[0, :2]}), 5, 0, (4, 3))["w"]
+    np.testing.assert_array_equal(same, np.repeat(W[0, :2, None], 4, axis=1))
+
+
+@pytest.mark.parametrize("name", ["z", "latents", "arr_0"])
+def test_z_under_other_names(name, tmp_path):
+    for w_shape in (None, (4, 3)):
+        read = latents.read(written(tmp_path, **{name: Z}), 5, 0, w_shape)
+        assert list(read) == ["z"]
+        np.testing.assert_array_equal(read["z"], Z)
+
+
+def test_an_array_alone(tmp_path):
+    path = tmp_path / "one.npy"
+    for array, key, expected in ((W, "w", W), (W[1], "w", W[1:]), (Z, "z", Z)):
+        np.save(path, array)
+        np.testing.assert_array_equal(latents.read(path, 5, 0, (4, 3))[key], expected)
+    np.save(path, np.array([{}]))
+    with pytest.raises(UserError, match=r"one\.npy: not an \.npz or \.npy file of numbers"):
+        latents.read(path, 5, 0, (4, 3))
+
+
+@pytest.mark.parametrize(
+    ("arrays", "readings"),
+    [
+        (dict(arr_0=W[0]), (r"4 z \[N, 3\]", r"one w \[layers, width\]")),
+        (dict(latents=W[0, :2]), (r"2 z \[N, 3\]", "2 w that go to all layers")),
+        (dict(w=W[0], seeds=np.arange(4)), (r"one code \[layers, width\]", "4 codes that go to")),
+    ],
+)
+def test_two_readings_are_both_named(arrays, readings, tmp_path):
+    for reading in readings:
+        with pytest.raises(UserError, match=reading):
+            latents.read(written(tmp_path, **arrays), 3, 0, (4, 3))
+
+
+def test_more_codes_than_seeds_may_be_are_refused_by_their_header(tmp_path):
+    np.savez_compressed(tmp_path / "many.npz", z=np.zeros([1_000_001, 3], bool))
+    with pytest.raises(
+        UserError, match=r"z has shape \[1000001, 3\], expected no more than 1,000,000"
+    ):
+        latents.read(tmp_path / "many.npz", 3, 0, None)
+    with zipfile.ZipFile(tmp_path / "bomb.npz", "w", zipfile.ZIP_DEFLATED) as archive:
+        file = io.BytesIO()
+        np.lib.format.write_array(file, np.zeros([2, 3]))
+        archive.writestr("z.npy", file.getvalue().replace(b"(2, 3)", b"(9, 99999999)"))
+    with pytest.raises(UserError, match=r"no more than .* 1,024 MiB"):
+        latents.read(tmp_path / "bomb.npz", 3, 0, None)
+
+
+def test_codes_for_all_layers_take_no_room_for_each(tmp_path):
+    np.save(tmp_path / "w.npy", np.zeros([30_000, 64], np.float32))
+    with allocating_less_than(2**25):  # 18 layers would take 138 MB
+        assert latents.read(tmp_path / "w.npy", 5, 0, (18, 64))["w"].shape == (30_000, 18, 64)
+
+
 def test_no_file(tmp_path):
-    with pytest.raises(UserError, match=r"is a directory, not an \.npz file"):
+    with pytest.raises(UserError, match=r"is a directory, not an \.npz or \.npy file"):
         latents.read(tmp_path, 3, 2, (4, 3))
     with pytest.raises(UserError, match=r"none\.npz: no such file"):
         latents.read(tmp_path / "none.npz", 3, 2, (4, 3))
