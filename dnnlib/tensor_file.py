@@ -48,6 +48,14 @@ class TensorFile:
         if came != format:
             raise TensorFileError(f"format {came!r}, expected {format!r}")
 
+    def shape(self, name: str) -> tuple[int, ...]:
+        """Of an array, by the file's header. Raises as `read` for a type that NumPy lacks."""
+        with _explained():
+            header = self._file.get_slice(name)
+            if header.get_dtype()[:2] in ("F8", "F6", "F4"):
+                self._file.get_tensor(name)
+            return tuple(header.get_shape())
+
     def read(self, name: str) -> np.ndarray:
         with _explained():
             return self._file.get_tensor(name)

@@ -17,6 +17,7 @@ from networks import layers, options, registry
 from networks.original import Fields, RunnableNetwork
 
 BLOCK, RGB = "block", "rgb"
+_SHOWN = 50  # differences in one message
 
 
 @dataclasses.dataclass(frozen=True)
@@ -64,22 +65,56 @@ class Network(layers.Named, keras.Model):
 
     @classmethod
     def from_arrays(
-        cls, arrays: Iterable[tuple[str, np.ndarray]], seed: Optional[int] = None, **kwargs: Any
+        cls,
+        arrays: Iterable[tuple[str, np.ndarray]],
+        seed: Optional[int] = None,
+        shapes: Optional[Mapping[str, tuple[int, ...]]] = None,
+        **kwargs: Any,
     ) -> Any:
         """A network whose weights are not drawn but set, each before the next is asked for.
 
+        shapes: of the arrays, where they are known before: no variable is made unless they fit.
         Raises ValueError as `set_arrays` does.
         """
+        if shapes is not None:
+            cls.check_shapes(shapes, **kwargs)
         with layers.undrawn():
             network = cls(seed=seed, **kwargs)
         for name, value in network.fitting(arrays):
             network.named[name].assign(value)
         return network
 
+    @classmethod
+    def shapes(cls, **kwargs: Any) -> dict[str, tuple[int, ...]]:
+        """{legacy name: shape} of the network that options make, without making a variable.
+
+        Raises ValueError for impossible options, and for networks far beyond any machine.
+        """
+        try:
+            with layers.planned():
+                network = cls(seed=0, **kwargs)
+        except ArithmeticError as error:  # numbers of hundreds of digits
+            raise ValueError(f"{cls.FUNC_NAME}: options beyond all bounds: {error}") from error
+        return {name: tuple(variable.shape) for name, variable in network.named.items()}
+
+    @classmethod
+    def check_shapes(cls, shapes: Mapping[str, tuple[int, ...]], **kwargs: Any) -> None:
+        """Raises ValueError, listing the differences, unless the options make these shapes."""
+        expected = cls.shapes(**kwargs)
+        problems = [f"missing: {name}" for name in expected if name not in shapes]
+        for name, shape in shapes.items():
+            if name not in expected:
+                problems.append(f"unknown: {name}")
+            elif tuple(shape) != expected[name]:
+                problems.append(_other_shape(name, expected[name], shape))
+        _refuse_differences(cls.FUNC_NAME, problems)
+
     def copy(self, **changed: Any) -> Any:
         """A network of its own with the same values; changed: options in place of this one's."""
         arrays = ((name, variable.numpy()) for name, variable in self.named.items())
-        return self.from_arrays(arrays, seed=self.seed, **{**self.options, **changed})
+        shapes = {name: tuple(variable.shape) for name, variable in self.named.items()}
+        options = {**self.options, **changed}
+        return self.from_arrays(arrays, seed=self.seed, shapes=shapes, **options)
 
     def place(
         self,
@@ -127,7 +162,7 @@ class Network(layers.Named, keras.Model):
         """Sets every variable from {legacy name: array}.
 
         Names and shapes must be exactly this network's; otherwise nothing is changed and one
-        ValueError lists all differences.
+        ValueError lists the differences.
         """
         for name, value in dict(self.fitting(mapping.items())).items():
             self.named[name].assign(value)
@@ -150,12 +185,11 @@ class Network(layers.Named, keras.Model):
                 continue
             expected, came = tuple(self.named[name].shape), value.shape
             if came != expected:
-                problems.append(f"shape of {name}: expected {expected}, got {came}")
+                problems.append(_other_shape(name, expected, came))
                 continue
             yield name, value
         problems = [f"missing: {name}" for name in missing] + problems
-        if problems:
-            raise ValueError(f"{self.func_name}: arrays do not fit: " + "; ".join(problems))
+        _refuse_differences(self.func_name, problems)
 
     def trainable(self, level: Optional[int] = None, fading: bool = False) -> dict:
         """{legacy name: tf.Variable} of what a stage trains; of everything when level is None."""
@@ -270,6 +304,17 @@ class ImageNetwork(Network):
             own = (self.resolution // place.resolution).bit_length() - 1
             return own == level or (fading and own == level + 1)
         return place.resolution <= self.resolution >> level
+
+
+def _other_shape(name: str, expected: tuple[int, ...], came: Any) -> str:
+    return f"shape of {name}: expected {expected}, got {tuple(came)}"
+
+
+def _refuse_differences(network: str, problems: list[str]) -> None:
+    if problems:
+        more = len(problems) - _SHOWN
+        listed = problems[:_SHOWN] + ([f"{more:,} more differences"] if more > 0 else [])
+        raise ValueError(f"{network}: arrays do not fit: " + "; ".join(listed))
 
 
 def check_width(network: str, tensor: str, value: Any, width: int) -> tf.Tensor:

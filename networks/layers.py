@@ -2,13 +2,16 @@
 
 Every layer makes its variables when it is made and lists them under their legacy names
 (`named`), so a network is complete before its first call. Variables are float32; a layer
-computes in the dtype of its input.
+computes in the dtype of its input. Under `planned`, layers list shapes instead, so that a
+network's may be known before anything is as large as its options say.
 """
 
 from __future__ import annotations
 
 import contextlib
 import contextvars
+import dataclasses
+import math
 import zlib
 from collections.abc import Iterator
 from typing import Any, Optional
@@ -44,6 +47,37 @@ def undrawn() -> Iterator[None]:
         _draws.reset(token)
 
 
+MAX_PLANNED = 10_000  # variables of one network; one of 1024x1024 has about 200
+_planning = contextvars.ContextVar("planning", default=False)
+
+
+@dataclasses.dataclass(frozen=True)
+class Planned:
+    """Stands for a variable that is not made."""
+
+    shape: tuple[int, ...]
+    trainable: bool = True
+
+
+@contextlib.contextmanager
+def planned() -> Iterator[None]:
+    """What is made inside the block lists a `Planned` where it would make a variable.
+
+    It can be asked for names and shapes, and for nothing else. Raises ValueError for a network of
+    more than MAX_PLANNED variables.
+    """
+    token = _planning.set(True)
+    try:
+        yield
+    finally:
+        _planning.reset(token)
+
+
+def planning() -> bool:
+    """Whether variables are only planned."""
+    return _planning.get()
+
+
 class Initial:
     """A Keras initializer: N(0, std²), a function of (seed, name) alone.
 
@@ -68,13 +102,15 @@ class Named:
     named: {local legacy name: tf.Variable}, in the order of the reference.
     """
 
-    named: dict[str, tf.Variable]
+    named: dict[str, Any]
     add_weight: Any  # Keras's
 
     def add_named(
         self, name: str, shape: Any, initializer: Any = "zeros", trainable: bool = True
     ) -> tf.Variable:
         """Makes a float32 variable and lists it."""
+        if planning():
+            return self.plan(name, shape, trainable)
         variable = self.add_weight(
             name=name.replace("/", "_"),
             shape=list(shape),
@@ -85,9 +121,16 @@ class Named:
         self.named[name] = tf_variable(variable)
         return self.named[name]
 
+    def plan(self, name: str, shape: Any, trainable: bool = True) -> Any:
+        """Lists a variable that is not made."""
+        self.named[name] = Planned(tuple(shape), trainable)
+        return self.named[name]
+
     def adopt(self, prefix: str, layer: Any) -> Any:
         """Lists a part's variables under `prefix`; returns the part."""
         self.named.update({prefix + name: variable for name, variable in layer.named.items()})
+        if planning() and len(self.named) > MAX_PLANNED:
+            raise ValueError(f"a network of more than {MAX_PLANNED:,} variables")
         return layer
 
 
@@ -106,7 +149,7 @@ class Layer(Named, keras.layers.Layer):
         self, name: str, shape: Any, *, gain: float, use_wscale: bool = True, lrmul: float = 1.0
     ) -> tuple[tf.Variable, float]:
         """A weight with equalised learning rate: (variable, its runtime coefficient)."""
-        he = gain / np.sqrt(np.prod(shape[:-1]))
+        he = gain / math.sqrt(math.prod(shape[:-1]))
         std, coefficient = (1 / lrmul, he * lrmul) if use_wscale else (he / lrmul, lrmul)
         initial = Initial(self.seed, f"{self.scope}/{name}", std)
         return self.add_named(name, shape, initial), float(coefficient)

@@ -67,8 +67,15 @@ def to_keras(recorded: LegacyNetwork, **changed: Any) -> Any:
     arrays that are not the network's, listing all that differ.
     """
     family, name, kwargs = own_options(recorded)
-    arrays = recorded.all_variables().items()
-    return build(name, family=family, seed=0, arrays=arrays, **{**kwargs, **changed})
+    arrays = recorded.all_variables()
+    return build(
+        name,
+        family=family,
+        seed=0,
+        arrays=arrays.items(),
+        shapes={key: array.shape for key, array in arrays.items()},
+        **{**kwargs, **changed},
+    )
 
 
 def own_options(recorded: LegacyNetwork) -> tuple[str, str, dict]:

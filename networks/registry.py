@@ -6,7 +6,7 @@ the classes are. Needs no TensorFlow until a network is built.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Optional
 
@@ -102,6 +102,7 @@ def build(
     family: Optional[str] = None,
     seed: Optional[int] = None,
     arrays: Optional[Iterable[tuple[str, np.ndarray]]] = None,
+    shapes: Optional[Mapping[str, tuple[int, ...]]] = None,
     **kwargs: Any,
 ) -> Any:
     """Makes a network, complete with all its variables.
@@ -111,10 +112,12 @@ def build(
     clear. kwargs: the reference's keywords (networks/stylegan/options.py and others).
     seed: of the initial weights; None draws one. arrays: pairs (legacy name, array), exactly the
     network's, to start with instead: none is drawn, and each is assigned before the next is
-    asked for. Raises ValueError naming an unknown name or keyword, or all arrays that differ.
+    asked for. shapes: {legacy name: shape} of the arrays, where it is known beforehand: with it
+    options that claim another network are refused before anything is as large as they say.
+    Raises ValueError naming an unknown name or keyword, or the arrays that differ.
     """
     module, _, name = locate(func_name, family)[1].target.rpartition(".")
     network_class = getattr(import_module(module), name)
     if arrays is None:
         return network_class(seed=seed, **kwargs)
-    return network_class.from_arrays(arrays, seed=seed, **kwargs)
+    return network_class.from_arrays(arrays, seed=seed, shapes=shapes, **kwargs)

@@ -58,7 +58,7 @@ def read(path: StrPath) -> tuple[dict, dict, dict]:
     Raises UserError naming the file when it is missing or not a snapshot.
     """
     with _usable(path):
-        kinds, pairs, info = _open(path)
+        kinds, pairs, _, info = _open(path)
         return kinds, {role: dict(arrays) for role, arrays in pairs.items()}, info
 
 
@@ -67,11 +67,12 @@ def read_info(path: StrPath) -> dict:
     if Path(path).is_file() and is_pickle(path):
         return {}
     with _usable(path):
-        return _open(path)[2]
+        return _open(path)[3]
 
 
-def _open(path: StrPath) -> tuple[dict, dict[str, Iterator], dict]:
-    """As `read`, but with pairs (legacy name, array) that are read one at a time."""
+def _open(path: StrPath) -> tuple[dict, dict[str, Iterator], dict[str, dict], dict]:
+    """(kinds, pairs, shapes, info) as `read`, but with pairs (legacy name, array) that are read
+    one at a time, and shapes {role: {legacy name: shape}} by the file's header."""
     file = tensor_file.TensorFile(path, FORMAT)
     kinds = json.loads(file.metadata["networks"])
     info = json.loads(file.metadata.get("info", "{}"))
@@ -85,7 +86,11 @@ def _open(path: StrPath) -> tuple[dict, dict[str, Iterator], dict]:
     def pairs(role: str) -> Iterator[tuple[str, np.ndarray]]:
         return ((name, file.read(f"{role}/{name}")) for name in names[role])
 
-    return kinds, {role: pairs(role) for role in kinds}, info
+    shapes = {
+        role: {name: file.shape(f"{role}/{name}") for name in inside}
+        for role, inside in names.items()
+    }
+    return kinds, {role: pairs(role) for role in kinds}, shapes, info
 
 
 @contextlib.contextmanager
@@ -147,14 +152,14 @@ def _makers(path: StrPath) -> dict[str, Callable]:
     if is_pickle(path):
         return legacy.makers(path)
     with _usable(path):
-        kinds, pairs, _ = _open(path)
+        kinds, pairs, shapes, _ = _open(path)
 
     def make(role: str, **changed: Any) -> Any:
         try:
             kind = kinds[role]
             options, family = {**kind["options"], **changed}, kind.get("family")
-            arrays = pairs[role]
-            return build(kind["func_name"], family=family, seed=0, arrays=arrays, **options)
+            given = {"arrays": pairs[role], "shapes": shapes[role]}
+            return build(kind["func_name"], family=family, seed=0, **given, **options)
         except (ValueError, KeyError, TypeError) as error:
             raise UserError(f"{path}: {role}: {error}") from error
 

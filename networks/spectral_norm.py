@@ -7,7 +7,7 @@ import warnings
 import tensorflow as tf
 from tensorflow import keras
 
-from networks.layers import Initial, Layer, tf_variable
+from networks.layers import Initial, Layer, planning, tf_variable
 
 
 def make_wrapper(layer: Layer) -> keras.layers.Layer:
@@ -38,6 +38,9 @@ class SpectralNorm(Layer):
     def __init__(self, source: Layer):
         super().__init__(source.scope, source.seed)
         self.source = source
+        if planning():
+            self.vector = self.plan("spectral_u", [1, source.kernel.shape[-1]])
+            return
         self.wrapper = make_wrapper(source)
         (vector,) = self.wrapper.non_trainable_weights  # its name is not the same everywhere
         self.vector = self.named["spectral_u"] = tf_variable(vector)

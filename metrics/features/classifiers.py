@@ -125,8 +125,10 @@ def _load_one(source: str, path: Path) -> Classifier:
                 source, f"it is a {func_name}, expected {' or '.join(registry.names('D'))}"
             )
         options = {**options, "dtype": "float32"}  # however it was trained
-        pairs = arrays.items()
-        network = registry.build(func_name, family=family, seed=0, arrays=pairs, **options)
+        pairs, shapes = arrays.items(), {name: array.shape for name, array in arrays.items()}
+        network = registry.build(
+            func_name, family=family, seed=0, arrays=pairs, shapes=shapes, **options
+        )
     except (ValueError, KeyError, TypeError) as error:  # also an option named as build's own
         raise UserError(f"{source}: {error}") from error
     _check(source, network)
@@ -167,8 +169,8 @@ def _check(source: str, network: Any) -> None:
         raise _unsuitable(source, f"it takes labels (label_size={options['label_size']})")
     if outputs != 1:
         raise _unsuitable(source, f"it has {outputs} outputs, expected one logit")
-    for name, array in network.arrays().items():
-        if not np.isfinite(array).all():
+    for name, variable in network.named.items():  # one at a time: they are large
+        if not np.isfinite(variable.numpy()).all():
             raise _unsuitable(source, f"{name} has values that are infinite or not a number")
 
 

@@ -30,6 +30,9 @@ FORMAT = "stylegan-tf2 feature network 1"
 GRAPH = "classify_image_graph_def.pb"
 
 _MAX_UNPACKED = 2**28  # bytes; the published graph has 96 MB
+_MAX_GROWTH = 2**25  # bytes by which a .tgz may grow; the published one grows by 7 MB
+_MAX_FILL = 2**16  # values for which one may stand
+_CHUNK = 2**20
 _MAX_FIELDS = 100_000  # of a graph; the published one has some 1,000
 _SHOWN = 3  # differences in one message
 
@@ -188,19 +191,27 @@ def _from_pickle(network: str, data: bytes) -> dict[str, np.ndarray]:
 # ---------------------------------------------------------------- frozen graph
 
 
-def _unpacked(data: bytes) -> bytes:
+def _unpacked(data: bytes) -> memoryview:
     """The graph in a .tgz."""
+    # Weights hardly shrink: what unpacks to many times its size is no graph, but takes memory.
+    limit = min(_MAX_UNPACKED, len(data) + _MAX_GROWTH)
+    buffer, size = memoryview(bytearray(limit + 1)), 0
     try:
         with gzip.GzipFile(fileobj=io.BytesIO(data)) as file:
-            unpacked = file.read(_MAX_UNPACKED + 1)
+            while size <= limit and (count := file.readinto(buffer[size : size + _CHUNK])):
+                size += count
     except (OSError, EOFError, zlib.error) as error:
         raise UserError(f"not a usable .tgz file: {error}") from error
-    if len(unpacked) > _MAX_UNPACKED:
-        raise UserError(f"unpacks to more than {_MAX_UNPACKED:,} bytes")
+    if size > limit:
+        raise UserError(f"unpacks to more than {limit:,} bytes")
+    unpacked = buffer[:size]
     # Header by header: over a size that is not true tarfile's own loop runs for hours.
     start = 0
     while start + tarfile.BLOCKSIZE <= len(unpacked):
-        header, start = unpacked[start : start + tarfile.BLOCKSIZE], start + tarfile.BLOCKSIZE
+        header, start = (
+            bytes(unpacked[start : start + tarfile.BLOCKSIZE]),
+            start + tarfile.BLOCKSIZE,
+        )
         try:
             entry = tarfile.TarInfo.frombuf(header, "utf-8", "replace")
         except tarfile.HeaderError:
@@ -213,7 +224,7 @@ def _unpacked(data: bytes) -> bytes:
     raise UserError(f"a .tgz file without {GRAPH}, or a damaged one")
 
 
-def _from_graph(graph: bytes) -> dict[str, np.ndarray]:
+def _from_graph(graph: bytes | memoryview) -> dict[str, np.ndarray]:
     wanted = shapes("inception")
     gammas = {
         name.replace("beta", "gamma"): shape for name, shape in wanted.items() if "beta" in name
@@ -227,7 +238,9 @@ def _from_graph(graph: bytes) -> dict[str, np.ndarray]:
     return arrays
 
 
-def _constants(graph: bytes, wanted: dict[str, tuple[int, ...]]) -> dict[str, np.ndarray]:
+def _constants(
+    graph: bytes | memoryview, wanted: dict[str, tuple[int, ...]]
+) -> dict[str, np.ndarray]:
     """The constants of a serialised GraphDef that bear a name of `wanted`."""
     result = {}
     for node in _nodes(memoryview(graph)):
@@ -257,7 +270,7 @@ def _values(name: str, tensor: Any, shape: tuple[int, ...]) -> np.ndarray:
         values = values.view("<f4") if values.size == 4 * count else values[:0]
     else:
         values = np.array(tensor.float_val, np.float32)
-        if 0 < values.size < count:  # the last one stands for all that follow
+        if 0 < values.size < count <= _MAX_FILL:  # the last one stands for all that follow
             values = np.pad(values, (0, count - values.size), mode="edge")
     if values.size != count:
         raise UserError(f"constant {name} has another number of values than {list(shape)} needs")

@@ -158,6 +158,7 @@ def test_a_fixed_structure_has_its_one_level_whatever_its_lod():
     [
         (dict(func_name="G_main"), "unknown network 'G_main'; known: .*G_style.*D_paper"),
         (dict(static_kwargs={**SMALL, "use_attention": True}), "has no option 'use_attention'"),
+        (dict(static_kwargs={**SMALL, "label_size": 2**40}), r"bias: expected \(1099511627776,\)"),
         (dict(static_kwargs={**SMALL, "fmap_max": 4}), "8x8/Conv0/weight: expected .*; .*4x4"),
     ],
 )

@@ -7,6 +7,7 @@ import tarfile
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from dnnlib import download, tensor_file
 from dnnlib.errors import UserError
@@ -341,3 +342,15 @@ def test_archives_that_grow(tmp_path, monkeypatch):
     monkeypatch.setattr(weight_files, "_MAX_UNPACKED", 10_000)
     path = written(tmp_path / "x", files.tgz(bytes(20_000)))
     refused("inception", path, r"unpacks to more than 10,000 bytes")
+
+
+def test_archives_grow_by_little(tmp_path):
+    path = written(tmp_path / "x", gzip.compress(bytes(2**26), 1))
+    refused("inception", path, r"unpacks to more than 33,\d{3},\d{3} bytes")
+
+
+def test_one_value_stands_for_no_large_kernel(tmp_path):
+    name = "mixed_10/tower_2/conv/conv2d_params"
+    kernel = np.zeros(inception.shapes()[name], np.float32)
+    graph = tf.compat.v1.GraphDef(node=[files.node(name, kernel, compact=True)])
+    refused("inception", written(tmp_path / "x", graph.SerializeToString()), "another number of")
