@@ -13,7 +13,6 @@ from dnnlib.errors import UserError
 from generation import convert as converters, describe, figures, latents, pictures, video
 from generation.latents import parse_seeds
 from networks.sampling import Sampler
-from networks.snapshot import load_generator
 
 MAX_FRAMES = 20_000  # 11 minutes; all their w are held in memory
 _PART = 1000  # seeds whose w are held in memory at once
@@ -175,7 +174,7 @@ def _path(args):
 
 
 def _sampler(args):
-    Gs = load_generator(_path(args))
+    Gs = describe.load_for_pictures(_path(args))
     psi, cutoff = args.get("truncation_psi"), args.get("truncation_cutoff")
     given = {}
     if psi is not None or cutoff is not None:

@@ -24,7 +24,6 @@ from dnnlib.errors import UserError, explain_os_errors
 from generation import describe
 from networks import fast
 from networks.sampling import Renderer
-from networks.snapshot import load_generator
 
 OPSET = 17
 # Without XLA's kernels, which many servers lack and ONNX does not know.
@@ -126,7 +125,7 @@ def to_saved_model(
     generator and where `out` cannot be written.
     """
     out = Path(out)
-    server = Server(load_generator(source), noise, psi_shape=None)
+    server = Server(describe.load_for_pictures(source), noise, psi_shape=None)
     partial = out.with_name(f"{atomic.TEMP_PREFIX}{secrets.token_hex(4)}-{out.name}")
     with explain_os_errors("write", out):
         out.parent.mkdir(parents=True, exist_ok=True)
@@ -155,7 +154,7 @@ def to_onnx(source: str | os.PathLike, out: str | os.PathLike, *, noise: str = "
     if noise == "random":
         raise UserError("--noise=random: an .onnx file would draw it unseeded; fixed and none work")
     converter, runtime = _package("tf2onnx"), _package("onnxruntime")
-    server = Server(load_generator(source), noise)
+    server = Server(describe.load_for_pictures(source), noise)
     with atomic.atomic_path(out) as partial:
         with _quiet():
             converter.convert.from_function(

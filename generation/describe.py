@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import math
 import os
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import networks
 from dnnlib import download
+from dnnlib.errors import UserError
 from dnnlib.paths import is_pickle
 from networks import layer_table, legacy, registry, snapshot
 
@@ -103,3 +105,28 @@ def _entries(values: dict, indent: str = "") -> Iterator[str]:
 
 def _line(name: str, trained: str, output: object, weight: object) -> str:
     return f"  {name:<28}{trained:>10}  {output!s:<18}{weight!s}".rstrip()
+
+
+def growing_note(Gs: Any) -> str | None:
+    """A line about a network from the middle of growing, whose images are blocky; else None."""
+    level, alpha = Gs.split_lod(None)
+    if not level and alpha is None:
+        return None
+    side = Gs.resolution >> level
+    now = f"{side}x{side}" if alpha is None else f"{side // 2}x{side // 2} to {side}x{side}"
+    return (
+        f"note: this network is from the middle of growing (lod {level + (alpha or 0):.2f}): its "
+        f"images have the detail of {now}, enlarged to {Gs.resolution}x{Gs.resolution}"
+    )
+
+
+def load_for_pictures(path: str | os.PathLike) -> Any:
+    """The generator of a file, after a note on stderr where it has not finished growing."""
+    Gs = snapshot.load_generator(path)
+    try:
+        note = growing_note(Gs)
+    except ValueError as error:  # a level of detail that the network does not have
+        raise UserError(f"{path}: {error}") from error
+    if note is not None:
+        print(note, file=sys.stderr)
+    return Gs

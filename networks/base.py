@@ -14,6 +14,7 @@ import tensorflow as tf
 from tensorflow import keras
 
 from networks import layers, options, registry
+from networks.keras_saving import OwnSaving
 from networks.original import Fields, RunnableNetwork
 
 BLOCK, RGB = "block", "rgb"
@@ -38,7 +39,7 @@ class Place:
     output: tuple[int, ...] = ()
 
 
-class Network(layers.Named, keras.Model):
+class Network(OwnSaving, layers.Named, keras.Model):
     """A Keras model whose variables are known by their legacy names.
 
     FAMILY, FUNC_NAME: the class's place in networks/registry.py. title: how messages call it.

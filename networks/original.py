@@ -8,6 +8,7 @@ docs/from-the-original.md has its idioms next to this project's own.
 
 from __future__ import annotations
 
+import copy
 import functools
 from collections.abc import Callable
 from typing import Any, NoReturn, Optional
@@ -18,6 +19,7 @@ import tensorflow as tf
 from compute.images import convert_images_to_uint8, legacy_output
 from dnnlib.config import nearest
 from networks import layer_table, registry
+from networks.keras_saving import refuse
 from networks.options import INERT
 from networks.sampling import Renderer
 
@@ -80,6 +82,14 @@ class RunnableNetwork:
         self.num_inputs, self.num_outputs = len(self.input_shapes), 1
         self._functions: dict = {}  # (lod, minibatch): compiled function; the last used is last
         self._renderer = Renderer(network) if hasattr(network, "render") else None
+
+    def __deepcopy__(self, memo: dict) -> RunnableNetwork:
+        memo[id(self)] = result = runnable(copy.deepcopy(self.network, memo))
+        result.name = self.name
+        return result
+
+    def __reduce_ex__(self, protocol: Any) -> NoReturn:
+        refuse(self.name, "pickle")
 
     def run(
         self,

@@ -158,8 +158,8 @@ def _makers(path: StrPath) -> dict[str, Callable]:
         try:
             kind = kinds[role]
             options, family = {**kind["options"], **changed}, kind.get("family")
-            given = {"arrays": pairs[role], "shapes": shapes[role]}
-            return build(kind["func_name"], family=family, seed=0, **given, **options)
+            name, arrays, claimed = kind["func_name"], pairs[role], shapes[role]
+            return build(name, family=family, seed=0, arrays=arrays, shapes=claimed, **options)
         except (ValueError, KeyError, TypeError) as error:
             raise UserError(f"{path}: {role}: {error}") from error
 

@@ -104,3 +104,18 @@ def test_mistakes(tmp_path):
     (tmp_path / "x.pkl").write_bytes(b"\x80\x04N.")
     with pytest.raises(UserError, match=r"x\.pkl: not a readable legacy network"):
         describe.describe(tmp_path / "x.pkl")
+
+
+def test_a_network_from_the_middle_of_growing_says_so(tmp_path, capsys):
+    Gs, path = made(), tmp_path / "net.safetensors"
+    for lod, detail in ((0, None), (1, "of 8x8, enlarged to 16x16"), (0.5, "of 8x8 to 16x16")):
+        Gs.set_lod(lod)
+        networks.save(path, Gs=Gs)
+        describe.load_for_pictures(path)
+        lines = capsys.readouterr().err.splitlines()
+        assert len(lines) == (detail is not None)
+        assert detail is None or (f"(lod {lod:.2f})" in lines[0] and detail in lines[0])
+    Gs.set_lod(99)
+    networks.save(path, Gs=Gs)
+    with pytest.raises(UserError, match=r"net\.safetensors: .*lod=99.0, expected 0 to 2"):
+        describe.load_for_pictures(path)

@@ -1,13 +1,16 @@
 """Arrays in and out of every network, and snapshot files: exact, atomic, and safe to misread."""
 
+import copy
 import errno
 import json
+import pickle
 import struct
 
 import numpy as np
 import pytest
 from hypothesis import given, settings, strategies as st
 from safetensors.numpy import save_file
+from tensorflow import keras
 
 import networks
 from dnnlib.errors import UserError
@@ -362,3 +365,37 @@ def test_planned_shapes_are_those_of_the_network(make):
         expected = {name: array.shape for name, array in network.arrays().items()}
         planned = type(network).shapes(**network.options)
         assert list(planned.items()) == list(expected.items())
+
+
+# ---------------------------------------------------------------- Keras's own saving
+
+
+@pytest.mark.parametrize("make", [generator, discriminator])
+def test_deepcopy_is_an_exact_copy(make):
+    network = randomize(make(label_size=2))
+    one, same, facade = copy.deepcopy([network, network, network.runnable])
+    assert one is same is facade.network
+    assert one is not network
+    before = network.arrays()
+    assert_same(one.arrays(), before)
+    np.testing.assert_array_equal(output(one), output(network))
+    one.set_arrays({name: array + 1 for name, array in before.items()})
+    assert_same(network.arrays(), before)
+
+
+def test_kerass_own_saving_is_refused(trio, tmp_path):
+    G = trio[0]
+    for action in (
+        lambda: G.save(tmp_path / "x.keras"),
+        lambda: G.save_weights(tmp_path / "x.weights.h5"),
+        lambda: G.load_weights(tmp_path / "x.weights.h5"),
+        lambda: G.export(tmp_path / "x"),
+        lambda: G.mapping.save(tmp_path / "x.keras"),
+        lambda: keras.models.save_model(G, str(tmp_path / "x.keras")),
+        lambda: copy.copy(G),
+        lambda: pickle.dumps(G),
+        lambda: pickle.dumps(G.runnable),
+    ):
+        with pytest.raises(NotImplementedError, match=r"networks\.save\(path.*network\.copy\(\)"):
+            action()
+    assert not list(tmp_path.iterdir())
