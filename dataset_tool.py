@@ -234,9 +234,6 @@ def _stop(number: int, frame: Optional[FrameType]) -> None:
 
 def main(argv: list[str]) -> int:
     """Runs the command line; returns the exit code."""
-    for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure"):  # file names may have what a terminal cannot show
-            stream.reconfigure(errors="backslashreplace")
     before = signal.signal(signal.SIGTERM, _stop)
     try:
         return PROGRAM.main(argv, _run)

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import io
 import itertools
 import os
 import re
 from collections.abc import Iterable, Iterator
+from typing import Any
 
 import numpy as np
 from PIL import Image
 
 from compute.images import to_uint8
 from datasets.format.reader import Dataset
-from dnnlib.atomic import atomic_path
+from dnnlib.atomic import write_bytes
 from dnnlib.errors import UserError
 
 LAYOUTS = ("random", "row_per_class", "col_per_class", "class4x4")
@@ -73,9 +75,21 @@ def save_image_grid(
     images: np.ndarray, path: str | os.PathLike, grid: tuple[int, int] | None = None
 ) -> None:
     """Writes `to_pil(create_image_grid(images, grid))`, atomically; the suffix gives the format."""
-    picture = to_pil(create_image_grid(images, grid))
-    with atomic_path(path) as temporary:
-        picture.save(temporary)
+    Image.init()  # fills the table of suffixes
+    kind = Image.EXTENSION.get(os.path.splitext(path)[1].lower())
+    if kind is None:
+        raise ValueError(f"{path}: unknown file extension")
+    write_bytes(path, encode(to_pil(create_image_grid(images, grid)), kind))
+
+
+def encode(picture: Image.Image, kind: str, **options: Any) -> bytes:
+    """The bytes of a picture file. kind and options: Pillow's, as 'PNG'.
+
+    Given a file, Pillow's JPEG encoder does not notice that the disk is full.
+    """
+    file = io.BytesIO()
+    picture.save(file, kind, **options)
+    return file.getvalue()
 
 
 def grid_latents(seed: int, count: int, latent_size: int) -> np.ndarray:

@@ -14,6 +14,7 @@ from collections.abc import Callable, Generator, Iterable, Iterator
 from pathlib import Path
 from typing import Any, Optional
 
+from dnnlib import terminal
 from dnnlib.errors import UserError
 from dnnlib.progress import Progress
 from dnnlib.spawning import core_count, without_current_directory
@@ -156,6 +157,7 @@ class _Worker:
 
 def _work(connection, function: Callable, memory_gb: Optional[float]) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which ends us
+    terminal.prepare()
     _end_with_parent()
     _keep_memory()
     if memory_gb is not None:

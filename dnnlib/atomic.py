@@ -13,7 +13,7 @@ import secrets
 from collections.abc import Iterator
 from pathlib import Path
 
-from dnnlib.errors import explain_os_errors
+from dnnlib.errors import explain_write_errors
 
 TEMP_PREFIX = ".tmp-"
 
@@ -30,7 +30,7 @@ def atomic_path(path: str | os.PathLike) -> Iterator[Path]:
     """
     path = Path(path)
     temp = path.with_name(f"{TEMP_PREFIX}{secrets.token_hex(4)}-{path.name}")
-    with explain_os_errors("write", path):
+    with explain_write_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
             yield temp
@@ -56,7 +56,9 @@ def write_text(path: str | os.PathLike, text: str) -> None:
 
 def write_json(path: str | os.PathLike, value: object) -> None:
     """Writes `value` to `path` atomically, as indented JSON (no NaN or infinity)."""
-    write_text(path, json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+    text = json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    # Bytes of a name that are no text become \udc.., which is JSON for what Python reads as them.
+    write_bytes(path, text.encode("utf-8", "backslashreplace"))
 
 
 def clean_stale(directory: str | os.PathLike) -> list[Path]:

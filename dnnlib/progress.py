@@ -9,6 +9,8 @@ from typing import Callable, Optional, TypeVar
 
 from tqdm import tqdm
 
+from dnnlib.terminal import raw
+
 Item = TypeVar("Item")
 _LINE_SECONDS = 60.0  # between two lines where there is no terminal
 
@@ -28,8 +30,14 @@ class Progress:
         say: Optional[Callable[[str], object]] = None,
     ) -> None:
         self.total, self.items, self.done = total, items, 0
-        terminal = sys.stderr.isatty()
-        self._bar = tqdm(total=total, desc=items, leave=False, disable=not (shown and terminal))
+        terminal = sys.stderr is not None and sys.stderr.isatty()
+        self._bar = tqdm(
+            total=total,
+            desc=items,
+            leave=False,
+            disable=not (shown and terminal),
+            file=raw(sys.stderr),
+        )
         self._lines, self._say = shown and not terminal, say or _to_stderr
         self._started = self._told = time.monotonic()
 

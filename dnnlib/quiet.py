@@ -9,7 +9,7 @@ import sys
 from collections.abc import Iterator
 from types import ModuleType
 
-from dnnlib.errors import UserError
+from dnnlib.errors import UserError, disk_reason
 
 
 def import_tensorflow() -> ModuleType:
@@ -38,6 +38,8 @@ def tensorflow_ready(remedy: str) -> Iterator[None]:
     try:
         yield
     except tensorflow.errors.ResourceExhaustedError as error:
+        if disk_reason(error):  # a full disk has the same class
+            raise
         raise UserError(f"out of memory: {remedy}") from error
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TextIO
 
 from dnnlib.atomic import TEMP_PREFIX, sync_directory
-from dnnlib.errors import UserError, explain_os_errors
+from dnnlib.errors import UserError, explain_os_errors, explain_write_errors
 from dnnlib.locks import lock
 
 _LOCK = ".lock"
@@ -58,7 +58,7 @@ def staged_directory(directory: str | os.PathLike) -> Iterator[Path]:
         _remove_stale(directory)
         temporary, lock_file = _make_locked(directory)
     try:
-        with explain_os_errors("write", directory):
+        with explain_write_errors(directory):
             yield temporary
             _publish(temporary, directory)
     finally:

@@ -20,7 +20,7 @@ import tensorflow as tf
 
 import networks
 from dnnlib import atomic, download
-from dnnlib.errors import UserError, explain_os_errors
+from dnnlib.errors import UserError, explain_write_errors
 from generation import describe
 from networks import fast
 from networks.sampling import Renderer
@@ -127,7 +127,7 @@ def to_saved_model(
     out = Path(out)
     server = Server(describe.load_for_pictures(source), noise, psi_shape=None)
     partial = out.with_name(f"{atomic.TEMP_PREFIX}{secrets.token_hex(4)}-{out.name}")
-    with explain_os_errors("write", out):
+    with explain_write_errors(out):
         out.parent.mkdir(parents=True, exist_ok=True)
         try:
             partial.mkdir()  # whose errors say more than TensorFlow's

@@ -13,6 +13,7 @@ import networks
 from dnnlib import download
 from dnnlib.errors import UserError
 from dnnlib.paths import is_pickle
+from dnnlib.terminal import one_line
 from networks import layer_table, legacy, registry, snapshot
 
 NO_LICENCE = "none recorded; the networks that NVIDIA published are under CC BY-NC 4.0"
@@ -76,7 +77,7 @@ def text(description: dict) -> str:
     lines = [
         f"{description['file']}: {description['format']}, {description['size']:,} bytes",
         f"{'sha256':<16}{description['sha256']}",
-        f"{'licence':<16}{description['licence']}",
+        f"{'licence':<16}{one_line(description['licence'])}",
     ]
     lines += _entries(description["provenance"])
     for role, network in description["networks"].items():
@@ -96,11 +97,11 @@ def _entries(values: dict, indent: str = "") -> Iterator[str]:
     """Lines of a dictionary; one inside it is indented."""
     for key, value in values.items():
         if isinstance(value, dict) and value:
-            yield f"{indent}{key}"
+            yield f"{indent}{one_line(key)}"
             yield from _entries(value, indent + "  ")
         else:
             shown = ", ".join(map(str, value)) if isinstance(value, list) else value
-            yield f"{indent}{key:<{max(15 - len(indent), 1)}} {shown}"
+            yield f"{indent}{one_line(key):<{max(15 - len(indent), 1)}} {one_line(shown)}"
 
 
 def _line(name: str, trained: str, output: object, weight: object) -> str:

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from datasets.grids import to_pil
-from dnnlib.atomic import atomic_path
+from datasets.grids import encode, to_pil
+from dnnlib.atomic import atomic_path, write_bytes
 from dnnlib.errors import UserError
 from generation import latents
 from generation.figures import canvas, paste
@@ -38,15 +38,13 @@ def save(image: np.ndarray, path: str | os.PathLike, quality: int = 95) -> None:
     options = {"PNG": {}, "JPEG": {"quality": quality, "subsampling": 0}}.get(
         kind, {"quality": quality, "lossless": quality == 100}
     )
-    with atomic_path(path) as temporary:
-        try:
-            to_pil(image).save(temporary, kind, **options)
-        except (ValueError, OSError) as error:
-            if getattr(error, "errno", None) is not None:  # a full disk and the like
-                raise
-            # What the format cannot hold: WebP beyond 16,383 pixels, JPEG with four channels.
-            size = "x".join(map(str, [image.shape[1], image.shape[0], image.shape[2]]))
-            raise UserError(f"{path}: {size} as {kind}: {error}") from error
+    try:
+        data = encode(to_pil(image), kind, **options)
+    except (ValueError, OSError) as error:
+        # What the format cannot hold: WebP beyond 16,383 pixels, JPEG with four channels.
+        size = "x".join(map(str, [image.shape[1], image.shape[0], image.shape[2]]))
+        raise UserError(f"{path}: {size} as {kind}: {error}") from error
+    write_bytes(path, data)
 
 
 def save_images(

@@ -10,7 +10,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Optional, Union
 
-from dnnlib.errors import explain_os_errors
+from dnnlib.errors import explain_os_errors, explain_write_errors
 from dnnlib.progress import format_time
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ def check_writable(run_dir: StrPath) -> None:
 def append(run_dir: StrPath, record: Record) -> None:
     """Adds a record to its metric's file."""
     path = path_in(run_dir, record["metric"])
-    with explain_os_errors("write", path):
+    with explain_write_errors(path):
         text = json.dumps(record, allow_nan=False) + "\n"
         with open(path, "a+b") as file:
             # After a line that was cut short the next one starts on a new line.
@@ -81,7 +81,7 @@ def to_tensorboard(run_dir: StrPath, record: Record) -> None:
 def _writer(run_dir: str) -> tf.summary.SummaryWriter:
     import tensorflow as tf
 
-    return tf.summary.create_file_writer(run_dir, filename_suffix=".metrics")
+    return tf.summary.create_file_writer(os.fsencode(run_dir), filename_suffix=".metrics")
 
 
 def line(record: Record, digits: int = 4) -> str:

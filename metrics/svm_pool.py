@@ -21,6 +21,7 @@ from sklearn.exceptions import ConvergenceWarning
 
 from dnnlib.errors import UserError
 from dnnlib.spawning import core_count, without_current_directory
+from dnnlib.terminal import prepare
 from metrics import separability
 
 _BYTES = 24  # that a fit takes for each number of its latents
@@ -86,7 +87,7 @@ def _in_processes(
         with without_current_directory():  # submitting starts the processes
             # Spawned: a fork of a process that runs TensorFlow may hang.
             context = multiprocessing.get_context("spawn")
-            pool = stack.enter_context(ProcessPoolExecutor(workers, context))
+            pool = stack.enter_context(ProcessPoolExecutor(workers, context, initializer=prepare))
             futures = [pool.submit(_solve_stored, directory, item, svm) for item in problems]
         try:
             waiting = set(futures)

@@ -13,7 +13,9 @@ import numpy as np
 import tensorflow as tf
 
 from dnnlib import atomic
+from dnnlib.errors import explain_write_errors
 from dnnlib.progress import format_time
+from dnnlib.terminal import raw
 
 
 class Means:
@@ -51,8 +53,8 @@ class Report:
 
     def __init__(self, run_dir: str | os.PathLike, enabled: bool = True):
         self.run_dir, self.enabled = Path(run_dir), enabled
-        self._writer = tf.summary.create_file_writer(str(run_dir)) if enabled else None
-        self._bar = enabled and sys.stdout.isatty()
+        self._writer = tf.summary.create_file_writer(os.fsencode(run_dir)) if enabled else None
+        self._bar = enabled and sys.stdout is not None and sys.stdout.isatty()
 
     def say(self, text: str) -> None:
         if self.enabled:
@@ -60,7 +62,7 @@ class Report:
 
     def _print(self, text: str) -> None:
         try:
-            print(text, end="", flush=True)
+            print(text, end="", flush=True, file=raw(sys.stdout) if self._bar else None)
         except BrokenPipeError:
             # `| head`, or a Ctrl-C that ended `| tee` as well: the run matters more than its
             # reader. Without this, Python would complain again at its end.
@@ -80,13 +82,14 @@ class Report:
             self._print("\r\x1b[K")
         self._print(status_line(record, means) + "\n")
         entry = {**record, **{_scalar_name(name): value for name, value in means.items()}}
-        with open(self.run_dir / "stats.jsonl", "a", encoding="utf-8") as file:
+        path = self.run_dir / "stats.jsonl"
+        with explain_write_errors(path), open(path, "a", encoding="utf-8") as file:
             file.write(json.dumps(entry) + "\n")
-        with self._writer.as_default(step=record["cur_nimg"]):
+        with explain_write_errors(self.run_dir), self._writer.as_default(step=record["cur_nimg"]):
             for name, value in entry.items():
                 if name != "cur_nimg":  # the step
                     tf.summary.scalar(name, value)
-        self._writer.flush()
+            self._writer.flush()
 
     def picture(self, tag: str, pixels: np.ndarray, cur_nimg: int) -> None:
         """One uint8 picture [H, W, C] for TensorBoard."""

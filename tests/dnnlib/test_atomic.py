@@ -78,8 +78,8 @@ def test_conditions_of_the_machine_are_explained(tmp_path, code, words):
 
 
 def test_other_errors_of_the_system_pass_through(tmp_path):
-    with pytest.raises(OSError, match="Input/output"), atomic.atomic_path(tmp_path / "file"):
-        raise OSError(errno.EIO, os.strerror(errno.EIO))
+    with pytest.raises(OSError, match="ioctl"), atomic.atomic_path(tmp_path / "file"):
+        raise OSError(errno.ENOTTY, os.strerror(errno.ENOTTY))
 
 
 def test_a_parent_that_is_a_file_is_a_user_error(tmp_path):

@@ -18,7 +18,7 @@ from compute.devices import Replicas, make_strategy, silence_xla
 from compute.prefetch import prefetch
 from datasets.format.reader import Dataset, open_dataset
 from dnnlib import atomic, config as config_lib, run_dirs
-from dnnlib.errors import UserError
+from dnnlib.errors import UserError, explain_write_errors
 from dnnlib.progress import format_time
 from training.classifiers.config import (
     ClassifierConfig,
@@ -237,7 +237,8 @@ class ClassifierReport(Report):
             f"sec/kimg {seconds / cur_nimg * 1000:<8.2f}"
         )
         entry = {"attribute": attribute, "cur_nimg": cur_nimg, **values, "seconds": seconds}
-        with open(self.run_dir / "stats.jsonl", "a", encoding="utf-8") as file:
+        path = self.run_dir / "stats.jsonl"
+        with explain_write_errors(path), open(path, "a", encoding="utf-8") as file:
             file.write(json.dumps(entry) + "\n")
         with self._writer.as_default(step=cur_nimg):
             for name, value in values.items():
