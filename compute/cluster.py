@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import os
 
+from dnnlib import json_files
 from dnnlib.errors import UserError
 
 
@@ -26,7 +26,7 @@ def read_cluster() -> Cluster:
     if not text:
         return Cluster()
     try:
-        values = json.loads(text)
+        values = json_files.parse(text)
         cluster, task = values.get("cluster", {}), values.get("task", {})
         chiefs, workers = len(cluster.get("chief", [])), len(cluster.get("worker", []))
         kind, index = task.get("type", "worker"), int(task.get("index", 0))

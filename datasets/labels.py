@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import unicodedata
 from collections.abc import Sequence
 
 import numpy as np
 
 from datasets.sources.containers import printable
+from dnnlib import json_files
 from dnnlib.errors import UserError
 
 _MAX_CLASSES = 1 << 16  # more is a mistake, such as an image's number in place of its class
@@ -32,9 +32,9 @@ def labels_from_json(data: bytes, names: list[str], where: str) -> np.ndarray | 
     if len(data) > limit:
         raise UserError(f"{where}: {len(data):,} bytes for {len(names):,} images, limit {limit:,}")
     try:
-        document = json.loads(data)
-    except (ValueError, RecursionError) as error:
-        raise UserError(f"{where}: not a valid JSON file: {error}") from error
+        document = json_files.parse(data, finite=False)  # the label is named below
+    except json_files.JsonError as error:
+        raise UserError(f"{where}: not a valid JSON file: it {error}") from error
     entries = document.get("labels") if isinstance(document, dict) else document
     if entries is None:
         return None

@@ -11,14 +11,15 @@ import ast
 import dataclasses
 import difflib
 import functools
-import json
 import math
 import typing
 import warnings
 from collections.abc import Iterable, Iterator
 from typing import Any, TypeVar
 
+from dnnlib import json_files
 from dnnlib.errors import UserError
+from dnnlib.terminal import shown
 
 Config = TypeVar("Config")
 
@@ -35,7 +36,9 @@ def from_dict(cls: type[Config], values: object, where: str = "") -> Config:
     Raises UserError naming the dotted key that is unknown, missing or of the wrong type.
     """
     if not isinstance(values, dict):
-        raise UserError(f"{where or cls.__name__}: expected a table of options, not {values!r}")
+        raise UserError(
+            f"{where or cls.__name__}: expected a table of options, not {shown(values)}"
+        )
     types = _field_types(cls)
     for key in values:
         if key not in types:
@@ -59,7 +62,10 @@ def apply_overrides(config: Config, overrides: Iterable[str]) -> Config:
         path = path.strip()
         if not separator or not path:
             raise UserError(f"override {override!r}: expected key=value")
-        config = _replace(config, type(config), path.split("."), text.strip(), "")
+        keys = path.split(".")
+        if len(keys) > json_files.MOST_DEPTH:
+            raise UserError(f"override {path}: tables in tables, {len(keys)} deep")
+        config = _replace(config, type(config), keys, text.strip(), "")
     return config
 
 
@@ -130,11 +136,12 @@ def _parse(text: str, kind: Any, where: str) -> Any:
 
 def _literals(text: str) -> Iterator[Any]:
     # Neither of the two can run code.
-    for parse in (ast.literal_eval, json.loads):
+    for parse in (ast.literal_eval, json_files.parse):
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # Python's, about text that is hardly code: 3or
                 value = parse(text)
+            json_files.check(value, finite=False)  # whose messages name the key
         except (ValueError, SyntaxError, TypeError, RecursionError, MemoryError):
             continue
         yield value
@@ -168,11 +175,11 @@ def _coerce(value: Any, kind: Any, where: str) -> Any:
     if kind in (bool, str) and isinstance(value, kind):
         return value
     if kind in (int, float) and not isinstance(value, bool):
-        if isinstance(value, int):
+        if isinstance(value, int) and abs(value) < json_files.MOST_WHOLE:
             return kind(value)
         if kind is float and isinstance(value, float) and math.isfinite(value):
             return value
-    raise UserError(f"{where}={value!r}: expected {_describe(kind)}")
+    raise UserError(f"{where}={shown(value)}: expected {_describe(kind)}")
 
 
 def _coerce_union(value: Any, kind: Any, where: str) -> Any:
@@ -181,7 +188,7 @@ def _coerce_union(value: Any, kind: Any, where: str) -> Any:
             return _coerce(value, member, where)
         except UserError:
             pass
-    raise UserError(f"{where}={value!r}: expected {_describe(kind)}")
+    raise UserError(f"{where}={shown(value)}: expected {_describe(kind)}")
 
 
 def _coerce_key(key: Any, kind: type, where: str) -> Any:
@@ -197,7 +204,9 @@ def _coerce_key(key: Any, kind: type, where: str) -> Any:
 
 def _plain(value: Any, where: str) -> Any:
     """Copies `value` into JSON types (tuples become lists, int keys strings)."""
-    if value is None or isinstance(value, (bool, int, str)):
+    if value is None or isinstance(value, (bool, str)):
+        return value
+    if isinstance(value, int) and abs(value) < json_files.MOST_WHOLE:
         return value
     if isinstance(value, float) and math.isfinite(value):
         return value
@@ -207,7 +216,7 @@ def _plain(value: Any, where: str) -> Any:
         return {f.name: _plain(getattr(value, f.name), where) for f in dataclasses.fields(value)}
     if isinstance(value, dict):
         return {str(key): _plain(item, _join(where, key)) for key, item in value.items()}
-    raise UserError(f"{where}={value!r}: expected a number, text, list or table")
+    raise UserError(f"{where}={shown(value)}: expected a number, text, list or table")
 
 
 def _describe(kind: Any) -> str:

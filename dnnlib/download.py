@@ -19,10 +19,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from urllib.parse import quote, unquote, urljoin, urlsplit
 
-from dnnlib import atomic, locks, web_pages
+from dnnlib import atomic, json_files, locks, web_pages
 from dnnlib.config import nearest
 from dnnlib.errors import UserError, explain_os_errors
-from dnnlib.paths import cache_directory, expand
+from dnnlib.paths import cache_directory, check_input, expand, open_input
 
 TIMEOUT = 30.0  # seconds without a byte
 ATTEMPTS = 5
@@ -60,13 +60,12 @@ KNOWN = {
 def local_path(path_or_url_or_name: str | os.PathLike, **options) -> Path:
     """Returns an existing file as it is; a known name or an http(s) address is fetched first.
 
-    Options and errors are those of `fetch`; a directory is a UserError as well.
+    Options and errors are those of `fetch`; a directory or pipe is a UserError as well.
     """
     text = expand(path_or_url_or_name)
     if not os.path.exists(text):
         return fetch(text, **options)
-    if os.path.isdir(text):
-        raise UserError(f"{text} is a directory, not a file")
+    check_input(text)
     return Path(text)
 
 
@@ -165,7 +164,7 @@ def _check(file: Path, path: Path, sha256: str | None) -> str:
     with explain_os_errors("read", file):
         came = file_sha256(file)
         recorded = record.read_text(errors="replace").split()[:1] if record.is_file() else []
-        with open(file, "rb") as opened:
+        with open_input(file) as opened:
             if web_pages.is_html(opened.read(256)):
                 raise UserError(f"{file} is an HTML page, not the file: delete it")
     if sha256 and came != sha256.lower():
@@ -185,9 +184,9 @@ def _check(file: Path, path: Path, sha256: str | None) -> str:
 
 
 def file_sha256(path: str | os.PathLike) -> str:
-    """The hash of a file's content, in hexadecimal. Raises OSError when it cannot be read."""
+    """The hash of a file's content, in hexadecimal. Raises UserError or OSError."""
     digest = hashlib.sha256()
-    with open(path, "rb") as file:
+    with open_input(path) as file:
         while block := file.read(1 << 20):
             digest.update(block)
     return digest.hexdigest()
@@ -236,9 +235,9 @@ class _Download:
         """Brings the file to `part`."""
         headers = {"User-Agent": "stylegan-tf2", "Accept-Encoding": "identity"}
         size, validator = 0, None
-        with contextlib.suppress(OSError, ValueError, TypeError, KeyError):
+        with contextlib.suppress(OSError, ValueError, TypeError, KeyError, UserError):
             size = self.part.stat().st_size
-            validator = json.loads(Path(f"{self.part}.json").read_text())["validator"]
+            validator = json_files.read(f"{self.part}.json")["validator"]
             if size and re.fullmatch("[ -~]+", validator):
                 headers.update({"Range": f"bytes={size}-", "If-Range": validator})
         request = urllib.request.Request(url, headers=headers)

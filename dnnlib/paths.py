@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
+import stat
 from pathlib import Path
-from typing import Optional, Union
+from typing import BinaryIO, Optional, Union
 
 from dnnlib.errors import UserError, explain_os_errors
 
@@ -61,9 +62,50 @@ def cache_directory(chosen: Union[str, os.PathLike, None] = None) -> Path:
     return Path(home, ".cache", _CACHE_NAME)
 
 
+_KINDS = {
+    stat.S_IFDIR: "a directory",
+    stat.S_IFIFO: "a pipe",
+    stat.S_IFSOCK: "a socket",
+    stat.S_IFCHR: "a device",
+    stat.S_IFBLK: "a device",
+}
+
+
+def check_input(path: Union[str, os.PathLike]) -> None:
+    """Raises UserError for a directory, pipe, socket or device in place of a file to read.
+
+    Opening a pipe would wait for ever. FileNotFoundError where there is nothing.
+    """
+    with explain_os_errors("read", path):
+        _check_kind(path, os.stat(path).st_mode)
+
+
+def open_input(path: Union[str, os.PathLike]) -> BinaryIO:
+    """Opens a file of the user's for reading, without waiting; errors as of `check_input`."""
+    with explain_os_errors("read", path):
+        check_input(path)  # opening some devices does things
+        file = open(path, "rb", opener=_open_without_waiting)  # noqa: SIM115
+    try:
+        _check_kind(path, os.fstat(file.fileno()).st_mode)
+    except BaseException:
+        file.close()
+        raise
+    return file
+
+
+def _check_kind(path: Union[str, os.PathLike], mode: int) -> None:
+    kind = _KINDS.get(stat.S_IFMT(mode))
+    if kind:
+        raise UserError(f"{os.fspath(path)} is {kind}, not a file")
+
+
+def _open_without_waiting(path: str, flags: int) -> int:
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
+
+
 def is_pickle(path: Union[str, os.PathLike]) -> bool:
     """Whether a file starts as a pickle of protocol 2 to 5 does. Raises UserError or OSError."""
-    with explain_os_errors("read", path), open(path, "rb") as file:
+    with open_input(path) as file:
         start = file.read(2)
     return len(start) == 2 and start[0] == 0x80 and 2 <= start[1] <= 5
 

@@ -15,6 +15,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
 from dnnlib.atomic import atomic_path
+from dnnlib.errors import UserError
+from dnnlib.paths import check_input
 
 
 class TensorFileError(ValueError):
@@ -40,6 +42,10 @@ class TensorFile:
     """
 
     def __init__(self, path: str | os.PathLike, format: str) -> None:
+        try:
+            check_input(path)
+        except UserError as error:
+            raise TensorFileError(str(error)) from error
         with _explained():
             self._file = safe_open(str(path), framework="numpy")
             self.names = list(self._file.keys())

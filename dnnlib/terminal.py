@@ -40,6 +40,15 @@ def one_line(text: object, most: int = MOST_SHOWN) -> str:
     return f"{line[: most - end - 3]} … {line[-end:]}"
 
 
+def shown(value: object, most: int = 200) -> str:
+    """How messages show a value: as Python writes it, `most` characters at most."""
+    try:
+        text = repr(value)
+    except (ValueError, RecursionError):  # numbers of thousands of digits
+        return f"a {type(value).__name__} too large to show"
+    return text if len(text) <= most else f"{text[:most]}…"
+
+
 def raw(stream: Any) -> Any:
     """The stream itself, for bars that move the cursor."""
     return stream.stream if isinstance(stream, _Forgiving) else stream

@@ -14,7 +14,8 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from dnnlib.errors import UserError, explain_os_errors
+from dnnlib.errors import UserError
+from dnnlib.paths import open_input
 
 MAX_SEEDS = 1_000_000
 MAX_CODES = MAX_SEEDS
@@ -197,7 +198,7 @@ def _arrays(path: str | os.PathLike) -> dict[str, np.ndarray]:
     if os.path.isdir(path):
         raise UserError(f"{path} is a directory, not an .npz or .npy file")
     try:
-        with explain_os_errors("read", path), open(path, "rb") as file:
+        with open_input(path) as file:
             if file.read(6) == b"\x93NUMPY":
                 size = os.fstat(file.fileno()).st_size
                 return {"arr_0": _read_array(path, "the array", contextlib.nullcontext(file), size)}

@@ -10,6 +10,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Optional, Union
 
+from dnnlib import json_files
 from dnnlib.errors import explain_os_errors, explain_write_errors
 from dnnlib.progress import format_time
 
@@ -29,13 +30,12 @@ def find(run_dir: StrPath, metric_name: str, provenance: dict[str, Any]) -> Opti
     """The record of the same evaluation, if the run has it."""
     path = path_in(run_dir, metric_name)
     try:
-        with explain_os_errors("read", path):
-            lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+        lines = json_files.read_text(path).splitlines()
     except FileNotFoundError:
         return None
     for text in lines:
         with contextlib.suppress(ValueError, TypeError, KeyError):  # a damaged line
-            record = json.loads(text)
+            record = json_files.parse(text)
             if record["provenance"] == provenance and line(record):
                 return record
     return None

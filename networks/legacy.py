@@ -9,10 +9,10 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from functools import partial
-from pathlib import Path
 from typing import Any, Union
 
-from dnnlib.errors import UserError, explain_os_errors
+from dnnlib.errors import UserError
+from dnnlib.paths import open_input
 from dnnlib.pickles import tf_networks
 from dnnlib.pickles.tf_networks import LegacyNetwork
 from networks import registry
@@ -43,8 +43,8 @@ def read(path: Union[str, os.PathLike]) -> dict[str, LegacyNetwork]:
     A file of one network gives it the place that its kind has: a generator's is Gs. Raises
     UserError naming the file when it is not a legacy network.
     """
-    with explain_os_errors("read", path):
-        data = Path(path).read_bytes()
+    with open_input(path) as file:
+        data = file.read()
     try:
         recorded = tf_networks.read(data).networks
     except tf_networks.LegacyPickleError as error:

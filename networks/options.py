@@ -13,6 +13,8 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Optional
 
+from dnnlib.terminal import shown
+
 # Keywords that the reference accepts, that files and scripts carry, and that change
 # nothing here: they steered its graph building.
 INERT = frozenset(
@@ -171,7 +173,7 @@ class Family:
 
 def fail(name: str, key: str, value: Any, expected: str) -> None:
     """Raises the ValueError of an impossible option."""
-    raise ValueError(f"{name}: {key}={value!r}, expected {expected}")
+    raise ValueError(f"{name}: {key}={shown(value)}, expected {expected}")
 
 
 # ---------------------------------------------------------------- formulas that families share
@@ -179,8 +181,14 @@ def fail(name: str, key: str, value: Any, expected: str) -> None:
 
 def feature_maps(options: Mapping[str, Any], stage: int) -> int:
     """nf(s): the feature maps of stage s, of images of 2^(s+1) pixels (ProGAN, table 2)."""
-    fmaps = options["fmap_base"] / 2.0 ** (stage * options["fmap_decay"])
-    return min(int(fmaps), options["fmap_max"])
+    most = options["fmap_max"]
+    try:
+        fmaps = options["fmap_base"] / 2.0 ** (stage * options["fmap_decay"])
+    except OverflowError:  # decays of thousands leave nothing, or everything
+        return 0
+    except ZeroDivisionError:
+        return most
+    return most if fmaps >= most else int(fmaps)
 
 
 def is_fused(fused_scale: Any, resolution: int) -> bool:

@@ -11,15 +11,14 @@ import json
 import os
 from collections.abc import Callable, Iterator
 from functools import partial
-from pathlib import Path
 from typing import Any, Optional, Union
 
 import numpy as np
 
-from dnnlib import tensor_file
+from dnnlib import json_files, tensor_file
 from dnnlib.download import local_path
 from dnnlib.errors import UserError
-from dnnlib.paths import is_pickle
+from dnnlib.paths import check_input, is_pickle
 from networks import legacy, registry
 from networks.legacy import ROLES
 from networks.original import runnable
@@ -74,8 +73,8 @@ def _open(path: StrPath) -> tuple[dict, dict[str, Iterator], dict[str, dict], di
     """(kinds, pairs, shapes, info) as `read`, but with pairs (legacy name, array) that are read
     one at a time, and shapes {role: {legacy name: shape}} by the file's header."""
     file = tensor_file.TensorFile(path, FORMAT)
-    kinds = json.loads(file.metadata["networks"])
-    info = json.loads(file.metadata.get("info", "{}"))
+    kinds = json_files.parse(file.metadata["networks"], finite=False)
+    info = json_files.parse(file.metadata.get("info", "{}"), finite=False)
     names = {role: [] for role in kinds}
     for key in file.names:
         role, _, name = key.partition("/")
@@ -95,8 +94,9 @@ def _open(path: StrPath) -> tuple[dict, dict[str, Iterator], dict[str, dict], di
 
 @contextlib.contextmanager
 def _usable(path: StrPath) -> Iterator[None]:
-    if not Path(path).is_file():
+    if not os.path.exists(path):
         raise UserError(f"no snapshot at {path}")
+    check_input(path)
     try:
         yield
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from dnnlib import tensor_file
+from dnnlib import json_files, tensor_file
 from dnnlib.errors import UserError
 from training.schedule import LoopState
 
@@ -95,8 +95,8 @@ def _read(path: Path) -> tuple[dict[str, np.ndarray], Progress]:
                 f"{path} has version {metadata['version']}, expected {VERSION} at most: continue "
                 "with the release that wrote it, or start a new run"
             ) from None
-        return arrays, Progress.from_json(json.loads(metadata["progress"]))
-    progress = json.loads(metadata["progress"])
+        return arrays, Progress.from_json(json_files.parse(metadata["progress"]))
+    progress = json_files.parse(metadata["progress"])
     # A round is one step of G and those of D that go with it.
     steps = {name: progress.pop(f"{name}_steps") for name in ("D", "G")}
     return arrays, Progress.from_json({**progress, "steps": steps, "rounds": steps["G"]})

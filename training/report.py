@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
-from dnnlib import atomic
+from dnnlib import atomic, json_files
 from dnnlib.errors import explain_write_errors
 from dnnlib.progress import format_time
 from dnnlib.terminal import raw
@@ -102,7 +102,7 @@ class Report:
         path = self.run_dir / "stats.jsonl"
         if not self.enabled or not path.exists():
             return
-        lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
+        lines = json_files.read_text(path).splitlines(keepends=True)
         kept = [line for line in lines if _nimg_of(line) <= cur_nimg]
         if kept != lines:
             atomic.write_text(path, "".join(kept))
@@ -143,7 +143,7 @@ class Clock:
 
 def _nimg_of(line: str) -> float:
     try:
-        return json.loads(line)["cur_nimg"]
+        return float(json_files.parse(line)["cur_nimg"])
     except (ValueError, KeyError, TypeError):
         return float("inf")  # half a line: its tick was being written
 

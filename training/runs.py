@@ -246,8 +246,9 @@ def _compare(
 
 def _check_snapshot(name: str) -> Path:
     path = Path(name)
-    if not path.is_file():
+    if not path.exists():
         raise UserError(f"--resume_from: no file {path}")
+    paths.check_input(path)
     try:
         with explain_os_errors("read", path), safetensors.safe_open(path, framework="np") as file:
             metadata = file.metadata() or {}

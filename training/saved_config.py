@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import os
 from pathlib import Path
 from typing import Optional, TypeVar
 
-from dnnlib import atomic, config as config_lib
-from dnnlib.errors import UserError, explain_os_errors
+from dnnlib import atomic, config as config_lib, json_files
+from dnnlib.errors import UserError
 from training.config import TrainingConfig
 
 CONFIG_NAME = "config.json"  # in the run directory
@@ -30,12 +29,11 @@ def load(run_dir: str | os.PathLike, kind: type[Config]) -> Config:
     """Returns the configuration of a run, of type `kind`; UserError when it cannot be read."""
     path = Path(run_dir) / CONFIG_NAME
     try:
-        with explain_os_errors("read", path):
-            values = json.loads(path.read_text(encoding="utf-8"))
+        values = json_files.read(path)
     except FileNotFoundError:
         raise UserError(f"{run_dir} is not a run directory: it has no {CONFIG_NAME}") from None
     except ValueError as error:
-        raise UserError(f"{path} is not valid JSON: {error}") from error
+        raise UserError(f"{path} {error}") from error
     return parse(path, kind, values)
 
 
@@ -55,8 +53,7 @@ def parse(path: Path, kind: type[Config], values: object) -> Config:
 def preset_of(run_dir: str | os.PathLike) -> Optional[str]:
     """The preset that a run started from; None where `load` will say what is wrong."""
     try:
-        text = (Path(run_dir) / CONFIG_NAME).read_text(encoding="utf-8")
-        preset = json.loads(text)["preset"]
-    except (OSError, ValueError, KeyError, TypeError):
+        preset = json_files.read(Path(run_dir) / CONFIG_NAME)["preset"]
+    except (OSError, ValueError, KeyError, TypeError, UserError):
         return None
     return preset if isinstance(preset, str) else None

@@ -18,6 +18,7 @@ from datasets.format.builtin import SYNTHETIC_COUNT, digits_directory
 from datasets.format.tfrecords import DataError, ImageFile, is_resolution
 from dnnlib.atomic import TEMP_PREFIX
 from dnnlib.errors import UserError
+from dnnlib.paths import check_input
 
 BUILT_IN = ("digits", "synthetic")
 _SYNTHETIC = re.compile(r"synthetic(?:-(\d{1,4})(?:-(\d{1,3}))?)?")
@@ -214,6 +215,7 @@ def open_labels(path: str) -> np.ndarray:
     """The stored labels, mapped and not read: any numeric type, [num, label_size]."""
     try:
         # Maps .npy files only, never unpickles, and refuses a shape larger than the file.
+        check_input(path)
         labels = np.lib.format.open_memmap(path, mode="r")
     except Exception as error:  # the header is arbitrary bytes, so nearly anything can be raised
         raise DataError(f"{path}: not a readable .npy array: {error}") from error

@@ -19,6 +19,7 @@ import google_crc32c
 import numpy as np
 
 from dnnlib.errors import UserError
+from dnnlib.paths import check_input
 from dnnlib.protobuf import Extent, WireError, bytes_field, encode_varint, fields, varint
 
 _HEADER = struct.Struct("<QI")
@@ -133,8 +134,11 @@ class RecordFile:
         self.path = os.fspath(path)
         self._lock = threading.Lock()
         try:
+            check_input(self.path)
             self._file = io.FileIO(self.path)
             self._size = os.fstat(self._file.fileno()).st_size
+        except UserError as error:
+            raise DataError(str(error)) from error
         except OSError as error:
             raise DataError(f"{self.path}: {error.strerror}") from error
         try:

@@ -11,6 +11,7 @@ from datasets.decoding import decode
 from datasets.sources.base import BadImage, Source
 from datasets.sources.containers import Folder
 from dnnlib.errors import UserError
+from dnnlib.paths import check_input
 
 _SIZE = (178, 218)  # width, height
 _HALF = 64
@@ -77,6 +78,7 @@ def _read_attributes(path: Path, names: list[str]) -> tuple[tuple[str, ...], np.
     rows = {Path(name).stem: row for row, name in enumerate(names)}
     labelled = np.zeros(len(names), bool)
     try:
+        check_input(path)
         with open(path, encoding="ascii") as file:
             file.readline()  # how many lines follow; the images tell how many are needed
             columns = tuple(file.readline(1 << 16).split())

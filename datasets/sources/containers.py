@@ -9,6 +9,7 @@ from pathlib import Path
 
 from datasets.sources.base import BadImage
 from dnnlib.errors import UserError
+from dnnlib.paths import check_input
 
 MAX_FILE_BYTES = 256 << 20  # of one file: far beyond any real picture, little for a computer
 
@@ -121,7 +122,10 @@ def open_container(path: Path) -> Folder | ZipArchive:
     """The folder or zip file of that path. Raises UserError if there is none."""
     if not path.exists():
         raise UserError(f"{path}: no such folder or zip file")
-    return Folder(path) if path.is_dir() else ZipArchive(path)
+    if path.is_dir():
+        return Folder(path)
+    check_input(path)
+    return ZipArchive(path)
 
 
 def _is_directory(entry: os.DirEntry) -> bool:

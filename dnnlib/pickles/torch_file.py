@@ -18,6 +18,7 @@ from typing import ClassVar, Optional, Union
 
 import numpy as np
 
+from dnnlib.paths import open_input
 from dnnlib.pickles import torch_objects as objects
 from dnnlib.pickles.objects import LegacyPickleError, UnreadableError, refuse, show, text
 from dnnlib.pickles.opcodes import Machine
@@ -42,8 +43,8 @@ class TorchFileError(UnreadableError):
 
 
 def is_torch(path: str | os.PathLike) -> bool:
-    """Whether a file begins as torch.save's do. Raises OSError when it cannot be read."""
-    with open(path, "rb") as file:
+    """Whether a file begins as torch.save's do. Raises UserError or OSError."""
+    with open_input(path) as file:
         head = file.read(1024)
     if head[:4] != b"PK\3\4" or len(head) < 30:
         return head.startswith(_MAGIC)

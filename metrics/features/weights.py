@@ -130,7 +130,8 @@ def convert(network: str, source: StrPath, out: StrPath, **options: Any) -> None
 
 
 def _given(network: str, path: str, cache_dir: Optional[StrPath], say: Optional[Say]) -> Path:
-    if os.path.isfile(path):
+    if os.path.exists(path):
+        paths.check_input(path)
         return Path(path)
     address = urlsplit(path)
     if address.scheme.lower() not in ("http", "https"):

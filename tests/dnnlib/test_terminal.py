@@ -71,7 +71,7 @@ def test_a_stdout_that_fails_decides_nothing(error, monkeypatch, capfd):
 @pytest.mark.parametrize("ending", [">&-", ">&- 2>&-", "> /dev/full", "| :"])
 def test_of_a_process(ending, tmp_path):
     code = "import sys; from dnnlib.errors import exit_code; "
-    code += "sys.exit(exit_code(lambda argv: print('→' * 9000) or 7, ['p.py']))"
+    code += "sys.exit(exit_code(lambda argv: print('→' * 9000) or 7, ['program']))"
     done = subprocess.run(
         ["bash", "-c", f'set -o pipefail; "$0" -c "$1" {ending}', sys.executable, code],
         env={**os.environ, "PYTHONPATH": str(ROOT), "PYTHONIOENCODING": "ascii"},

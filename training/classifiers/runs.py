@@ -6,7 +6,6 @@ The same as training/runs.py for G and D: without TensorFlow, and before a direc
 from __future__ import annotations
 
 import dataclasses
-import json
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,7 @@ import safetensors
 
 from compute.cluster import read_cluster
 from datasets.format.reader import open_dataset
-from dnnlib import config as config_lib, run_dirs
+from dnnlib import config as config_lib, json_files, paths, run_dirs
 from dnnlib.errors import UserError, explain_os_errors
 from training import request as requests, saved_config
 from training.classifiers import config as classifier_config
@@ -169,8 +168,9 @@ def _resolve(request: Request, base: ClassifierConfig) -> ClassifierConfig:
 def _check_finished(path: Path, config: ClassifierConfig) -> dict:
     """Returns the info of a classifier that is there; UserError unless it is of this run."""
     try:
+        paths.check_input(path)
         with explain_os_errors("read", path), safetensors.safe_open(path, framework="np") as file:
-            info = json.loads((file.metadata() or {})["info"])
+            info = json_files.parse((file.metadata() or {})["info"])
         saved = saved_config.parse(path, ClassifierConfig, info["config"])
     except (safetensors.SafetensorError, ValueError, KeyError, TypeError) as error:
         raise UserError(f"{path} is not a classifier of a run: {error!r}; remove it") from error

@@ -17,7 +17,7 @@ import networks
 from compute.devices import Replicas, make_strategy, silence_xla
 from compute.prefetch import prefetch
 from datasets.format.reader import Dataset, open_dataset
-from dnnlib import atomic, config as config_lib, run_dirs
+from dnnlib import atomic, config as config_lib, json_files, run_dirs
 from dnnlib.errors import UserError, explain_write_errors
 from dnnlib.progress import format_time
 from training.classifiers.config import (
@@ -223,7 +223,7 @@ class ClassifierReport(Report):
         super().__init__(run_dir)
         path = Path(run_dir) / "stats.jsonl"
         if path.exists():
-            lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
+            lines = json_files.read_text(path).splitlines(keepends=True)
             atomic.write_text(path, "".join(line for line in lines if _attribute_of(line) in keep))
 
     def status(self, attribute: str, cur_nimg: int, values: dict, seconds: float) -> None:
@@ -248,7 +248,7 @@ class ClassifierReport(Report):
 
 def _attribute_of(line: str) -> str | None:
     try:
-        return json.loads(line)["attribute"]
+        return str(json_files.parse(line)["attribute"])
     except (ValueError, KeyError, TypeError):
         return None  # half a line: it was being written
 
