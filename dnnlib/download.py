@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from urllib.parse import quote, unquote, urljoin, urlsplit
 
-from dnnlib import atomic, json_files, locks, web_pages
+from dnnlib import atomic, json_files, locks, stalls, web_pages
 from dnnlib.config import nearest
 from dnnlib.errors import UserError, explain_os_errors
 from dnnlib.paths import cache_directory, check_input, expand, open_input
@@ -86,7 +86,8 @@ def fetch(
     taken.
 
     A download is `<file>.part` until it is whole; an interrupted one is continued if the server
-    shows that its file is still the same. Timeouts, broken connections, 429 and 5xx are retried.
+    shows that its file is still the same. Timeouts, broken connections, 429, 5xx and servers that
+    send next to nothing (dnnlib/stalls.py) are retried.
     A second process waits for the first. The environment's proxies are used. A server that
     announces no length, or too small a one, can cut a file short: only `sha256` shows that.
 
@@ -206,21 +207,25 @@ class _Download:
     part: Path
     max_bytes: int
     say: Callable[[str], object]
+    watch: stalls.Watch = dataclasses.field(default_factory=stalls.Watch)
     cookies: http.cookiejar.CookieJar = dataclasses.field(default_factory=http.cookiejar.CookieJar)
 
     def run(self) -> None:
         self.say(f"downloading {self.source.url}")
         # What opens file: and ftp: is in it too, but every address has gone through a check.
         self.opener = urllib.request.build_opener(
-            _Redirects, urllib.request.HTTPCookieProcessor(self.cookies)
+            _Redirects, urllib.request.HTTPCookieProcessor(self.cookies), *self.watch.handlers()
         )
         for attempt in range(1, ATTEMPTS + 1):
             try:
-                self._attempt(self.source.url)
+                with self.watch:
+                    self._attempt(self.source.url)
                 return Path(f"{self.part}.json").unlink(missing_ok=True)  # nothing to continue
             except (OSError, ValueError, OverflowError, http.client.HTTPException) as error:
-                reason, asked = self._explain(error)
-            if attempt == ATTEMPTS or asked > MAX_WAIT:
+                reason, asked = (
+                    (self.watch.reason, 0.0) if self.watch.reason else self._explain(error)
+                )
+            if attempt == ATTEMPTS or asked > MAX_WAIT or self.watch.over:
                 later = f"try again in {asked:.0f} s" if asked else "try again later"
                 raise self._error(f"{reason} (attempt {attempt}; {later})")
             wait = max(asked, 2.0 ** (attempt - 1))
@@ -246,6 +251,7 @@ class _Download:
             head = b"" if resumed else response.read(256)
             if response.headers.get_content_type() == "text/html" or web_pages.is_html(head):
                 page = (head + response.read(1 << 20)).decode(errors="replace")
+                self.watch.check()
                 return self._attempt(self._after_page(response.url, page, confirmed), True)
             encoding = response.headers.get("Content-Encoding", "identity")
             # Of a .gz file this is what it is; any other one would be stored compressed.
@@ -281,6 +287,7 @@ class _Download:
             while block := head or response.read1(1 << 18):  # so that a timeout loses nothing
                 file.write(block)
                 head, got = b"", got + len(block)
+                self.watch.received += len(block)
                 if got > self.max_bytes or got > (total or got):
                     _discard(self.part)
                     raise self._error(f"more bytes than {min(total or got, self.max_bytes)}")
@@ -289,6 +296,7 @@ class _Download:
                     self.say(f"{self.path.name}: {got} of {total or 'unknown'} bytes")
             file.flush()
             os.fsync(file.fileno())
+        self.watch.check()  # where no length is known, it looks as if the file were whole
         if not got or got != (total or got):
             raise ConnectionError(f"the connection ended after {got} of {total or 'some'} bytes")
 

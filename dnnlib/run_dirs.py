@@ -61,7 +61,7 @@ def find(result_dir: str | os.PathLike, chosen: str | int) -> Path:
     runs = {n: dirs for n, paths in runs.items() if (dirs := [p for p in paths if p.is_dir()])}
     if not runs:
         raise UserError(f"no runs in {result_dir}")
-    number = max(runs) if chosen == "latest" else int(chosen)
+    number = max(runs) if chosen == "latest" else int(chosen[:18])  # no directory has more digits
     directories = runs.get(number, [])
     if not directories:
         raise UserError(f"no run number {number} in {result_dir} (the latest is {max(runs)})")

@@ -68,6 +68,10 @@ def parse_list(text: str, count: Optional[int] = None) -> list[Metric]:
     return metrics
 
 
+def _number(digits: str) -> int:
+    return int(digits) if len(digits) <= 12 else MOST + 1  # as good as any that is too large
+
+
 def _find(name: str) -> tuple[Metric, Optional[int]]:
     """(the metric with its standard count, the count that a user put into the name)."""
     for metric in standard_metrics():
@@ -76,7 +80,7 @@ def _find(name: str) -> tuple[Metric, Optional[int]]:
         match = re.fullmatch(metric.declaration.pattern(metric.family), name)
         if match:
             digits, thousands = match.groups()
-            return metric, int(digits) * (1000 if thousands else 1) if digits else None
+            return metric, _number(digits) * (1000 if thousands else 1) if digits else None
     names = standard_names()
     raise UserError(
         f"unknown metric {name!r}{nearest(name, names)}; known: {', '.join(names)}, and with "
