@@ -11,6 +11,7 @@ from pathlib import Path
 from dnnlib import locks
 from dnnlib.errors import UserError, explain_os_errors
 
+LOCK_NAME = ".lock"  # in the run directory
 _NUMBERED = re.compile(r"(\d{5,})(?:-.*)?")
 
 
@@ -75,12 +76,43 @@ def find(result_dir: str | os.PathLike, chosen: str | int) -> Path:
 def lock(run_dir: str | os.PathLike) -> Iterator[None]:
     """Keeps a second process from training in `run_dir`; released when the block or process ends.
 
-    Raises UserError when another process has it. Does nothing where files cannot be locked.
+    Raises UserError when another process has it; nothing is changed then. Does nothing where
+    files cannot be locked.
     """
-    with explain_os_errors("write in", run_dir), open(Path(run_dir) / ".lock", "w") as file:
-        if locks.lock(file) is False:
-            raise UserError(f"another process is training in {run_dir}")
+    path = Path(run_dir) / LOCK_NAME
+    with contextlib.ExitStack() as opened:
+        while True:
+            with explain_os_errors("write in", run_dir):
+                file = opened.enter_context(open(path, "a"))  # "w" would touch another's file
+            if locks.lock(file) is False:
+                raise _taken(run_dir)
+            # One whose start failed may have removed the file in between.
+            if path.exists() and os.path.samestat(os.fstat(file.fileno()), path.stat()):
+                break
         yield
+
+
+def check_free(run_dir: str | os.PathLike) -> None:
+    """Raises UserError when another process has the lock of a directory; changes nothing."""
+    with contextlib.suppress(OSError), open(Path(run_dir) / LOCK_NAME) as file:
+        if locks.lock(file) is False:
+            raise _taken(run_dir)
+
+
+def _taken(run_dir: str | os.PathLike) -> UserError:
+    return UserError(f"another process is training in {run_dir}")
+
+
+def check_place(path: str | os.PathLike) -> None:
+    """Raises UserError where no directory can be made or written in; makes none."""
+    path = place = Path(path)
+    with explain_os_errors("create", path):
+        while not place.exists() and place != place.parent:
+            place = place.parent
+        if not place.is_dir():
+            raise UserError(f"cannot create {path}: {place} is not a directory")
+        if not os.access(place, os.W_OK | os.X_OK):
+            raise UserError(f"cannot create {path}: no permission to write in {place}")
 
 
 def _runs(result_dir: Path) -> dict[int, list[Path]]:

@@ -63,7 +63,7 @@ def read(path: StrPath) -> tuple[dict, dict, dict]:
 
 def read_info(path: StrPath) -> dict:
     """What `save` was given as info; nothing for a pickle. Raises as `read` does."""
-    if Path(path).is_file() and is_pickle(path):
+    if os.path.isfile(path) and is_pickle(path):
         return {}
     with _usable(path):
         return _open(path)[3]

@@ -11,7 +11,11 @@ import sys
 import types
 from pathlib import Path
 
+import pytest
+
 import run_training
+from dnnlib import run_dirs
+from dnnlib.errors import UserError
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -102,7 +106,10 @@ def test_help_has_our_flags_only_and_fits_a_terminal():
 def test_a_started_run_hands_over_to_the_loop(tmp_path, monkeypatch, capsys):
     calls, log_levels = [], []
 
-    def train(config, *, run_dir, resume_from, make_evaluator, parts, dataset_info):
+    def train(config, *, run_dir, resume_from, make_evaluator, parts, dataset_info, locked):
+        assert locked
+        with pytest.raises(UserError, match="another process is training"), run_dirs.lock(run_dir):
+            pass  # no moment in which another process could come between
         assert make_evaluator is None  # no metrics were asked for
         assert parts.D["resolution"] == dataset_info.resolution == 32
         calls.append((config.seed, str(run_dir), resume_from, (run_dir / "config.json").exists()))

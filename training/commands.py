@@ -40,22 +40,23 @@ def train(
     for note in run.notes:
         print(f"Changed for this run: {note}")
     if args["dry_run"]:
+        run.check_start()
         print(run.describe_all())
         return 0
     if importlib.util.find_spec("tensorflow") is None:
         raise UserError("TensorFlow is not installed: pip install -r requirements.txt")
-    run = run.start()
-    print(run.describe())
-    print(f"\n{'Continuing' if run.resume else 'Writing to'} {run.run_dir}", flush=True)
-    quiet.import_tensorflow()
-    return _train(run, evaluator)
+    with run.starting() as run:
+        print(run.describe())
+        print(f"\n{'Continuing' if run.resume else 'Writing to'} {run.run_dir}", flush=True)
+        quiet.import_tensorflow()
+        return _train(run, evaluator)
 
 
 def _train(run: ClassifierRun | ResolvedRun, evaluator: Callable | None) -> int:
     if isinstance(run, ClassifierRun):
         from training.classifiers import trainer
 
-        return trainer.train(run)
+        return trainer.train(run, locked=True)
     from training import loop
 
     return loop.train(
@@ -65,4 +66,5 @@ def _train(run: ClassifierRun | ResolvedRun, evaluator: Callable | None) -> int:
         make_evaluator=evaluator,
         parts=run.parts,
         dataset_info=run.dataset_info,
+        locked=True,
     )

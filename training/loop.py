@@ -42,6 +42,7 @@ def train(
     make_evaluator: Callable[..., AbstractContextManager] | None = None,
     parts: Parts | None = None,
     dataset_info: DatasetInfo | None = None,
+    locked: bool = False,
 ) -> int:
     """Trains in `run_dir` until config.total_kimg, from its newest checkpoint if it has one.
 
@@ -49,9 +50,10 @@ def train(
     default the machine's devices decide. make_evaluator: (config, run_dir, replicas, say, stop)
     → a context manager whose value is called with the path of every snapshot, after the
     checkpoint that goes with it (metrics/snapshots.py). parts, dataset_info: networks' options and
-    data set as training/runs.py resolved them; None: they follow from config. Returns the
-    program's exit code: 0 when done, 128 + the signal's number when Ctrl-C or SIGTERM ended it
-    early (after saving). Raises UserError for what the user can mend.
+    data set as training/runs.py resolved them; None: they follow from config. locked: whether the
+    caller has the lock of `run_dir`. Returns the program's exit code: 0 when done, 128 + the
+    signal's number when Ctrl-C or SIGTERM ended it early (after saving). Raises UserError for what
+    the user can mend.
     """
     run_dir = Path(run_dir)
     if config.xla:
@@ -61,8 +63,9 @@ def train(
     report = Report(run_dir, enabled=replicas.is_chief)
     dataset_info = dataset_info or inspect_dataset(config)
     opened = open_dataset(dataset_info, replace_damaged=config.dataset.replace_damaged)
-    locked = run_dirs.lock(run_dir) if replicas.is_chief else contextlib.nullcontext()
-    with locked, opened as dataset, StopRequest() as stop:
+    ours = locked or not replicas.is_chief
+    lock = contextlib.nullcontext() if ours else run_dirs.lock(run_dir)
+    with lock, opened as dataset, StopRequest() as stop:
         G, D = (parts.G, parts.D) if parts else network_options(config, dataset.info)
         check_minibatches(config, dataset.info, replicas.total, D)
         run = _Run(config, run_dir, dataset, replicas, report, (G, D))

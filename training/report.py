@@ -53,8 +53,15 @@ class Report:
 
     def __init__(self, run_dir: str | os.PathLike, enabled: bool = True):
         self.run_dir, self.enabled = Path(run_dir), enabled
-        self._writer = tf.summary.create_file_writer(os.fsencode(run_dir)) if enabled else None
+        self._made: tf.summary.SummaryWriter | None = None
         self._bar = enabled and sys.stdout is not None and sys.stdout.isatty()
+
+    @property
+    def _writer(self) -> tf.summary.SummaryWriter:
+        """TensorBoard's; its file appears with the first record, not with a start that fails."""
+        if self._made is None:
+            self._made = tf.summary.create_file_writer(os.fsencode(self.run_dir))
+        return self._made
 
     def say(self, text: str) -> None:
         if self.enabled:
@@ -108,8 +115,8 @@ class Report:
             atomic.write_text(path, "".join(kept))
 
     def close(self) -> None:
-        if self._writer is not None:
-            self._writer.close()
+        if self._made is not None:
+            self._made.close()
 
 
 class Clock:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, TypeVar
 
 from compute.cluster import read_cluster
 from datasets.format.info import DatasetInfo
 from dnnlib import atomic, config as config_lib, run_dirs
-from dnnlib.errors import explain_os_errors
+from dnnlib.errors import UserError, explain_os_errors
 from networks.options import feature_maps
-from training import saved_config
+from training import checkpoint, saved_config
 
 FACTS_NAME = "resolved.json"  # in the run directory, for people: nothing reads it
 
@@ -27,6 +29,7 @@ class Resolved:
     run_dir: Path | None  # None: a new numbered directory, not made yet
     result_dir: Path  # where that will be
     notes: tuple[str, ...]  # for the user: what differs from the saved configuration
+    seen: Seen  # in run_dir when all this was checked
 
     @property
     def resume(self) -> bool:
@@ -57,19 +60,110 @@ class Resolved:
         ]
         return "\n\n".join(parts)
 
+    def check_start(self) -> None:
+        """Raises UserError where `starting` would, as far as that shows without a change."""
+        run_dirs.check_place(self.run_dir or self.result_dir)
+        if self.run_dir and read_cluster().is_chief:
+            run_dirs.check_free(self.run_dir)
+
     def start(self: Run) -> Run:
         """Makes the run directory and saves the settings there; returns the run with `run_dir`.
 
-        Raises UserError where another process is training; nothing is changed then.
+        Errors: as of `starting`.
         """
+        with self.starting() as run:
+            return run
+
+    @contextlib.contextmanager
+    def starting(self: Run) -> Iterator[Run]:
+        """Yields the run with its directory, settings saved there, and locked in the block.
+
+        Raises UserError where another process is training, or has been since all was checked. As
+        long as nothing was trained, what fails in the block leaves the directory as it was.
+        """
+        self.check_start()
+        absent = _absent(self.run_dir or self.result_dir)
         run_dir = self.run_dir or run_dirs.create(self.result_dir, self.config.description)
         with explain_os_errors("create", run_dir):
             run_dir.mkdir(parents=True, exist_ok=True)
-        if read_cluster().is_chief:  # one writer is enough
-            with run_dirs.lock(run_dir):
+        run = dataclasses.replace(self, run_dir=run_dir)
+        if not read_cluster().is_chief:  # one writer is enough
+            yield run
+            return
+        with run_dirs.lock(run_dir):
+            if self.run_dir and Seen.of(run_dir) != self.seen:
+                raise UserError(
+                    f"another process has been training in {run_dir}; give the command again"
+                )
+            made = absent if self.run_dir else [run_dir, *absent]
+            with _taken_back_on_failure(run_dir, made):
                 saved_config.save(run_dir, self.config)
                 atomic.write_json(run_dir / FACTS_NAME, self.facts())
-        return dataclasses.replace(self, run_dir=run_dir)
+                yield run
+
+
+@dataclasses.dataclass(frozen=True)
+class Seen:
+    """What a directory held of a run that decides how it goes on."""
+
+    settings: bytes | None = None
+    checkpoints: bool = False
+    classifiers: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, run_dir: Path | None) -> Seen:
+        """run_dir: None, as one that does not exist, holds nothing."""
+        if run_dir is None:
+            return cls()
+        classifiers = sorted(path.name for path in run_dir.glob("classifier-*.safetensors"))
+        settings = _bytes(run_dir / saved_config.CONFIG_NAME)
+        return cls(settings, bool(checkpoint.paths(run_dir)), tuple(classifiers))
+
+
+def _bytes(path: Path) -> bytes | None:
+    with explain_os_errors("read", path):
+        return path.read_bytes() if path.is_file() else None
+
+
+def _absent(path: Path) -> list[Path]:
+    """`path` and those above it that do not exist, the innermost first."""
+    return [place for place in (path, *path.parents) if not place.exists()]
+
+
+@contextlib.contextmanager
+def _taken_back_on_failure(run_dir: Path, made: list[Path]) -> Iterator[None]:
+    """Undoes the start of a run that fails in the block before it has written anything else.
+
+    made: directories that were made for it, the innermost first.
+    """
+    ours = [run_dir / name for name in (saved_config.CONFIG_NAME, FACTS_NAME)]
+    before = {path: _bytes(path) for path in ours}
+    others = _names(run_dir)
+    try:
+        yield
+    except BaseException:
+        new = _names(run_dir) - others - {path.name for path in ours}
+        if not new:
+            _restore(before, run_dir / run_dirs.LOCK_NAME if run_dir in made else None)
+            with contextlib.suppress(OSError):  # not empty: another process uses it
+                for directory in made:
+                    directory.rmdir()
+        raise
+
+
+def _names(directory: Path) -> set[str]:
+    return {path.name for path in directory.iterdir()}
+
+
+def _restore(before: dict[Path, bytes | None], lock: Path | None) -> None:
+    with contextlib.suppress(OSError):
+        for path, content in before.items():
+            if content is None:
+                path.unlink(missing_ok=True)
+            elif path.read_bytes() != content:
+                atomic.write_bytes(path, content)
+        if lock is not None:
+            lock.unlink(missing_ok=True)
 
 
 def describe_data(info: DatasetInfo, labels: str, mirror: bool) -> str:

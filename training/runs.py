@@ -27,7 +27,7 @@ from training import (
 )
 from training.config import TrainingConfig
 from training.request import Request
-from training.resolved import Resolved, describe_data, describe_maps
+from training.resolved import Resolved, Seen, describe_data, describe_maps
 
 DEFAULT_PRESET = "demo"
 
@@ -46,6 +46,8 @@ _MAY_CHANGE = frozenset(
         "metrics.classifiers",
     }
 )
+# What only a run writes: without its configuration nobody can tell how it went on.
+_REMAINS = ("checkpoint-*.safetensors", "network-*.safetensors", "stats.jsonl")
 # Options that tell what a generator takes, as far as it has them.
 _TAKES = {"latent_size": "z {}", "mapping_layers": "{} mapping layers", "dlatent_size": "w {}"}
 
@@ -117,7 +119,9 @@ def plan(request: Request) -> ResolvedRun:
         raise UserError(
             "--run_dir and --resume: give one of them (with --run_dir, the same command continues)"
         )
-    run_dir, saved = _find_saved(request)
+    run_dir = _find(request)
+    seen = Seen.of(run_dir)  # before all else is looked at
+    saved = _find_saved(request, run_dir)
     base = saved if request.resume else presets.make(request.preset or DEFAULT_PRESET)
     config = _resolve(request, base)
     notes: tuple[str, ...] = ()
@@ -140,8 +144,9 @@ def plan(request: Request) -> ResolvedRun:
         run_dir=run_dir,
         result_dir=request.runs_in,
         notes=notes,
+        seen=seen,
         parts=parts,
-        continues=saved is not None,
+        continues=bool(request.resume) or seen.checkpoints,
         transfer_from=transfer_from,
         num_replicas=num_replicas,
     )
@@ -182,19 +187,31 @@ def _schedule_table(run: ResolvedRun) -> list[str]:
 # The steps of `plan`
 
 
-def _find_saved(request: Request) -> tuple[Path | None, TrainingConfig | None]:
-    """Returns the directory asked for (None: a new one) and the configuration saved in it."""
+def _find(request: Request) -> Path | None:
+    """The directory asked for; None: a new one."""
     if request.resume:
-        run_dir = run_dirs.find(request.runs_in, request.resume)
-        return run_dir, saved_config.load_config(run_dir)
+        return run_dirs.find(request.runs_in, request.resume)
     if not request.run_dir:
-        return None, None
+        return None
     run_dir = Path(request.run_dir)
     if run_dir.exists() and not run_dir.is_dir():
         raise UserError(f"--run_dir={run_dir} is not a directory")
-    # Without a checkpoint there is nothing to continue: a start that failed binds nobody.
-    started = saved_config.exists(run_dir) and checkpoint.paths(run_dir)
-    return run_dir, saved_config.load_config(run_dir) if started else None
+    return run_dir
+
+
+def _find_saved(request: Request, run_dir: Path | None) -> TrainingConfig | None:
+    """The configuration saved in a directory; UserError where a run has lost its own."""
+    if run_dir is None:
+        return None
+    if request.resume or saved_config.exists(run_dir):
+        return saved_config.load_config(run_dir)
+    remains = sorted(path.name for pattern in _REMAINS for path in run_dir.glob(pattern))
+    if remains:
+        raise UserError(
+            f"{run_dir} holds {remains[0]} of a run, but its {saved_config.CONFIG_NAME} is "
+            "missing: put that back to continue, or choose another --run_dir"
+        )
+    return None
 
 
 def _resolve(request: Request, base: TrainingConfig) -> TrainingConfig:
@@ -240,6 +257,8 @@ def _compare(
             if resume
             else f"choose another --run_dir, or --resume={run_dir} to continue as it was"
         )
+        if not (resume or checkpoint.paths(run_dir)):
+            remedy += f" (it has no checkpoint yet: without {saved_config.CONFIG_NAME} it is free)"
         raise UserError(f"{run_dir} was started with {key}={old!r}, not {new!r}; {remedy}")
     return tuple(notes)
 

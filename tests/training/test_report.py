@@ -69,6 +69,14 @@ def test_records_after_the_checkpoint_are_dropped(tmp_path):
     assert path.read_text() == '{"cur_nimg": 1}\n{"cur_nimg": 2}\n'
 
 
+def test_no_events_file_before_the_first_record(tmp_path):
+    report = Report(tmp_path)
+    report.say("started")
+    report.drop_after(0)
+    report.close()
+    assert not list(tmp_path.iterdir())
+
+
 def test_a_silent_report_writes_nothing(tmp_path, capsys):
     report = Report(tmp_path, enabled=False)
     report.say("hello")

@@ -19,7 +19,7 @@ from training import request as requests, saved_config
 from training.classifiers import config as classifier_config
 from training.classifiers.config import PRESETS, ClassifierConfig
 from training.request import Request
-from training.resolved import Resolved, describe_data, describe_maps
+from training.resolved import Resolved, Seen, describe_data, describe_maps
 
 DEFAULT_PRESET = "classifier"
 
@@ -100,6 +100,9 @@ def plan(request: Request) -> ClassifierRun:
         base = classifier_config.make(request.preset or DEFAULT_PRESET)
     if run_dir is not None and run_dir.exists() and not run_dir.is_dir():
         raise UserError(f"--run_dir={run_dir} is not a directory")
+    seen = Seen.of(run_dir)  # before all else is looked at
+    if seen.checkpoints:
+        raise UserError(f"{run_dir} holds checkpoints of another run; choose another --run_dir")
     config = _resolve(request, base)
     classifier_config.validate(config)
     info = classifier_config.inspect_dataset(config)
@@ -121,6 +124,7 @@ def plan(request: Request) -> ClassifierRun:
         run_dir=run_dir,
         result_dir=request.runs_in,
         notes=(),
+        seen=seen,
         D=D,
         attributes=attributes,
         shares=shares,

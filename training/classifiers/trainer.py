@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import itertools
 import json
@@ -35,11 +36,13 @@ from training.report import Means, Report
 _EVALUATED = 64  # images at a time when accuracy is measured
 
 
-def train(run: ClassifierRun, strategy: tf.distribute.Strategy | None = None) -> int:
+def train(
+    run: ClassifierRun, strategy: tf.distribute.Strategy | None = None, *, locked: bool = False
+) -> int:
     """Trains those of `run.attributes` that are not finished; returns the exit code 0.
 
-    strategy: for tests; by default the machine's devices decide. Raises UserError for what the
-    user can mend.
+    strategy: for tests; by default the machine's devices decide. locked: whether the caller has
+    the lock of the run's directory. Raises UserError for what the user can mend.
     """
     config, run_dir = run.config, run.run_dir
     replicas = Replicas(strategy or make_strategy(config.num_gpus))
@@ -49,7 +52,8 @@ def train(run: ClassifierRun, strategy: tf.distribute.Strategy | None = None) ->
             f"minibatch={config.minibatch}: expected a multiple of the {replicas.total} devices"
         )
     opened = open_dataset(run.dataset_info, replace_damaged=config.dataset.replace_damaged)
-    with run_dirs.lock(run_dir), opened as dataset:
+    lock = contextlib.nullcontext() if locked else run_dirs.lock(run_dir)
+    with lock, opened as dataset:
         atomic.clean_stale(run_dir)
         report = ClassifierReport(run_dir, keep=run.finished)
         try:
