@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from dnnlib import json_files, tensor_file
+from dnnlib import config as config_lib, json_files, tensor_file
 from dnnlib.errors import UserError
 from training.schedule import LoopState
 
@@ -24,6 +24,14 @@ FORMAT = "stylegan-tf2 checkpoint"
 VERSION = 2
 _FORMAT_1 = "stylegan-tf2 checkpoint 1"  # when there was no field for the version
 KEEP = 2  # the newest, and one in case the newest is damaged
+
+
+class LaterVersionError(UserError):
+    """A checkpoint that another release can continue: no reason to go back to an older one."""
+
+
+# What reading a damaged file raises: UserError of its progress, RecursionError of deep JSON.
+_DAMAGED = OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError, UserError
 
 
 @dataclasses.dataclass
@@ -41,8 +49,24 @@ class Progress:
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> Progress:
-        data = {key: value for key, value in data.items() if key != "cur_nimg"}
-        return cls(**{**data, "loop": LoopState(**data["loop"])})
+        """Raises UserError naming what is unknown or of the wrong type, and ValueError."""
+        _check_complete(cls, data)
+        _check_complete(LoopState, data["loop"])
+        progress = config_lib.from_dict(cls, {k: v for k, v in data.items() if k != "cur_nimg"})
+        for name, pair in progress.means.items():
+            if not (isinstance(pair, list) and list(map(type, pair)) in ([float, int], [int, int])):
+                raise ValueError(f"means.{name}: expected a sum and a count")
+        loop = progress.loop
+        counts = [loop.cur_nimg, loop.tick, loop.tick_start_nimg, progress.rounds]
+        if min(*counts, *progress.steps.values()) < 0 or loop.tick_start_nimg > loop.cur_nimg:
+            raise ValueError("counts that cannot be")
+        return progress
+
+
+def _check_complete(kind: type, data: dict[str, Any]) -> None:
+    for field in dataclasses.fields(kind):
+        if field.name not in data:
+            raise ValueError(f"{field.name} is missing")
 
 
 def paths(run_dir: str | os.PathLike) -> list[Path]:
@@ -59,29 +83,45 @@ def save(run_dir: str | os.PathLike, variables: dict[str, Any], progress: Progre
     arrays = {name: variable.numpy() for name, variable in variables.items()}
     metadata = {"version": str(VERSION), "progress": json.dumps(progress.to_json())}
     tensor_file.save(path, arrays, FORMAT, metadata)
-    for old in paths(run_dir)[:-KEEP]:
-        old.unlink(missing_ok=True)
+    # Later ones are damaged, or this run would have gone on from them.
+    kept = [each for each in paths(run_dir) if each <= path][-KEEP:]
+    for old in paths(run_dir):
+        if old not in kept:
+            old.unlink(missing_ok=True)
     return path
 
 
 def restore(run_dir: str | os.PathLike, variables: dict[str, Any]) -> Progress | None:
     """Sets the variables from the newest readable checkpoint and returns its progress.
 
-    None when there is no checkpoint. A damaged one is named on stderr and the one before it
-    is used; UserError when none can be read, when one is of a later version, or when the
-    variables are not this run's.
+    None when there is no checkpoint. A damaged one, or one of other variables, is named on
+    stderr and the one before it is used; UserError when none can be used, or when one is of a
+    later version.
     """
     candidates = paths(run_dir)
+    misfit = None
     for path in reversed(candidates):
         try:
             arrays, progress = _read(path)
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            print(f"warning: {path} is damaged ({error}); trying an older one", file=sys.stderr)
-            continue
-        _assign(path, variables, arrays)
-        return progress
+            reason = _misfit(variables, arrays)
+            misfit = misfit or (reason and f"{path} {reason}")
+        except LaterVersionError:
+            raise
+        except _DAMAGED as error:
+            reason = f"is damaged ({' '.join(str(error).split())[:200] or type(error).__name__})"
+        if reason is None:
+            for name, variable in variables.items():
+                variable.assign(arrays[name])
+            return progress
+        older = "; trying an older one" if path != candidates[0] else ""
+        print(f"warning: {path} {reason}{older}", file=sys.stderr)
+    if misfit:
+        raise UserError(misfit)
     if candidates:
-        raise UserError(f"{run_dir}: none of its {len(candidates)} checkpoints can be read")
+        raise UserError(
+            f"{run_dir}: none of its {len(candidates)} checkpoints can be read; remove them to "
+            "start again, or put a copy back"
+        )
     return None
 
 
@@ -91,7 +131,7 @@ def _read(path: Path) -> tuple[dict[str, np.ndarray], Progress]:
     except tensor_file.TensorFileError:
         arrays, metadata = tensor_file.load(path, FORMAT)
         if int(metadata["version"]) > VERSION:
-            raise UserError(
+            raise LaterVersionError(
                 f"{path} has version {metadata['version']}, expected {VERSION} at most: continue "
                 "with the release that wrote it, or start a new run"
             ) from None
@@ -102,18 +142,19 @@ def _read(path: Path) -> tuple[dict[str, np.ndarray], Progress]:
     return arrays, Progress.from_json({**progress, "steps": steps, "rounds": steps["G"]})
 
 
-def _assign(path: Path, variables: dict[str, Any], arrays: dict[str, np.ndarray]) -> None:
+def _misfit(variables: dict[str, Any], arrays: dict[str, np.ndarray]) -> str | None:
+    """What is wrong where arrays are not those of the variables."""
     differing = [
         name
         for name in sorted({*variables, *arrays})
         if name not in arrays
         or name not in variables
         or tuple(variables[name].shape) != arrays[name].shape
+        or variables[name].dtype.as_numpy_dtype != arrays[name].dtype
     ]
-    if differing:
-        raise UserError(
-            f"{path}: does not fit the networks of this configuration; "
-            f"{len(differing)} variables differ, the first is {differing[0]}"
-        )
-    for name, variable in variables.items():
-        variable.assign(arrays[name])
+    if not differing:
+        return None
+    return (
+        "does not fit the networks of this configuration: "
+        f"{len(differing)} variables differ, the first is {differing[0][:100]!r}"
+    )

@@ -400,3 +400,13 @@ def test_kerass_own_saving_is_refused(trio, tmp_path):
     assert not list(tmp_path.iterdir())
     with pytest.raises(NotImplementedError, match=r"networks\.save\(path"):
         keras.models.save_model(G, str(tmp_path / "x.keras"))  # Keras 3 has opened the file by then
+
+
+def test_a_flipped_bit_of_the_weights_is_found(tmp_path):
+    path = tmp_path / "x.safetensors"
+    snapshot.tensor_file.save(path, {"G/x": np.zeros(4)}, snapshot.FORMAT, {"networks": "{}"})
+    content = bytearray(path.read_bytes())
+    content[-1] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(UserError, match="not a usable snapshot: its checksum does not fit"):
+        snapshot.read(path)
