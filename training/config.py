@@ -89,6 +89,7 @@ class TrainingConfig:
     network_snapshot_ticks: int = 10  # ticks between two network snapshots
     checkpoint_ticks: int = 1  # ticks between two checkpoints ...
     checkpoint_minutes: float = 10.0  # ... and at least this often, minutes
+    diverged_ticks: int = 3  # ticks without one usable step of G or of D that end a run
     metrics: MetricsConfig = MetricsConfig()
     resume_from: Optional[str] = None  # snapshot whose weights training starts from
 
@@ -197,6 +198,7 @@ def _check_ranges(config: TrainingConfig) -> None:
         "image_snapshot_ticks",
         "network_snapshot_ticks",
         "checkpoint_ticks",
+        "diverged_ticks",
     ):
         check(key, getattr(config, key) >= 1, "1 or more")
     for key in ("G_opt", "D_opt"):

@@ -23,6 +23,7 @@ from training import checkpoint, feeding, phases
 from training.checkpoint import Progress
 from training.checks import Parts
 from training.config import TrainingConfig, check_minibatches, network_options
+from training.divergence import Watch
 from training.phases import Phase
 from training.pictures import Pictures
 from training.report import Clock, Means, Report, peak_memory_gb
@@ -162,6 +163,7 @@ class _Run:
         """The iterations; returns the program's exit code."""
         config, progress, report = self.config, self.progress, self.report
         means = Means(progress.means)
+        watch = Watch(self.phases, self.state.parts, config.diverged_ticks)
         batches = self._batches()
         clock = Clock(progress.seconds, progress.loop.cur_nimg)
         for iteration in self._iterations():
@@ -170,10 +172,11 @@ class _Run:
                 self.state.reset_optimizers()
             self._enter_stage(point.stage)
 
+            watch.start_iteration()
             # Train: the phases that are due, in their order, and what adapts to them.
             for _ in range(config.minibatch_repeats):
                 for phase in phases.due(self.phases, progress.rounds):
-                    means.add(self._step(phase, point, batches))
+                    means.add(watch.add(self._step(phase, point, batches)))
                 progress.rounds += 1
                 for hook in self.hooks:
                     if progress.rounds % hook.interval == 0:
@@ -187,14 +190,20 @@ class _Run:
             )
             stopping = self.replicas.any(stop.signal is not None)
             save = stopping or clock.since_checkpoint() > config.checkpoint_minutes * 60
+            # A diverged run saves nothing, so that the last good checkpoint stays.
+            usable = not ((save or iteration.tick_finished) and watch.stalled())
             if iteration.tick_finished:
-                self._finish_tick(iteration, means, clock)
+                values = means.means()  # waits for the steps, so it comes before the clock is read
+                self._finish_tick(iteration, values, clock, usable)
+                watch.finish_tick(values, iteration.done, self.run_dir)
                 means = Means()
                 due = progress.loop.tick % config.checkpoint_ticks == 0
                 save = save or due or iteration.done
             # The same on every machine, although the chief alone evaluates.
-            evaluating = bool(config.metrics.names) and self._snapshot_due(iteration)
-            if save or evaluating:  # what is saved need not be trained again after a stop
+            evaluating = usable and bool(config.metrics.names) and self._snapshot_due(iteration)
+            if usable and (
+                save or evaluating
+            ):  # what is saved need not be trained again after a stop
                 progress.means, progress.seconds = means.totals(), clock.total()
                 self._save_checkpoint()
                 clock.checkpoint_saved()
@@ -205,7 +214,8 @@ class _Run:
                 clock.start_tick(progress.loop.cur_nimg)
             if stopping and (evaluating or not iteration.done):
                 batches.close()
-                report.say(f"Stopped at {progress.loop.cur_nimg / 1000:.1f} kimg; saved.")
+                saved = "saved" if usable else "not saved, for its last steps were not usable"
+                report.say(f"Stopped at {progress.loop.cur_nimg / 1000:.1f} kimg; {saved}.")
                 return 128 + (stop.signal or signal.SIGTERM)
         self._finish()
         return 0
@@ -263,9 +273,11 @@ class _Run:
 
     # ------------------------------------------------------------ between iterations
 
-    def _finish_tick(self, iteration: Iteration, means: Means, clock: Clock) -> None:
+    def _finish_tick(
+        self, iteration: Iteration, values: dict[str, float], clock: Clock, usable: bool
+    ) -> None:
+        """values: means of the tick's steps; usable: whether the networks are worth a snapshot."""
         point, loop, config = iteration.point, iteration.state, self.config
-        values = means.means()  # waits for the steps, so it comes before the clock is read
         shown_kimg = (loop.cur_nimg - clock.tick_start_nimg) / 1000
         seconds, maintenance = clock.end_tick()
         record = {
@@ -290,7 +302,7 @@ class _Run:
         if loop.tick % config.image_snapshot_ticks == 0 or iteration.done:
             pixels = self.pictures.save_fakes(self.run_dir, loop.cur_nimg, point.lod)
             self.report.picture("Fakes", pixels, loop.cur_nimg)
-        if self._snapshot_due(iteration):
+        if usable and self._snapshot_due(iteration):
             self._save_networks(self._snapshot_path())
 
     def _snapshot_due(self, iteration: Iteration) -> bool:

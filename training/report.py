@@ -45,7 +45,7 @@ class Means:
         return {name: total / count for name, (total, count) in totals if count}
 
 
-_OVERFLOW = "_overflow"  # ends the name of the share of a phase's steps that were skipped
+OVERFLOW = "_overflow"  # ends the name of the share of a phase's steps that were skipped
 
 
 class Report:
@@ -157,13 +157,13 @@ def _nimg_of(line: str) -> float:
 
 def _scalar_name(name: str) -> str:
     """Where a step's value appears in TensorBoard; penalties and scores appear under Loss."""
-    if name.endswith(_OVERFLOW):
-        return f"Overflow/{name[: -len(_OVERFLOW)]}"
+    if name.endswith(OVERFLOW):
+        return f"Overflow/{name[: -len(OVERFLOW)]}"
     return f"Loss/{name}"
 
 
 def status_line(record: dict, means: dict) -> str:
-    overflow = max((means[name] for name in means if name.endswith(_OVERFLOW)), default=0)
+    overflow = max((means[name] for name in means if name.endswith(OVERFLOW)), default=0)
     line = (
         f"tick {record['Progress/tick']:<5d} "
         f"kimg {record['Progress/kimg']:<8.1f} "
@@ -177,7 +177,9 @@ def status_line(record: dict, means: dict) -> str:
         f"mem {record['Resources/memory_gb']:<5.1f}"
     )
     line += "".join(f" {name} {means[name]:<6.3f}" for name in ("D", "G") if name in means)
-    return line + (f" overflow {overflow:.1%}" if overflow else "")
+    line += f" overflow {overflow:.1%}" if overflow else ""
+    lost = [name for name in ("D", "G") if means.get(name + OVERFLOW) == 1]
+    return line + (f" WARNING: no usable step of {' and '.join(lost)}" if lost else "")
 
 
 def peak_memory_gb() -> float:

@@ -39,6 +39,7 @@ _MAY_CHANGE = frozenset(
         "network_snapshot_ticks",
         "checkpoint_ticks",
         "checkpoint_minutes",
+        "diverged_ticks",
         "metrics.names",
         "metrics.seed",
         "metrics.inception_weights",
