@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+from collections.abc import Iterator
 
 import tensorflow as tf
 
@@ -33,6 +34,34 @@ def make_strategy(num_gpus: int = 0) -> tf.distribute.Strategy:
     if len(gpus) > 1:
         return tf.distribute.MirroredStrategy()
     return tf.distribute.OneDeviceStrategy("/gpu:0" if gpus else "/cpu:0")
+
+
+# What the operations across machines raise where one of them no longer answers.
+_UNANSWERED = (
+    *(tf.errors.UnavailableError, tf.errors.AbortedError, tf.errors.DeadlineExceededError),
+    *(tf.errors.CancelledError, tf.errors.FailedPreconditionError),
+    *(tf.errors.InternalError, tf.errors.UnknownError),
+)
+
+
+@contextlib.contextmanager
+def lost_peers_explained(remedy: str) -> Iterator[None]:
+    """Makes one UserError of what TensorFlow tells when another of several machines is gone.
+
+    remedy: what to do then.
+    """
+    try:
+        yield
+    except _UNANSWERED as error:
+        cluster = read_cluster()
+        if cluster.num_workers == 1:
+            raise
+        gone = cluster.gone()
+        if not (gone or isinstance(error, _UNANSWERED[:3])):
+            raise
+        lost = f"{' and '.join(gone) or 'another worker'} no longer answer{'s' * (len(gone) < 2)}"
+        me = f"worker {cluster.index}"
+        raise UserError(f"{me} stops, because {lost}; {remedy}") from error
 
 
 def silence_xla() -> None:

@@ -14,7 +14,7 @@ from typing import Any, Callable
 import tensorflow as tf
 
 import networks
-from compute.devices import Replicas, make_strategy, silence_xla
+from compute.devices import Replicas, lost_peers_explained, make_strategy, silence_xla
 from datasets.format.info import DatasetInfo
 from datasets.format.reader import Dataset, inspect, open_dataset
 from dnnlib import atomic, config as config_lib, run_dirs
@@ -33,7 +33,10 @@ from training.state import create_state
 from training.steps import StageSteps, StepSettings, ema_beta
 from training.transfer import transfer
 
+_LOST = "start all of them again with the same command: they continue from the newest checkpoint"
 
+
+@lost_peers_explained(_LOST)
 def train(
     config: TrainingConfig,
     run_dir: str | os.PathLike,
