@@ -3,6 +3,11 @@
 
 from __future__ import annotations
 
+if __name__ == "__main__":  # before the imports that take long
+    from dnnlib import interrupts
+
+    interrupts.end_at_once()
+
 import sys
 import textwrap
 

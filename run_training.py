@@ -3,6 +3,11 @@
 
 from __future__ import annotations
 
+if __name__ == "__main__":  # before the imports that take long
+    from dnnlib import interrupts
+
+    interrupts.end_at_once()
+
 import sys
 from typing import Any
 
@@ -51,8 +56,9 @@ examples:
   python run_training.py --resume=latest
       continue the newest run in results/
 
-Exit codes: 0 done, 2 a mistake in the command, 130 or 143 stopped by Ctrl-C or SIGTERM. The
-first one finishes the iteration and saves; a second Ctrl-C does not wait.
+Exit codes: 0 done, 2 a mistake in the command, 130 or 143 stopped by Ctrl-C or SIGTERM, 129
+or 138 by SIGHUP or SIGUSR1. The first one finishes the iteration and saves; a second Ctrl-C does
+not wait.
 """
 
 # The default of all is None, "not given", because a resumed run only minds flags that were given.

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable, Iterator
 from typing import Optional
 
-from dnnlib import terminal
+from dnnlib import interrupts, terminal
 
 
 class UserError(Exception):
@@ -104,6 +104,7 @@ def exit_code(run: Callable[[list[str]], int], argv: list[str]) -> int:
     A user's mistake, a full disk, too little memory and the like are one line on stderr and 2;
     Ctrl-C is 130. Nothing that is printed, or cannot be, decides the code (dnnlib/terminal.py).
     """
+    interrupts.as_usual()
     with terminal.prepared():
         try:
             return run(argv)

@@ -70,9 +70,9 @@ class Report:
     def _print(self, text: str) -> None:
         try:
             print(text, end="", flush=True, file=raw(sys.stdout) if self._bar else None)
-        except BrokenPipeError:
-            # `| head`, or a Ctrl-C that ended `| tee` as well: the run matters more than its
-            # reader. Without this, Python would complain again at its end.
+        except OSError:
+            # `| head`, a Ctrl-C that ended `| tee` as well, a terminal that is gone after SIGHUP:
+            # the run matters more than its reader. Without this, Python would complain at its end.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
     def progress(self, done: float, label: str) -> None:

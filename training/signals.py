@@ -1,4 +1,8 @@
-"""Stopping cleanly: Ctrl-C and SIGTERM finish the iteration and save before the program ends."""
+"""Stopping cleanly: signals that finish the iteration and save before the program ends.
+
+Ctrl-C and SIGTERM; SIGHUP, of a terminal that closes; and SIGUSR1, by which batch systems warn
+before their time limit.
+"""
 
 from __future__ import annotations
 
@@ -8,9 +12,16 @@ import signal
 import threading
 from typing import Any
 
+# By name, because not every system has all of them.
+_STOPPING = [
+    getattr(signal, name)
+    for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGUSR1")
+    if hasattr(signal, name)
+]
+
 
 class StopRequest:
-    """A context manager; `signal` is None until one of the two arrives, then its number.
+    """A context manager; `signal` is None until one of them arrives, then its number.
 
     A second Ctrl-C stops at once, as usual. Outside the main thread, where Python forbids
     signal handlers, it only ever stays None.
@@ -22,8 +33,11 @@ class StopRequest:
 
     def __enter__(self) -> StopRequest:
         if threading.current_thread() is threading.main_thread():
-            for number in (signal.SIGINT, signal.SIGTERM):
-                self._previous[number] = signal.signal(number, self._handle)
+            for number in _STOPPING:
+                previous = signal.signal(number, self._handle)
+                self._previous[number] = previous
+                if previous == signal.SIG_IGN and signal.Signals(number).name == "SIGHUP":
+                    signal.signal(number, previous)  # `nohup`: the run outlives its terminal
         return self
 
     def __exit__(self, *_) -> None:
