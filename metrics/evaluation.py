@@ -69,6 +69,14 @@ class Evaluation:
         number = declared.number(metric.count, self.reals.info.num_images)
         return number, self.settings.mirror and not declared.whole
 
+    def repetition(self, metric: Metric) -> dict[str, int]:
+        """For a record's details: how many images the data set has where a metric takes more, the
+        first ones again. The provenance, by which records are found, tells how many it takes."""
+        number, _ = self.number_of_reals(metric)
+        if not number or number <= self.reals.info.num_images:
+            return {}
+        return {results.DISTINCT_REALS: self.reals.info.num_images}
+
     # -------------------------------------------------------------- images and features
 
     def map(
@@ -219,7 +227,7 @@ class Evaluation:
             "network_file": self.path.name,
             "cur_nimg": self.cur_nimg,
             "provenance": self.provenance(metric),
-            "details": self.details,
+            "details": {**self.repetition(metric), **self.details},
             "seconds": round(time.monotonic() - started, 1),
             "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         }
@@ -258,7 +266,8 @@ def evaluate(
     for index, metric in enumerate(metrics):
         digits = metric.declaration.digits
         record = run_dir and results.find(run_dir, metric.name, evaluation.provenance(metric))
-        if record:
+        if record:  # older ones do not tell of repetition
+            record["details"] = {**evaluation.repetition(metric), **record["details"]}
             tools.say(f"{results.line(record, digits)}  (as recorded)")
         else:
             record = evaluation.run(metric, later=metrics[index + 1 :])

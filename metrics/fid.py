@@ -38,7 +38,8 @@ NETWORK = "inception"
 def fid(evaluation: Evaluation, metric: Metric) -> dict[str, float]:
     """{'': FID} of generated images and as many of the data set.
 
-    No truncation, random noise; the data set's images in the order of its files.
+    No truncation, random noise; the data set's images in the order of its files, from the beginning
+    again if there are fewer, as in the original. The record tells so.
     """
     reals = real_statistics(evaluation, metric)
     fakes = _statistics(evaluation.fake_features(NETWORK, metric))

@@ -17,6 +17,7 @@ from dnnlib.progress import format_time
 if TYPE_CHECKING:
     import tensorflow as tf
 
+DISTINCT_REALS = "distinct_reals"  # in a record's details, where the data set has fewer
 Record = dict[str, Any]
 StrPath = Union[str, os.PathLike]
 
@@ -93,7 +94,8 @@ def line(record: Record, digits: int = 4) -> str:
         reals = ""
         if "num_reals" in p:
             mirrored = "mirrored" if p["mirror"] else "not mirrored"
-            reals = f", {p['num_reals']:,} reals, {mirrored}"
+            distinct = record["details"].get(DISTINCT_REALS)
+            reals = f", {_count_reals(p['num_reals'], distinct)}, {mirrored}"
         parts.append(f"{p['dataset']} (content {p['dataset_content'][:12]}){reals}")
     parts.append(f"{p['num_fakes']:,} {p['fakes']}, no truncation, seed {p['seed']}")
     if p["labels"] != "none":
@@ -109,6 +111,21 @@ def line(record: Record, digits: int = 4) -> str:
         parts.append(p["precision"])
     parts.append(f"metrics version {p['version']}")
     return f"{'  '.join(numbers)}  [{'; '.join(parts)}]  {format_time(record['seconds'])}"
+
+
+def _count_reals(number: int, distinct: Optional[int]) -> str:
+    """'20 reals, each twice', for 40 images of a data set that has `distinct` ones."""
+    if not distinct or distinct >= number:
+        return f"{number:,} reals"
+    times, rest = divmod(number, distinct)
+    if not rest:
+        return f"{distinct:,} reals, each {_times(times)}"
+    others = "" if times == 1 else f", the others {_times(times)}"
+    return f"{distinct:,} reals, {rest:,} of them {_times(times + 1)}{others}"
+
+
+def _times(number: int) -> str:
+    return "twice" if number == 2 else f"{number} times"
 
 
 def _shown(value: float, digits: int) -> str:

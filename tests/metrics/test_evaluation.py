@@ -9,6 +9,7 @@ import tensorflow as tf
 from compute.images import images_to_uint8
 from compute.replica_map import ReplicaMap, Stopped
 from datasets.format.reader import inspect, open_dataset
+from datasets.format.writer import MultiResolutionWriter
 from dnnlib.download import file_sha256
 from dnnlib.errors import UserError
 from metrics import frechet, path_length
@@ -206,6 +207,25 @@ def test_records_are_kept_and_not_computed_again(tmp_path, network):
     lines = (tmp_path / "run" / "metric-fid10.jsonl").read_text().splitlines()
     assert [json.loads(line)["provenance"]["seed"] for line in lines] == [0, 1]
     assert list((tmp_path / "run").glob("events.out.tfevents.*"))
+
+
+def test_a_data_set_that_is_smaller_than_the_count(tmp_path, network):
+    """Its images come again from the beginning, and line and record say so; so does the line of a
+    record that was written before it did."""
+    with MultiResolutionWriter(tmp_path / "small", "small") as writer:
+        for image in np.random.RandomState(0).randint(0, 256, [20, 3, 32, 32]).astype(np.uint8):
+            writer.add_image(image)
+    said, path = [], tmp_path / "run" / "metric-fid40.jsonl"
+    for _ in range(2):
+        with small.tools(
+            tmp_path, say=said.append, dataset="small", data_dir=str(tmp_path)
+        ) as tools:
+            (record,) = evaluate(network, [parse("fid40")], tools, run_dir=tmp_path / "run")
+        assert record["details"] == {"distinct_reals": 20}
+        assert record["provenance"]["num_reals"] == 40
+        path.write_text(json.dumps({**record, "details": {}}) + "\n")
+    assert "20 reals, each twice, not mirrored; 40 fakes" in said[0]
+    assert said[1] == f"{said[0]}  (as recorded)"
 
 
 def test_ls_counts_bits(tmp_path, network):

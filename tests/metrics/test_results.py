@@ -27,6 +27,22 @@ def test_line_has_all_of_the_provenance():
     )
 
 
+@pytest.mark.parametrize(
+    ("number", "distinct", "shown"),
+    [
+        (5000, None, ", 5,000 reals, mirrored;"),
+        (40, 20, ", 20 reals, each twice, mirrored;"),
+        (60, 20, ", 20 reals, each 3 times, mirrored;"),
+        (50_000, 30_000, ", 30,000 reals, 20,000 of them twice, mirrored;"),
+        (50, 20, ", 20 reals, 10 of them 3 times, the others twice, mirrored;"),
+    ],
+)
+def test_line_of_a_data_set_that_is_smaller_than_the_count(number, distinct, shown):
+    details = {} if distinct is None else {"distinct_reals": distinct}
+    provenance = {**PROVENANCE, "num_reals": number}
+    assert shown in results.line({**RECORD, "provenance": provenance, "details": details})
+
+
 def test_line_of_many_classifiers():
     many = {f"{index:02d}": "12" * 32 for index in range(40)}
     provenance = {**PROVENANCE, "feature_networks": many, "labels": "uniform classes"}
