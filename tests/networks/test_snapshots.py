@@ -325,6 +325,8 @@ def with_options(path, role, **options):
     kinds = json.loads(header["__metadata__"]["networks"])
     kinds[role]["options"].update(options)
     header["__metadata__"]["networks"] = json.dumps(kinds)
+    for key in ("crc32c", "checksum"):  # as in files of before
+        del header["__metadata__"][key]
     text = json.dumps(header).encode()
     path = path.with_name("claims.safetensors")
     path.write_bytes(struct.pack("<Q", len(text)) + text + data[start:])
