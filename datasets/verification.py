@@ -14,7 +14,8 @@ from typing import Optional
 import numpy as np
 
 from compute.box_means import box_halve
-from datasets.format.info import open_labels
+from datasets.format.info import label_files, open_labels
+from datasets.format.mistaken import explain_channels
 from datasets.format.reader import DatasetInfo, is_built_in
 from datasets.format.tfrecords import DataError, ImageFile
 from datasets.inspection import stored
@@ -23,7 +24,7 @@ from dnnlib.errors import UserError
 
 _CHUNK_BYTES = 1 << 24  # read by a worker at once
 _CHUNK_IMAGES = 1024
-_PATTERN = "*-r[0-9][0-9].tfrecords"
+_PATTERN = "[!.]*-r[0-9][0-9].tfrecords"
 # Both the stored levels are rounded, each by up to 1/2.
 _ROUNDING = 1.0
 
@@ -117,19 +118,20 @@ def verify(
         for log2 in range(2, max(paths))
         if log2 not in paths
     ]
-    damage, lengths, channels = _survey(paths)
+    damage, lengths, shapes = _survey(paths)
     lines += damage
     paths = {log2: path for log2, path in paths.items() if path in lengths}
-    if not paths:
-        return lines
+    if not any(lengths.values()):
+        return lines + [f"{path}: contains no images" for path in lengths]
+    channels = Counter(shape[0] for shape in shapes).most_common(1)[0][0] if shapes else 0
+    if shapes and channels not in (1, 3):
+        return [*lines, f"{directory}: {explain_channels(max(shapes))}"]
     expected = Counter(lengths.values()).most_common(1)[0][0]
     lines += [
         f"{path}: {length:,} images, most files have {expected:,}"
         for path, length in lengths.items()
         if length != expected
     ]
-    if channels not in (1, 3):
-        lines.append(f"{directory}: its images have {channels} channels, expected 1 or 3")
     lines += _check_labels(directory, expected)
     total = max(lengths.values())
     size = _CHUNK_BYTES // sum(max(channels, 1) << 2 * log2 for log2 in paths)
@@ -156,34 +158,34 @@ def _find_paths(directory: Path) -> dict[int, str]:
     return paths
 
 
-def _survey(paths: dict[int, str]) -> tuple[list[str], dict[str, int], int]:
-    """→ damage for which files cannot be read at all, {path: records} of the others, channels of
-    most files, 0 where no image can be read."""
-    damage, lengths, channels = [], {}, Counter({0: 0})
+def _survey(paths: dict[int, str]) -> tuple[list[str], dict[str, int], list[tuple[int, ...]]]:
+    """→ damage for which files cannot be read at all, {path: records} of the others, shapes of the
+    first image of each that can be read."""
+    damage, lengths, shapes = [], {}, []
     for path in paths.values():
         try:
             with ImageFile(path) as file:
                 lengths[path] = len(file)
-                channels.update(_first_channels(file))
+                shapes += _first_shape(file)
         except DataError as error:
             damage.append(str(error))
-    return damage, lengths, channels.most_common(1)[0][0]
+    return damage, lengths, shapes
 
 
-def _first_channels(file: ImageFile) -> list[int]:
+def _first_shape(file: ImageFile) -> list[tuple[int, ...]]:
     for number in range(min(len(file), _CHUNK_IMAGES)):
         with contextlib.suppress(DataError):
-            return [file.image(number).shape[0]]
+            return [file.image(number).shape]
     return []
 
 
 def _check_labels(directory: Path, expected: int) -> Iterable[str]:
-    paths = sorted(directory.glob("*.labels"))
+    paths = label_files(directory)
     if len(paths) > 1:
         yield f"{directory}: holds more than one file of labels"
     for path in paths:
         try:
-            labels = open_labels(str(path))
+            labels = open_labels(path)
         except DataError as error:
             yield str(error)
             continue

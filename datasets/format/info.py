@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from datasets.format.builtin import SYNTHETIC_COUNT, digits_directory
+from datasets.format.mistaken import explain_channels
 from datasets.format.tfrecords import DataError, ImageFile, is_resolution
 from dnnlib.atomic import TEMP_PREFIX
 from dnnlib.errors import UserError
@@ -22,7 +23,7 @@ from dnnlib.paths import check_input
 
 BUILT_IN = ("digits", "synthetic")
 _SYNTHETIC = re.compile(r"synthetic(?:-(\d{1,4})(?:-(\d{1,3}))?)?")
-_RECORDS = re.compile(r"(.+)-r(\d\d)\.tfrecords")
+_RECORDS = re.compile(r"([^.].*)-r(\d\d)\.tfrecords")  # not those hidden: macOS puts ._NAME beside
 
 
 @dataclass(frozen=True)
@@ -96,8 +97,8 @@ def _not_found(name: str, data_dir: str | os.PathLike | None) -> str:
     directory = Path(data_dir or ".")
     sets = []
     if directory.is_dir():
-        directories = (path.parent for path in directory.glob("*/*-r02.tfrecords"))
-        sets = sorted(path.name for path in directories if not _is_unfinished(path))
+        directories = {path.parent for path in directory.glob("*/[!.]*-r02.tfrecords")}
+        sets = sorted(path.name for path in directories if not path.name.startswith("."))
     there = ", ".join(sets[:20]) + (", …" if len(sets) > 20 else "")
     return (
         f"data set {name!r} not found in {directory.absolute()} "
@@ -191,7 +192,7 @@ def _first_record(path: str) -> tuple[int, tuple[int, int, int]]:
 def _check_shape(path: str, shape: tuple[int, int, int], log2: int) -> None:
     channels, height, width = shape
     if channels not in (1, 3):
-        raise DataError(f"{path}: its images have {channels} channels, expected 1 or 3")
+        raise DataError(f"{path}: {explain_channels(shape)}")
     if height != width:
         raise DataError(f"{path}: its images are {width}×{height}, expected square ones")
     if not is_resolution(width):
@@ -205,10 +206,15 @@ def count_error(path: str, count: int, expected: int) -> DataError:
 
 
 def _find_labels(directory: Path) -> str | None:
-    paths = sorted(str(path) for path in directory.glob("*.labels"))
+    paths = label_files(directory)
     if len(paths) > 1:
         raise UserError(f"{directory}: holds more than one file of labels: {', '.join(paths)}")
     return paths[0] if paths else None
+
+
+def label_files(directory: Path) -> list[str]:
+    """Files of labels in a directory; of a set there is one at most."""
+    return sorted(str(path) for path in directory.glob("[!.]*.labels"))
 
 
 def open_labels(path: str) -> np.ndarray:

@@ -18,6 +18,7 @@ from typing import Any
 import google_crc32c
 import numpy as np
 
+from datasets.format.mistaken import HEAD, explain_file, explain_record
 from dnnlib.errors import UserError
 from dnnlib.paths import check_input
 from dnnlib.protobuf import Extent, WireError, bytes_field, encode_varint, fields, varint
@@ -95,15 +96,31 @@ def _find_image(record: bytes) -> tuple[tuple[int, int, int], int, int]:
         features[record[slice(*parts[1])]] = parts[2]
     for name in ("shape", "data"):
         if name.encode() not in features:
+            _refuse_encoded(record, features)
             raise DataError(f"not an image: it has no feature {name!r}")
     shape_list = _only_field(record, features[b"shape"], 3, "'shape' is not an int64 list")
     shape = tuple(_int64_list(record, shape_list))
     data_list = _only_field(record, features[b"data"], 1, "'data' is not a bytes list")
     start, stop = _only_field(record, data_list, 1, "'data' is not one byte string")
+    if len(shape) != 3 or shape[0] * shape[1] * shape[2] != stop - start:
+        _refuse_encoded(record, features)
     if len(shape) != 3 or shape[0] * shape[1] * shape[2] != stop - start or start == stop:
         shown = ", ".join(map(str, shape[:8]))
         raise DataError(f"'shape' is [{shown}] (expected C, H, W), 'data' has {stop - start} bytes")
     return shape, start, stop
+
+
+def _refuse_encoded(record: bytes, features: dict[bytes, Extent]) -> None:
+    """Raises DataError where a feature is a list of encoded pictures."""
+    strings = []
+    for span in features.values():
+        for number, part in fields(record, *span):
+            if number == 1 and not isinstance(part, int):
+                values = [value for kind, value in fields(record, *part) if kind == 1]
+                strings += [record[slice(*one)] for one in values if not isinstance(one, int)]
+    reason = explain_record(strings)
+    if reason:
+        raise DataError(reason)
 
 
 def encode_image(image: np.ndarray) -> bytes:
@@ -220,6 +237,9 @@ class RecordFile:
             length = self._length(self._pread(_HEADER.size, offsets[-1]))
             index = len(offsets) - 1
             if length is None:
+                kind = explain_file(self._pread(HEAD, 0)) if index == 0 else None
+                if kind:
+                    raise DataError(f"{self.path}: is no TFRecord file but {kind}")
                 cut = offsets[-1] + _HEADER.size > self._size
                 raise self._error(index, "truncated" if cut else "corrupt length")
             if length + _OVERHEAD > self._size - offsets[-1]:

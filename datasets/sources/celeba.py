@@ -9,7 +9,7 @@ import numpy as np
 
 from datasets.decoding import decode
 from datasets.sources.base import BadImage, Source
-from datasets.sources.containers import Folder
+from datasets.sources.containers import Folder, is_hidden
 from dnnlib.errors import UserError
 from dnnlib.paths import check_input
 
@@ -66,7 +66,8 @@ def _images(directory: Path) -> tuple[Path, list[str]]:
     """The folder with the images, and their names in order."""
     for folder, suffix in _FOLDERS:
         if (directory / folder).is_dir():
-            names = sorted(name for name in os.listdir(directory / folder) if name.endswith(suffix))
+            files = [name for name in os.listdir(directory / folder) if not is_hidden(name)]
+            names = sorted(name for name in files if name.endswith(suffix))
             if names:
                 return directory / folder, names
     places = " nor ".join(f"{folder}/*{suffix}" for folder, suffix in _FOLDERS)

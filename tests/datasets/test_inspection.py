@@ -318,6 +318,32 @@ def test_two_channels_are_damage(tmp_path):
     assert verify(some) == [f"{some}: its images have 2 channels, expected 1 or 3"]
 
 
+def test_empty_files_are_no_intact_set(tmp_path):
+    some = tmp_path / "some"
+    some.mkdir()
+    for log2 in (2, 3):
+        (some / f"some-r0{log2}.tfrecords").touch()
+    assert verify(some) == [
+        f"{some}/some-r0{log2}.tfrecords: contains no images" for log2 in (2, 3)
+    ]
+
+
+def test_channels_that_come_last_are_named_once(tmp_path):
+    some = tmp_path / "some"
+    some.mkdir()
+    for log2 in (2, 3):
+        size = 1 << log2
+        write_file(some / f"some-r0{log2}.tfrecords", np.zeros([3, size, size, 3], np.uint8))
+    told = "its images are in the order height, width, channels (8×8×3); channels come first"
+    assert verify(some) == [f"{some}: {told}"]
+
+
+def test_hidden_files_are_no_part_of_a_set(some):
+    for path in list(some.iterdir()):
+        (some / f"._{path.name}").write_bytes(b"\0\5\x16\7")
+    assert verify(some) == []
+
+
 def test_what_is_no_data_set_is_a_mistake(tmp_path):
     with pytest.raises(UserError, match=r"no such directory"):
         verify(tmp_path / "none")

@@ -1,6 +1,7 @@
 """Finding data sets, and naming what is wrong with them."""
 
 import dataclasses
+import gzip
 import io
 import pickle
 import shutil
@@ -160,3 +161,34 @@ def test_own_set_may_have_a_built_in_name_in_data_dir(data_dir, tmp_path, monkey
     assert inspect("synthetic", tmp_path).num_images == COUNT
     monkeypatch.chdir(tmp_path)
     assert inspect("synthetic").path is None
+
+
+def test_hidden_files_are_no_part_of_a_set(data_dir, tmp_path):
+    shutil.copytree(data_dir / "some", tmp_path / "some")
+    before = inspect("some", tmp_path)
+    for path in list((tmp_path / "some").iterdir()):
+        (tmp_path / "some" / f"._{path.name}").write_bytes(b"\0\5\x16\7")
+    assert inspect("some", tmp_path) == before
+
+
+def test_channels_that_come_last(tmp_path):
+    write_file(tmp_path / "a-r02.tfrecords", np.zeros([2, 4, 4, 3], np.uint8))
+    with pytest.raises(UserError, match=r"in the order height, width, channels \(4×4×3\)"):
+        inspect(str(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("head", "kind"),
+    [
+        (gzip.compress(bytes(100)), "compressed with gzip: unpack it first"),
+        (b"PK\3\4" + bytes(100), "a zip archive: unpack it first"),
+        (b"\n<!DOCTYPE html><html>" + bytes(100), "an HTML page, as servers send it"),
+        (b"version https://git-lfs.github.com/spec/v1\noid sha256:", "a Git LFS pointer"),
+        (b"\x89PNG\r\n\x1a\n" + bytes(100), "a PNG picture; dataset_tool.py create_from_images"),
+        (b"\xff\xd8\xff\xe0" + bytes(100), "a JPEG picture"),
+    ],
+)
+def test_files_of_other_kinds(tmp_path, head, kind):
+    (tmp_path / "a-r02.tfrecords").write_bytes(head)
+    with pytest.raises(UserError, match=rf"a-r02\.tfrecords: is no TFRecord file but {kind}"):
+        inspect(str(tmp_path))

@@ -245,6 +245,7 @@ def test_every_truncated_example_is_an_error():
 
 
 SHAPE = message(3, message(1, b"\1\4\4"))
+JPEG, PNG = b"\xff\xd8\xff\xe0" + bytes(9), b"\x89PNG\r\n\x1a\n" + bytes(9)
 PIXELS = message(1, message(1, bytes(16)))
 
 
@@ -259,6 +260,8 @@ PIXELS = message(1, message(1, bytes(16)))
         ({"shape": message(1, b"\1\4\4"), "data": PIXELS}, "'shape' is not an int64 list"),
         ({"shape": SHAPE, "data": message(3, message(1, b""))}, "'data' is not a bytes list"),
         ({"shape": SHAPE, "data": message(1, message(1, b"a", b"b"))}, "'data' is not one byte"),
+        ({"image/encoded": message(1, message(1, JPEG))}, r"encoded picture \(JPEG\), not pixels"),
+        ({"shape": SHAPE, "data": message(1, message(1, PNG))}, r"encoded picture \(PNG\)"),
     ],
 )
 def test_records_that_are_no_images(tmp_path, features, reason):
