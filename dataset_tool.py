@@ -66,7 +66,12 @@ _SHUFFLE = flag(
     "shuffle", SWITCH, "", "write in the original's shuffled order; --noshuffle: as they come", True
 )
 _WORKERS = flag(
-    "workers", WHOLE, "N", "processes (default: one for each core)", lower_bound=1, upper_bound=1024
+    "workers",
+    WHOLE,
+    "N",
+    "processes (default: one for each core; the most are four for each)",
+    lower_bound=1,
+    upper_bound=1024,
 )
 _CREATE = [
     flag(

@@ -28,7 +28,7 @@ from datasets.sources.base import BadImage, Source, TooSmall
 from datasets.workers import ordered_map
 from dnnlib.errors import UserError
 from dnnlib.progress import Progress
-from dnnlib.spawning import core_count
+from dnnlib.spawning import worker_count
 from dnnlib.staging import check_unused
 
 MEMORY_GB = 2.0
@@ -100,7 +100,7 @@ def convert(
     start = time.perf_counter()
     with MultiResolutionWriter(directory, name) as writer:
         done = _Done(source, writer.temporary)
-        chunks = _chunks(source, shape, workers or core_count(), skip_bad, memory_gb)
+        chunks = _chunks(source, shape, worker_count(workers), skip_bad, memory_gb)
         with contextlib.closing(chunks):
             for chunk in Progress(len(source), "images", say=say).over(chunks, _Chunk.count):
                 done.add(chunk)

@@ -17,7 +17,7 @@ from typing import Any, Optional
 from dnnlib import terminal
 from dnnlib.errors import UserError
 from dnnlib.progress import Progress
-from dnnlib.spawning import core_count, without_current_directory
+from dnnlib.spawning import without_current_directory, worker_count
 
 # A new interpreter for each worker: nothing of the parent's memory, threads and locks is copied.
 _CONTEXT = multiprocessing.get_context("spawn")
@@ -53,13 +53,18 @@ def ordered_map(
     finished: dict[int, tuple[str, Any]] = {}
     given = due = 0
     with contextlib.ExitStack() as stack:
-        with _no_interrupts():
-            pool = [_Worker(function, memory_gb, stack) for _ in range(workers)]
+        pool: list[_Worker] = []
         while True:
-            worker = min(pool, key=lambda worker: len(worker.pending))
-            if len(worker.pending) < _QUEUED and given - due < _AHEAD * workers:
+            # One more only where all others have work: few tasks start few processes.
+            least = min((len(worker.pending) for worker in pool), default=_QUEUED)
+            more = len(pool) < workers and least > 0
+            if (more or least < _QUEUED) and given - due < _AHEAD * workers:
                 item = next(tasks, None)
                 if item is not None:
+                    if more:
+                        with _no_interrupts():
+                            pool.append(_Worker(function, memory_gb, stack))
+                    worker = min(pool, key=lambda worker: len(worker.pending))
                     worker.give(*item)
                     given += 1
                     continue
@@ -94,7 +99,7 @@ def map_records(
     results = ordered_map(
         function,
         parts,
-        workers=workers or core_count(),
+        workers=worker_count(workers),
         describe=lambda part: f"{path}: records {part.start} to {part.stop - 1}",
     )
     with Progress(count, items, say=say) as progress:

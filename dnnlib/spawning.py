@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Iterator
+from typing import Optional
 
 
 def core_count() -> int:
@@ -12,6 +13,13 @@ def core_count() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
+
+
+def worker_count(asked: Optional[int] = None) -> int:
+    """How many processes to start: one for each core, or as many as were asked for up to four for
+    each (16 on small machines): more only take memory."""
+    cores = core_count()
+    return cores if asked is None else min(asked, max(4 * cores, 16))
 
 
 @contextlib.contextmanager

@@ -21,7 +21,8 @@ _KEPT = 10_000  # images whose latents go into a file, of 370 MB for 1024x1024
 
 def images(args: dict) -> str:
     """One file for each seed or latent, and the latents."""
-    starts = _Starts(args, "0-9")
+    pictures.check_latents_path(args["latents"], args["out"])
+    starts = _Starts(args, "0-9", once=True)  # a seed's file is written once
     kept = []
 
     def made():
@@ -38,9 +39,9 @@ def images(args: dict) -> str:
     said = f"Wrote {len(paths)} image(s): {paths[0]}" + (" …" if len(paths) > 1 else "")
     if not kept:
         all_said = "their seeds say" if starts.seeds is not None else f"{args['latents']} says"
-        return f"{said}. More than {_KEPT:,}: without latents.npz, {all_said} it all."
-    pictures.save_latents(out / "latents.npz", starts.sampler, *pictures.join(kept))
-    return f"{said}, and {out / 'latents.npz'}"
+        return f"{said}. More than {_KEPT:,}: without {pictures.LATENTS}, {all_said} it all."
+    pictures.save_latents(out / pictures.LATENTS, starts.sampler, *pictures.join(kept))
+    return f"{said}, and {out / pictures.LATENTS}"
 
 
 def grid(args: dict) -> str:
@@ -139,13 +140,15 @@ def convert(args: dict) -> str:
 class _Starts:
     """What images are made from: --seeds, or the codes of --latents.
 
-    seeds: None with --latents; count: how many images. Raises UserError for both at once.
+    once: whether a seed that is given twice counts once. seeds: None with --latents; count: how
+    many images. Raises UserError for both at once.
     """
 
-    def __init__(self, args: dict, usual_seeds: str) -> None:
+    def __init__(self, args: dict, usual_seeds: str, once: bool = False) -> None:
         self.seeds = None
         if args["latents"] is None:
-            self.seeds = parse_seeds(usual_seeds if args["seeds"] is None else args["seeds"])
+            seeds = parse_seeds(usual_seeds if args["seeds"] is None else args["seeds"])
+            self.seeds = list(dict.fromkeys(seeds)) if once else seeds
         elif args["seeds"] is not None:
             raise UserError(
                 f"--seeds={args['seeds']} and --latents={args['latents']}: expected one of them"

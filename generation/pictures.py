@@ -17,6 +17,7 @@ from networks.options import OWN
 from networks.sampling import Sampler
 
 FORMATS = {"png": ".png", "jpeg": ".jpg", "webp": ".webp"}
+LATENTS = "latents.npz"
 _SUFFIXES = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP"}
 
 
@@ -26,6 +27,14 @@ def check_picture_path(path: str | os.PathLike) -> None:
         raise UserError(f"--out={path}: expected a file name that ends in {', '.join(_SUFFIXES)}")
     if os.path.isdir(path):
         raise UserError(f"--out={path}: a directory of that name is in the way")
+
+
+def check_latents_path(latents_file: str | os.PathLike | None, out: str | os.PathLike) -> None:
+    """UserError where the latents that go to the directory `out` would replace those that came."""
+    written = Path(out) / LATENTS
+    both = latents_file and written.exists() and os.path.exists(latents_file)
+    if both and os.path.samefile(written, latents_file):
+        raise UserError(f"--out={out}: its {LATENTS} is the file of --latents; choose another")
 
 
 def save(image: np.ndarray, path: str | os.PathLike, quality: int = 95) -> None:

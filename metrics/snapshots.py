@@ -34,7 +34,8 @@ def choose(run_dir: Union[str, os.PathLike], choice: str) -> list[Path]:
         if not snapshots:
             raise UserError(f"{run_dir} has no snapshots (network-snapshot-….safetensors)")
         return snapshots if choice == "all" else snapshots[-1:]
-    name = f"network-snapshot-{int(choice):06d}" if choice.isdecimal() else choice
+    kimg = choice.isdecimal() and len(choice) <= 12
+    name = f"network-snapshot-{int(choice):06d}" if kimg else choice
     path = run_dir / f"{name.removesuffix('.safetensors')}.safetensors"
     if not path.is_file():
         newest = ", ".join(snapshot.stem for snapshot in numbered[-5:] + final)

@@ -123,6 +123,10 @@ def convert(network: str, source: StrPath, out: StrPath, **options: Any) -> None
     It records the source's name and sha256. Raises UserError as `load` does, or when writing
     fails.
     """
+    if Path(out).suffix != ".safetensors":
+        raise UserError(f"--out={out}: expected a file name that ends in .safetensors")
+    if os.path.exists(out) and os.path.exists(source) and os.path.samefile(source, out):
+        raise UserError(f"--out={out}: is the file that is to be converted; choose another")
     weights = load(network, source, **options)
     arrays = {name: weights.arrays[name] for name in weight_files.shapes(network)}
     metadata = {"network": network, "source": weights.file, "source_sha256": weights.sha256}
@@ -130,7 +134,7 @@ def convert(network: str, source: StrPath, out: StrPath, **options: Any) -> None
 
 
 def _given(network: str, path: str, cache_dir: Optional[StrPath], say: Optional[Say]) -> Path:
-    if os.path.exists(path):
+    if os.path.exists(path) and not os.path.isdir(path):
         paths.check_input(path)
         return Path(path)
     address = urlsplit(path)
