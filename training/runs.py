@@ -12,6 +12,7 @@ from typing import Any
 
 import safetensors
 
+from compute import machine
 from compute.cluster import read_cluster
 from datasets.format.info import inspect
 from dnnlib import config as config_lib, paths, run_dirs
@@ -20,6 +21,7 @@ from training import (
     checkpoint,
     checks,
     config as training_config,
+    memory,
     presets,
     request as requests,
     saved_config,
@@ -61,7 +63,7 @@ class ResolvedRun(Resolved):
     parts: checks.Parts  # networks and losses with all their options
     continues: bool  # the directory holds this run already
     transfer_from: Path | None  # snapshot to take the weights from; None: nothing to take over
-    num_replicas: int  # devices over all machines; as far as it is known without looking
+    num_replicas: int  # devices over all machines; as far as it shows without TensorFlow
 
     @property
     def resume(self) -> bool:
@@ -134,8 +136,14 @@ def plan(request: Request) -> ResolvedRun:
         resolution=config.dataset.resolution,
         max_label_size=config.dataset.max_label_size,
     )
-    num_replicas = max(config.num_gpus, 1) * cluster.num_workers
+    gpus = machine.num_gpus()
+    local_replicas = max(config.num_gpus or gpus, 1)
+    num_replicas = local_replicas * cluster.num_workers
     parts = training_config.resolve(config, info, num_replicas)
+    for size in schedules.resolutions(config.schedule, info.resolution):
+        images = schedules.minibatch(config.schedule, size, num_replicas) // cluster.num_workers
+        key = f"schedule.minibatch_dict.{size}"
+        memory.check(key, images, parts.D, size, config.num_gpus or gpus, machine.memory_bytes())
     transfer_from = None
     if config.resume_from and not (run_dir and checkpoint.paths(run_dir)):
         transfer_from = _check_snapshot(config.resume_from)
@@ -167,7 +175,9 @@ def _schedule_table(run: ResolvedRun) -> list[str]:
     config, resolution = run.config.schedule, run.dataset_info.resolution
     devices = f"{run.num_replicas} device" + ("s" if run.num_replicas > 1 else "")
     if not run.config.num_gpus:
-        devices += ", or as many as there are GPUs"
+        devices += ", all that there are"
+    elif run.config.num_gpus > machine.num_gpus():
+        devices += f" (GPUs here: {machine.num_gpus()})"
     lines = [
         f"Schedule   {run.config.total_kimg:g} kimg in all; minibatches are over {devices}",
         f"{'':11}{'size':>9}{'fades from':>12}{'stable from':>13}{'minibatch':>11}"

@@ -269,10 +269,27 @@ def test_flags_that_exclude_each_other_or_are_empty():
         ({"overrides": ("schedule.lod_initial_resolution=64",)}, "larger than the data set's 32"),
         ({"overrides": ("schedule.minibatch_base=6",)}, "6 images on each of 1 device"),
         ({"num_gpus": 64}, "less than one for each of 64 replicas"),
+        ({"overrides": ("schedule.minibatch_base=1000000000000",)}, "more than the main memory"),
+        ({"overrides": ("schedule.minibatch_dict.32=1000000000000",)}, "minibatch_dict.32: a mini"),
+        (
+            {"preset": "classifier", "dataset": "digits", "overrides": (f"minibatch={10**12}",)},
+            "minibatch: a minibatch",
+        ),
     ],
 )
 def test_mistakes_are_found_before_anything_is_made(flags, message):
     refused(ask(**flags), message)
+
+
+def test_the_plan_counts_the_gpus_that_the_start_will_use(monkeypatch):
+    six = ask(overrides=("schedule.minibatch_base=6",))
+    refused(six, "6 images on each of 1 device")
+    monkeypatch.setattr("compute.machine.num_gpus", lambda: 2)
+    assert runs.plan(six).num_replicas == 2
+    refused(ask(num_gpus=1, overrides=six.overrides), "6 images on each of 1 device")
+    many = ask(overrides=("schedule.minibatch_base=1000000000000",))
+    monkeypatch.setattr("compute.machine.memory_bytes", lambda: None)
+    refused(many, "more than the memory of any GPU")
 
 
 def test_places_are_absolute_so_that_a_run_continues_from_anywhere():

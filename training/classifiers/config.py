@@ -174,6 +174,14 @@ def network_options(config: ClassifierConfig, info: DatasetInfo) -> dict:
     return checks.network("D", config.D, {**settled, **_SETTLED})
 
 
+def check_minibatch(config: ClassifierConfig, devices: int) -> None:
+    """Raises UserError unless the minibatch can be divided over so many devices."""
+    if config.minibatch % max(devices, 1):
+        raise UserError(
+            f"minibatch={config.minibatch}: expected a multiple of the {devices} devices"
+        )
+
+
 def validate(config: ClassifierConfig) -> None:
     """Checks the ranges of the settings; UserError naming the key."""
 

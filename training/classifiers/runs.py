@@ -11,11 +11,12 @@ from typing import Any
 
 import safetensors
 
+from compute import machine
 from compute.cluster import read_cluster
 from datasets.format.reader import open_dataset
 from dnnlib import config as config_lib, json_files, paths, run_dirs
 from dnnlib.errors import UserError, explain_os_errors
-from training import request as requests, saved_config
+from training import memory, request as requests, saved_config
 from training.classifiers import config as classifier_config
 from training.classifiers.config import PRESETS, ClassifierConfig
 from training.request import Request
@@ -107,6 +108,9 @@ def plan(request: Request) -> ClassifierRun:
     classifier_config.validate(config)
     info = classifier_config.inspect_dataset(config)
     D = classifier_config.network_options(config, info)
+    gpus = config.num_gpus or machine.num_gpus()
+    classifier_config.check_minibatch(config, gpus)
+    memory.check("minibatch", config.minibatch, D, info.resolution, gpus, machine.memory_bytes())
     attributes = classifier_config.attributes(config, info)
     with open_dataset(info) as dataset:
         measured, shares = classifier_config.held_out(dataset, config), {}

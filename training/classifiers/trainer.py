@@ -19,10 +19,11 @@ from compute.devices import Replicas, make_strategy, silence_xla
 from compute.prefetch import prefetch
 from datasets.format.reader import Dataset, open_dataset
 from dnnlib import atomic, config as config_lib, json_files, run_dirs
-from dnnlib.errors import UserError, explain_write_errors
+from dnnlib.errors import explain_write_errors
 from dnnlib.progress import format_time
 from training.classifiers.config import (
     ClassifierConfig,
+    check_minibatch,
     held_out,
     learning_rate,
     network_options,
@@ -47,10 +48,7 @@ def train(
     config, run_dir = run.config, run.run_dir
     replicas = Replicas(strategy or make_strategy(config.num_gpus))
     silence_xla()
-    if config.minibatch % replicas.total:
-        raise UserError(
-            f"minibatch={config.minibatch}: expected a multiple of the {replicas.total} devices"
-        )
+    check_minibatch(config, replicas.total)
     opened = open_dataset(run.dataset_info, replace_damaged=config.dataset.replace_damaged)
     lock = contextlib.nullcontext() if locked else run_dirs.lock(run_dir)
     with lock, opened as dataset:
