@@ -7,10 +7,12 @@ assigned by name.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable
 from functools import partial
 from typing import Any, Union
 
+from dnnlib import file_kinds
 from dnnlib.errors import UserError
 from dnnlib.paths import open_input
 from dnnlib.pickles import tf_networks
@@ -19,6 +21,7 @@ from networks import registry
 from networks.registry import build
 
 ROLES = ("G", "D", "Gs")
+_STYLEGAN2 = "(?i)stylegan2|stylegan_revised|[GD]_main$"
 
 
 def makers(path: Union[str, os.PathLike]) -> dict[str, Callable]:
@@ -48,7 +51,9 @@ def read(path: Union[str, os.PathLike]) -> dict[str, LegacyNetwork]:
     try:
         recorded = tf_networks.read(data).networks
     except tf_networks.LegacyPickleError as error:
-        raise UserError(f"{path}: {error}") from error
+        kind = file_kinds.describe(data[: file_kinds.HEAD], len(data))
+        reason = error if kind is None else f"not a readable legacy network: it is {kind}"
+        raise UserError(f"{path}: {reason}") from error
     if len(recorded) == 3:
         return {role: network for role, network in zip(ROLES, recorded) if network is not None}
     roles: dict[str, LegacyNetwork] = {}
@@ -80,7 +85,12 @@ def to_keras(recorded: LegacyNetwork, **changed: Any) -> Any:
 
 def own_options(recorded: LegacyNetwork) -> tuple[str, str, dict]:
     """(family, build function, its own options); ValueError for an unknown function."""
-    family, function = registry.locate(recorded.func_name)
+    try:
+        family, function = registry.locate(recorded.func_name)
+    except ValueError as error:
+        if re.search(_STYLEGAN2, recorded.func_name):
+            raise ValueError(f"{error}; it is StyleGAN2's, which this package has not") from error
+        raise
     name, kwargs = function.name, dict(recorded.static_kwargs)
     if function.role == "part":
         # It was given the whole generator's options and used its own.

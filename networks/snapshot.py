@@ -15,7 +15,7 @@ from typing import Any, Optional, Union
 
 import numpy as np
 
-from dnnlib import json_files, tensor_file
+from dnnlib import file_kinds, json_files, tensor_file
 from dnnlib.download import local_path
 from dnnlib.errors import UserError
 from dnnlib.paths import check_input, is_pickle
@@ -100,6 +100,9 @@ def _usable(path: StrPath) -> Iterator[None]:
     try:
         yield
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        kind = file_kinds.describe_file(path)
+        if kind is not None:
+            raise UserError(f"{path}: not a usable snapshot or pickle: it is {kind}") from error
         raise UserError(f"{path}: not a usable snapshot: {error}") from error
 
 

@@ -162,7 +162,11 @@ def find(module: str, name: str, offset: int) -> Global:
     """The row of a global. Nothing is imported, and a dotted name is just an unknown one."""
     known = _GLOBALS.get((module, name))
     if known is None:
-        hint = "; a PyTorch network?" if module.startswith("torch") else ""
+        hint = ""
+        if module.startswith("torch_utils"):
+            hint = "; a PyTorch network, as StyleGAN2-ADA's and StyleGAN3's are?"
+        elif module.startswith("torch"):
+            hint = "; a PyTorch network?"
         refuse(f"the global {show(f'{module}.{name}')} is not allowed{hint}", offset)
     return known
 

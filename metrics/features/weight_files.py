@@ -18,7 +18,7 @@ import numpy as np
 import tensorflow as tf
 from google.protobuf.message import DecodeError
 
-from dnnlib import tensor_file
+from dnnlib import file_kinds, tensor_file
 from dnnlib.errors import UserError
 from dnnlib.pickles import tf_networks as legacy_pickle, torch_file
 from dnnlib.pickles.objects import show
@@ -62,17 +62,19 @@ def read(network: str, path: Path, data: bytes) -> tuple[dict[str, np.ndarray], 
     """
     if not data:
         raise UserError("expected weights, but the file is empty")
+    kind_of_file = file_kinds.describe(data[: file_kinds.HEAD], len(data))
     if torch_file.is_torch(path):
         arrays, kind = _from_torch(network, torch_file.read(data)), "PyTorch state dict"
     elif data[:1] == b"\x80":
         arrays, kind = _from_pickle(network, data), "legacy pickle"
     elif data[8:9] == b"{":
         arrays, kind = _from_converted(network, path)
-    elif network == "inception":
+    elif network == "inception" and (kind_of_file is None or data[:2] == b"\x1f\x8b"):
         graph = _unpacked(data) if data[:2] == b"\x1f\x8b" else data
         arrays, kind = _from_graph(graph), "frozen graph"
     else:
-        raise UserError("expected a .pth, .pkl or converted .safetensors file, by its content")
+        prefix = f"it is {kind_of_file}; " if kind_of_file else ""
+        raise UserError(prefix + _expected_forms(network))
     for name, array in arrays.items():
         if name.endswith("variance") and not (array > 0).all():
             raise UserError(f"{name} has values that are not above 0")
@@ -287,7 +289,13 @@ def _nodes(graph: memoryview) -> Iterator[memoryview]:
 
 
 def _no_graph() -> NoReturn:
-    raise UserError(
-        "expected a frozen graph (.pb or .tgz), or a .pth, .pkl or converted .safetensors file, "
-        "by its content"
-    )
+    raise UserError(_expected_forms("inception"))
+
+
+def _expected_forms(network: str) -> str:
+    if network == "inception":
+        return (
+            "expected a frozen graph (.pb or .tgz), or a .pth, .pkl or converted .safetensors "
+            "file, by its content"
+        )
+    return "expected a .pth, .pkl or converted .safetensors file, by its content"

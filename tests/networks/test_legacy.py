@@ -13,6 +13,7 @@ from dnnlib.pickles import tf_networks as legacy_pickle
 from networks import legacy
 from tests import golden
 from tests.dnnlib.download import bad_server
+from tests.dnnlib.test_file_kinds import KINDS
 from tests.networks.common import error, images_for, nchw, nhwc, normal
 
 TOLERANCE = 2e-5  # of the range, as in test_golden_networks.py
@@ -156,7 +157,10 @@ def test_a_fixed_structure_has_its_one_level_whatever_its_lod():
 @pytest.mark.parametrize(
     ("found", "message"),
     [
-        (dict(func_name="G_main"), "unknown network 'G_main'; known: .*G_style.*D_paper"),
+        (
+            dict(func_name="G_main"),
+            "unknown network 'G_main'; known: .*G_style.*D_paper; it is StyleGAN2's",
+        ),
         (dict(static_kwargs={**SMALL, "use_attention": True}), "has no option 'use_attention'"),
         (dict(static_kwargs={**SMALL, "label_size": 2**40}), r"bias: expected \(1099511627776,\)"),
         (dict(static_kwargs={**SMALL, "fmap_max": 4}), "8x8/Conv0/weight: expected .*; .*4x4"),
@@ -198,3 +202,13 @@ def test_an_address_is_as_good_as_a_file(tmp_path, monkeypatch):
     expected = networks.load(golden.path("pickles/h_res4.pkl"))[2].arrays()
     for name, array in loaded[2][2].arrays().items():
         np.testing.assert_array_equal(array, expected[name])
+
+
+@pytest.mark.parametrize(("data", "kind"), KINDS)
+@pytest.mark.parametrize("suffix", ["pkl", "safetensors"])
+def test_a_file_of_another_kind_is_called_what_it_is(data, kind, suffix, tmp_path):
+    path = tmp_path / f"network.{suffix}"
+    path.write_bytes(data)
+    with pytest.raises(UserError, match=rf"network\.{suffix}: not a .*: it is .*{kind}") as caught:
+        networks.load(path)
+    assert "\n" not in str(caught.value)

@@ -17,6 +17,7 @@ from metrics.features import (
     weight_files,
     weights,
 )
+from tests.dnnlib import test_file_kinds
 from tests.dnnlib.download import bad_server
 from tests.metrics.features import feature_files as files
 from tests.metrics.features.feature_weights import inception_arrays, vgg16_arrays
@@ -320,7 +321,7 @@ def test_hostile_graphs(tmp_path):
         refused("inception", written(tmp_path / "x", files.tgz(graph)), match)
     for data, match in (
         (b"", r"expected weights, but the file is empty"),
-        (b"<html>", r"expected a frozen graph"),
+        (b"<html>", r"it is an HTML page.*; expected a frozen graph"),
         (b"\x0a\x00" * 100_001, r"expected a frozen graph"),
         (files.tgz(b"", "other.pb"), r"without classify_image_graph_def.pb"),
         (b"\x1f\x8b damaged", r"not a usable .tgz file"),
@@ -354,3 +355,11 @@ def test_one_value_stands_for_no_large_kernel(tmp_path):
     kernel = np.zeros(inception.shapes()[name], np.float32)
     graph = tf.compat.v1.GraphDef(node=[files.node(name, kernel, compact=True)])
     refused("inception", written(tmp_path / "x", graph.SerializeToString()), "another number of")
+
+
+@pytest.mark.parametrize("network", ["inception", "vgg16"])
+def test_a_file_of_another_kind_is_called_what_it_is(network, tmp_path):
+    for data, kind in test_file_kinds.KINDS:
+        if "PyTorch" not in kind and data and (network == "vgg16" or "gzip" not in kind):
+            match = f"it is .*{kind}.*; expected a .*by its content"
+            refused(network, written(tmp_path / "x", data), match)
