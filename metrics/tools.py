@@ -99,10 +99,20 @@ class Tools(contextlib.ExitStack):
                 f"{info.name} {info.channels}"
             )
         if self._reals is None or self._reals.info != info:
+            self._tell_of_classes(info.name, label_size)
             self._reals = self.enter_context(
                 open_dataset(info, replace_damaged=settings.replace_damaged)
             )
         return self._reals
+
+    def _tell_of_classes(self, name: str, label_size: int) -> None:
+        """Says so where a conditional network has fewer classes than the data set."""
+        stored = inspect(self.settings.dataset, self.settings.data_dir).label_size
+        if 0 < label_size < stored:
+            self.say(
+                f"note: the network has {label_size} classes, the data set {name} {stored}: images "
+                f"of the others count as reals, and give labels of zeros"
+            )
 
     def check(self, metrics: Sequence[Metric]) -> None:
         """Loads what the metrics need. Raises UserError when something of it is not there."""

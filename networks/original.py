@@ -21,6 +21,7 @@ from dnnlib.config import nearest
 from networks import layer_table, registry
 from networks.keras_saving import refuse
 from networks.options import INERT
+from networks.original_variables import Variables
 from networks.sampling import Renderer
 
 MAX_FUNCTIONS = 8  # compiled graphs kept for each network
@@ -36,6 +37,21 @@ _OF_A_CALL = INERT | {
     "structure",
     "style_mixing_prob",
     "dlatent_avg_beta",
+}
+# Of the original's networks: what there is no counterpart to, and the way to the same end.
+_OTHER_WAYS = {
+    "get_output_for": "call the network itself, which is differentiable: Gs.network(latents)",
+    "convert": "networks.build(func_name, …) and copy_vars_from, or clone(option=value)",
+    "list_ops": "TensorFlow 2 has no graph to list; list_layers and vars have layers and variables",
+    "setup_weight_histograms": "tf.summary.histogram(name, variable) for the items of trainables",
+    "input_templates": "input_shapes",
+    "output_templates": "output_shapes",
+    "var_global_to_local": "vars: here names are local",
+    "scope": "name: here variables have local names only",
+    "static_kwargs_src": "static_kwargs",
+    "build_module_src": "the code in a pickle is never run; the networks are those of networks/",
+    "build_func_name": "Gs.network.func_name",
+    "save_pkl": "networks.save(path, Gs=Gs.network)",
 }
 _STRUCTURES = ("auto", "fixed", "linear", "recursive")
 _OUT = ("out_mul", "out_add", "out_shrink", "out_dtype")
@@ -59,14 +75,15 @@ class Fields(dict):
         raise AttributeError(f"no {key!r}{nearest(key, self)}; there are: {', '.join(self)}")
 
 
-class RunnableNetwork:
+class RunnableNetwork(Variables):
     """One of this package's networks with the original's methods.
 
     network: that network. Nothing is copied: a change of either one is a change of both.
     name: for messages and tables. static_kwargs: every option of the network.
     components: of G_style `mapping` and `synthesis`, of the others none.
     input_shapes, output_shapes: lists, [None, C, H, W] for images; input_shape and output_shape
-    are the first of them. vars, trainables: {local name: tf.Variable}.
+    are the first of them. vars, trainables: {local name: tf.Variable}; own_vars: those that belong
+    to no component.
     """
 
     def __init__(self, network: Any, name: Optional[str] = None):
@@ -75,6 +92,8 @@ class RunnableNetwork:
         parts = network.components_of_run()
         self.components = Fields({name: runnable(part) for name, part in parts.items()})
         self.vars, self.trainables = Fields(network.named), Fields(network.trainable())
+        of_parts = {id(var) for part in self.components.values() for var in part.vars.values()}
+        self.own_vars = Fields({k: v for k, v in self.vars.items() if id(v) not in of_parts})
         shapes = network.inputs_of_run()
         self._input_names, self.input_shapes = list(shapes), list(shapes.values())
         self.output_shape = network.output_of_run()
@@ -140,34 +159,7 @@ class RunnableNetwork:
             print(f"\r{count} / {count}", flush=True)
         return [result] if return_as_list else result
 
-    # ------------------------------------------------------------ variables
-
-    def find_var(self, name: Any) -> tf.Variable:
-        """The tf.Variable with a local name; a variable is returned as it is."""
-        if not isinstance(name, str):
-            return name
-        if name not in self.vars:
-            self._fail(f"no variable {name!r}{nearest(name, self.vars)}")
-        return self.vars[name]
-
-    def get_var(self, name: Any) -> np.ndarray:
-        """The value of a variable, by its local name."""
-        return np.array(self.find_var(name).numpy())
-
-    def set_var(self, name: Any, value: Any) -> None:
-        """Sets a variable; ValueError when the shape is another."""
-        variable, value = self.find_var(name), np.asarray(value, np.float32)
-        if value.shape != tuple(variable.shape):
-            name = getattr(name, "name", name)
-            self._fail(f"{name}: shape {value.shape}, expected {tuple(variable.shape)}")
-        variable.assign(value)
-
-    def copy_vars_from(self, other: Any) -> None:
-        """Copies every variable whose name both networks have."""
-        other = getattr(other, "runnable", other)
-        for name in self.vars:
-            if name in other.vars:
-                self.set_var(name, other.get_var(name))
+    # ------------------------------------------------------------ as a whole
 
     def clone(self, name: Optional[str] = None, **new_static_kwargs: Any) -> RunnableNetwork:
         """A network of its own with the same values; new_static_kwargs change its options.
@@ -180,6 +172,34 @@ class RunnableNetwork:
         result.copy_vars_from(self)
         return result
 
+    def list_layers(self) -> list[tuple[str, list, list[tf.Variable]]]:
+        """(name, shape of the output, trained variables) of each layer.
+
+        The original has an expression of TensorFlow 1 where the shape is.
+        """
+        by_layer: dict[str, list] = {}
+        for name, variable in self.trainables.items():
+            place = self.network.place_of(name)
+            by_layer.setdefault(name if place is None else place.scope, []).append(variable)
+        return [
+            (
+                row.name,
+                [None, *row.output] if row.weight else list(row.output),
+                by_layer.get(row.name, []),
+            )
+            for row in layer_table.rows(self.network)
+        ]
+
+    def __getattr__(self, name: str) -> NoReturn:
+        """Of what the original has and this has not: the AttributeError names another way."""
+        way = _OTHER_WAYS.get(name)
+        if way is None:
+            known = [key for key in dir(type(self)) + list(vars(self)) if not key.startswith("_")]
+            way = f"{nearest(name, known)}; docs/from-the-original.md has what there is"
+        else:
+            way = f": {way}"
+        raise AttributeError(f"a network here has no {name!r}{way}")
+
     def print_layers(self) -> None:
         """Prints a table: layer, trained numbers, shapes of output and weight."""
         print(f"{self.name:<30}{'Params':<12}{'OutputShape':<20}WeightShape")
@@ -191,9 +211,6 @@ class RunnableNetwork:
         print(f"{'Total':<30}{sum(row.parameters for row in rows)}")
 
     # ------------------------------------------------------------ within run
-
-    def _fail(self, message: str) -> NoReturn:
-        raise ValueError(f"{self.name}: {message}")
 
     def _arrays(self, inputs: tuple) -> list[np.ndarray]:
         """The inputs as float32 arrays of equal length."""

@@ -107,3 +107,16 @@ def test_labels():
 def test_images_that_are_none():
     with pytest.raises(UserError, match=r"images of 2 channels; metrics need 1 or 3"):
         Samples(small.generator(num_channels=2), seed=0)
+
+
+def test_fewer_classes_than_the_data_set_are_said_once(tmp_path):
+    said = []
+    with small.tools(tmp_path, say=said.append, dataset="synthetic-32-5") as tools:
+        for label_size in (5, 0):
+            tools.reals(32, 3, label_size)
+        assert not said
+        for _ in range(2):
+            assert tools.reals(32, 3, 2).info.label_size == 2
+    assert len(said) == 1
+    assert "the network has 2 classes, the data set synthetic" in said[0]
+    assert " 5: images of the others" in said[0]

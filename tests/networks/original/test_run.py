@@ -276,7 +276,6 @@ def test_keras_does_not_notice(tmp_path, capsys):
         )
 
     assert what_keras_sees(used) == what_keras_sees(plain)
-    used.save(tmp_path / "network.keras")
     used.summary()
     assert "G_mapping" in capsys.readouterr().out
     again = type(used).from_config(used.get_config())
@@ -284,3 +283,78 @@ def test_keras_does_not_notice(tmp_path, capsys):
     settings = dict(randomize_noise=False)
     found, wanted = again.run(normal(2, 8), **settings), used.run(normal(2, 8), **settings)
     np.testing.assert_array_equal(found, wanted)
+
+
+def test_layers_are_listed(pair):
+    Gs = pair[0]
+    layers = {name: (shape, variables) for name, shape, variables in Gs.list_layers()}
+    shape, variables = layers["G_synthesis/8x8/Conv1"]
+    assert shape == Gs.components.synthesis.list_layers()[-1][1][:1] + [8, 8, 8]
+    weight = Gs.vars["G_synthesis/8x8/Conv1/weight"]
+    assert any(variable is weight for variable in variables)
+    for network in pair:
+        listed = [id(variable) for *_, variables in network.list_layers() for variable in variables]
+        assert sorted(listed) == sorted(map(id, network.trainables.values()))
+    assert layers["lod"] == ([], [])
+
+
+def test_own_variables_and_their_local_names(pair):
+    Gs, D = pair
+    assert list(Gs.own_vars) == ["lod", "dlatent_avg"]
+    assert list(D.own_vars) == list(D.vars)
+    assert Gs.get_var_local_name(Gs.vars["dlatent_avg"]) == "dlatent_avg"
+    with pytest.raises(ValueError, match="no such variable"):
+        Gs.get_var_local_name(D.vars["lod"])
+
+
+def changed(network, other):
+    return {name for name in network.vars if (network.get_var(name) != other.get_var(name)).any()}
+
+
+def test_parts_of_the_variables_are_copied_and_reset(pair):
+    Gs, _ = pair
+    own, trained = set(Gs.own_vars), set(Gs.trainables)
+    other = Gs.clone()
+    for name in other.vars:
+        other.set_var(name, other.get_var(name) + 1)
+    for copy, names in (("copy_own_vars_from", own), ("copy_trainables_from", trained)):
+        before = Gs.clone()
+        getattr(before, copy)(other)
+        assert changed(before, Gs) == names
+    made = networks.runnable(networks.build("G_style", seed=Gs.network.seed, **Gs.static_kwargs))
+    for reset, names in (
+        ("reset_own_vars", own), ("reset_trainables", trained), ("reset_vars", set(Gs.vars))
+    ):  # fmt: skip
+        network = other.clone()
+        getattr(network, reset)()
+        assert changed(network, other) >= names & changed(made, other)
+        assert changed(network, made).isdisjoint(names)
+
+
+def test_a_moving_average(pair):
+    Gs, _ = pair
+    average = Gs.clone()
+    update = average.setup_as_moving_average_of(Gs, beta=0.75)
+    for name in Gs.vars:
+        Gs.set_var(name, Gs.get_var(name) + 1)
+    update()
+    for name in Gs.vars:
+        share = 0.75 if name in Gs.trainables else 0
+        wanted = Gs.get_var(name) - share
+        np.testing.assert_allclose(average.get_var(name), wanted, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("name", "way"),
+    [
+        ("get_output_for", r"'get_output_for': call the network itself"),
+        ("convert", "networks.build"),
+        ("list_ops", "list_layers"),
+        ("list_layer", "list_layers"),
+        ("something", "docs/from-the-original.md"),
+    ],
+)
+def test_what_is_not_there_names_the_way(pair, name, way):
+    with pytest.raises(AttributeError, match=way):
+        getattr(pair[0], name)
+    assert not hasattr(pair[0], name)
