@@ -8,7 +8,7 @@ import warnings
 from PIL import Image, UnidentifiedImageError
 
 from datasets.pictures import bmp, gif, jpeg, png, tiff, webp
-from datasets.pictures.damage import Unsupported
+from datasets.pictures.damage import Damage, Unsupported
 from datasets.sources.base import BadImage
 
 # Pillow knows dozens of formats; the rare ones are where its security reports come from.
@@ -79,7 +79,10 @@ def _decode(data: bytes, where: str) -> Image.Image:
         raise BadImage(where, "has more than 8 bits per channel; convert it to 8 bits first")
     if image.mode not in _TARGET_MODES:
         raise BadImage(where, f"is {image.mode}, neither gray nor RGB; convert it to RGB first")
+    colours = len(image.palette.getdata()[1]) // 3 if image.mode == "P" else 256
     image.load()
+    if image.mode == "P" and image.getextrema()[1] >= colours:
+        raise Damage("it has pixels of colours that its palette lacks")
     if image.format == "PNG" and image.mode in ("1", "L") and "transparency" in image.info:
         # Pillow scales the pixels of 1, 2 and 4 bits to 0…255, but not the transparent gray.
         highest = (1 << _bits_per_channel(image, data)) - 1

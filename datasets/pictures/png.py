@@ -46,7 +46,7 @@ def checked(data: bytes, max_pixels: int) -> bytes:
             palette = bytes(content)
         elif name[:1].isupper() and name != b"IEND":
             raise Damage(f"an unknown critical chunk, {name.decode('latin-1')!r}")
-        if name in _KEPT:
+        if name in _KEPT or (name == b"fcTL" and not compressed):  # the image is the first frame
             kept.append(chunk)
     if len(header) != 13:
         raise Damage("its header is not of 13 bytes")

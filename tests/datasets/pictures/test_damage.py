@@ -87,6 +87,7 @@ def test_no_truncated_png():
         (png(STREAM, more=chunk(b"IHDR", bytes(13))), "it has two headers"),
         (png(STREAM, more=chunk(b"ABCD", b"")), "an unknown critical chunk, 'ABCD'"),
         (png(STREAM, colours=3), "its palette is missing"),
+        (png(STREAM, colours=3, more=chunk(b"PLTE", bytes(24))), "colours that its palette lacks"),
         (png(STREAM, colours=5), "its header names no kind of PNG"),
         (png(STREAM, interlaced=2), "its header names no kind of PNG"),
     ],
@@ -100,6 +101,9 @@ def test_good_pngs():
     # The passes of Adam7, for 4×2: one pixel, one, then two, and the second row.
     passes = zlib.compress(b"\0\1" + b"\0\3" + b"\0\2\4" + b"\0\5\6\7\x08")
     assert np.array_equal(decode(png(passes, interlaced=1), "a"), [[1, 2, 3, 4], [5, 6, 7, 8]])
+    assert reason(png(STREAM, colours=3, more=chunk(b"PLTE", bytes(27)))) is None
+    frame = chunk(b"fcTL", struct.pack(">IIIIIHHBB", 0, 4, 2, 0, 0, 1, 1, 0, 0))
+    assert reason(png(STREAM, more=chunk(b"acTL", struct.pack(">II", 1, 0)) + frame)) is None
     # What one version of Pillow stumbles over, and neither needs.
     assert reason(png(STREAM, more=chunk(b"gAMA", b"\0"))) is None
     assert reason(png(STREAM, more=chunk(b"cHRM", b"\0"))) is None
@@ -185,6 +189,8 @@ def test_gif():
     picture = data.index(b",\0\0\0\0")
     larger = data[: picture + 5] + b"\xff" + data[picture + 6 :]
     assert "its picture does not lie within its size" in reason(larger)
+    few = data[:10] + bytes([data[10] & 0xF8 | 1]) + data[11:25] + data[109:]  # 4 of 32 colours
+    assert "colours that its palette lacks" in reason(few)
     first = picture + 11  # the first block's length
     assert reason(data[:first] + b"\1" + data[first + 1 :])
 
