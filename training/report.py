@@ -67,9 +67,10 @@ class Report:
         if self.enabled:
             self._print(text + "\n")
 
-    def _print(self, text: str) -> None:
+    def _print(self, text: str, orders: bool = False) -> None:
+        """orders: whether the text moves the cursor; others may hold names, which must not."""
         try:
-            print(text, end="", flush=True, file=raw(sys.stdout) if self._bar else None)
+            print(text, end="", flush=True, file=raw(sys.stdout) if orders else None)
         except OSError:
             # `| head`, a Ctrl-C that ended `| tee` as well, a terminal that is gone after SIGHUP:
             # the run matters more than its reader. Without this, Python would complain at its end.
@@ -79,14 +80,14 @@ class Report:
         """Redraws the bar of the current tick; done: 0 to 1. Nothing when not on a terminal."""
         if self._bar:
             filled = int(min(done, 1.0) * 30)
-            self._print(f"\r  [{'#' * filled}{'.' * (30 - filled)}] {label}\x1b[K")
+            self._print(f"\r  [{'#' * filled}{'.' * (30 - filled)}] {label}\x1b[K", orders=True)
 
     def tick(self, record: dict, means: dict) -> None:
         """One status line; the same numbers to stats.jsonl and TensorBoard."""
         if not self.enabled:
             return
         if self._bar:
-            self._print("\r\x1b[K")
+            self._print("\r\x1b[K", orders=True)
         self._print(status_line(record, means) + "\n")
         entry = {**record, **{_scalar_name(name): value for name, value in means.items()}}
         path = self.run_dir / "stats.jsonl"

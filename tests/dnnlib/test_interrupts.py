@@ -13,7 +13,7 @@ PROGRAMS = ["run_training.py", "run_generator.py", "run_metrics.py", "dataset_to
 INTERRUPTED = """
 import os, signal, sys
 from dnnlib import interrupts
-sys.argv = ["a/run_metrics.py"]
+sys.argv = ["a/tool.py"]
 interrupts.end_at_once()
 if sys.platform:
     os.kill(os.getpid(), signal.SIGINT)
@@ -26,7 +26,7 @@ def test_one_line_and_130():
         [sys.executable, "-c", INTERRUPTED], cwd=ROOT, capture_output=True, text=True, timeout=60
     )
     assert (done.returncode, done.stdout) == (130, "")
-    assert done.stderr == "run_metrics.py: interrupted\n"
+    assert done.stderr == "tool.py: interrupted\n"
 
 
 @pytest.mark.parametrize("program", PROGRAMS)

@@ -1,11 +1,14 @@
 """Status line, stats.jsonl and TensorBoard say the same."""
 
+import io
 import json
+import sys
 
 import numpy as np
 import pytest
 import tensorflow as tf
 
+from dnnlib import terminal
 from dnnlib.progress import format_time
 from training.report import Means, Report
 
@@ -86,3 +89,18 @@ def test_a_silent_report_writes_nothing(tmp_path, capsys):
     report.close()
     assert not list(tmp_path.iterdir())
     assert capsys.readouterr().out == ""
+
+
+def test_only_the_bar_gives_a_terminal_orders(tmp_path, monkeypatch):
+    class Terminal(io.StringIO):
+        def isatty(self):
+            return True
+
+    stream = Terminal()
+    monkeypatch.setattr(sys, "stdout", stream)
+    with terminal.prepared():
+        told = Report(tmp_path)
+        told.progress(0.5, "kimg 1")
+        told.say("\x1b[2J")
+        told.close()
+    assert stream.getvalue().endswith("kimg 1\x1b[K\\x1b[2J\n")

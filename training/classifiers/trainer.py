@@ -231,7 +231,7 @@ class ClassifierReport(Report):
     def status(self, attribute: str, cur_nimg: int, values: dict, seconds: float) -> None:
         """values: `accuracy` on held-out images, and `loss` unless no step was finite."""
         if self._bar:
-            self._print("\r\x1b[K")
+            self._print("\r\x1b[K", orders=True)
         self.say(
             f"{attribute:<16} kimg {cur_nimg / 1000:<8.1f} "
             f"loss {values.get('loss', float('nan')):<8.4f} "
