@@ -26,6 +26,7 @@ _STARTS = (
     (b"\x89PNG", "a PNG picture"),
     (b"\xff\xd8\xff", "a JPEG picture"),
     (b"GIF8", "a GIF picture"),
+    (b"\0\5\x16\7", "what macOS keeps of another file, not the file itself"),
     (b"%PDF", "a PDF document"),
     (_TORCH_STREAM, "a PyTorch file"),
 )

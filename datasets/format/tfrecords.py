@@ -18,8 +18,9 @@ from typing import Any
 import google_crc32c
 import numpy as np
 
-from datasets.format.mistaken import HEAD, explain_file, explain_record
+from datasets.format.mistaken import explain_record
 from dnnlib.errors import UserError
+from dnnlib.file_kinds import HEAD, describe
 from dnnlib.paths import check_input
 from dnnlib.protobuf import Extent, WireError, bytes_field, encode_varint, fields, varint
 
@@ -237,10 +238,11 @@ class RecordFile:
             length = self._length(self._pread(_HEADER.size, offsets[-1]))
             index = len(offsets) - 1
             if length is None:
-                kind = explain_file(self._pread(HEAD, 0)) if index == 0 else None
+                cut = offsets[-1] + _HEADER.size > self._size
+                whole = index == 0 and not cut
+                kind = describe(self._pread(HEAD, 0), self._size) if whole else None
                 if kind:
                     raise DataError(f"{self.path}: is no TFRecord file but {kind}")
-                cut = offsets[-1] + _HEADER.size > self._size
                 raise self._error(index, "truncated" if cut else "corrupt length")
             if length + _OVERHEAD > self._size - offsets[-1]:
                 raise self._error(index, "truncated")

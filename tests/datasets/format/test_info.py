@@ -180,11 +180,11 @@ def test_channels_that_come_last(tmp_path):
 @pytest.mark.parametrize(
     ("head", "kind"),
     [
-        (gzip.compress(bytes(100)), "compressed with gzip: unpack it first"),
+        (gzip.compress(bytes(100)), "gzip data: unpack it first"),
         (b"PK\3\4" + bytes(100), "a zip archive: unpack it first"),
         (b"\n<!DOCTYPE html><html>" + bytes(100), "an HTML page, as servers send it"),
         (b"version https://git-lfs.github.com/spec/v1\noid sha256:", "a Git LFS pointer"),
-        (b"\x89PNG\r\n\x1a\n" + bytes(100), "a PNG picture; dataset_tool.py create_from_images"),
+        (b"\x89PNG\r\n\x1a\n" + bytes(100), "a PNG picture"),
         (b"\xff\xd8\xff\xe0" + bytes(100), "a JPEG picture"),
     ],
 )
