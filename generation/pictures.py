@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import Optional
 
 import numpy as np
 
@@ -89,8 +91,45 @@ def save_latents(
         arrays["z"] = z
     if labels is not None and labels.shape[1]:
         arrays["labels"] = labels
-    with atomic_path(path) as temporary:
-        np.savez(temporary, **arrays)
+    with atomic_path(path) as temporary, open(temporary, "wb") as file:
+        sink = _Sink(file)
+        np.savez(sink, **arrays)
+        sink.check()
+
+
+class _Sink:
+    """Takes what a zip file is made of, and keeps the first error for the end.
+
+    A ZipFile whose file fails tries again when it is collected, and Python prints that traceback.
+    """
+
+    def __init__(self, file: io.BufferedWriter) -> None:
+        self._file = file
+        self._error: Optional[OSError] = None
+
+    def write(self, data: bytes) -> int:
+        self._attempt(self._file.write, data)
+        return memoryview(data).nbytes
+
+    def flush(self) -> None:
+        self._attempt(self._file.flush)
+
+    def read(self, size: int = -1) -> bytes:  # NumPy takes what has it for a file
+        raise io.UnsupportedOperation
+
+    def check(self) -> None:
+        """Raises the OSError of the first write that failed."""
+        self.flush()
+        if self._error is not None:
+            self._file.raw.close()  # what its buffer holds fits no better now
+            raise self._error
+
+    def _attempt(self, action: Callable[..., object], *args: bytes) -> None:
+        if self._error is None:
+            try:
+                action(*args)
+            except OSError as error:
+                self._error = error
 
 
 def join(parts: Sequence[tuple]) -> list:
