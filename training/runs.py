@@ -50,7 +50,12 @@ _MAY_CHANGE = frozenset(
     }
 )
 # What only a run writes: without its configuration nobody can tell how it went on.
-_REMAINS = ("checkpoint-*.safetensors", "network-*.safetensors", "stats.jsonl")
+_REMAINS = (
+    "checkpoint-*.safetensors",
+    "network-snapshot-*.safetensors",
+    "network-final.safetensors",
+    "stats.jsonl",
+)
 # Options that tell what a generator takes, as far as it has them.
 _TAKES = {"latent_size": "z {}", "mapping_layers": "{} mapping layers", "dlatent_size": "w {}"}
 

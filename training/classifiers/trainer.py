@@ -19,7 +19,7 @@ from compute.devices import Replicas, make_strategy, silence_xla
 from compute.prefetch import prefetch
 from datasets.format.reader import Dataset, open_dataset
 from dnnlib import atomic, config as config_lib, json_files, run_dirs
-from dnnlib.errors import explain_write_errors
+from dnnlib.errors import UserError, explain_write_errors
 from dnnlib.progress import format_time
 from training.classifiers.config import (
     ClassifierConfig,
@@ -78,6 +78,12 @@ def _train_one(run: ClassifierRun, name: str, trainer: Trainer, report: Classifi
         previous, shown = shown, shown + config.minibatch
         report.progress(shown % tick / tick, f"{name} kimg {shown / 1000:.1f}")
         if shown // tick > previous // tick or shown >= total:
+            if "loss" not in means.means():
+                raise UserError(
+                    f"the classifier of attribute {name} has diverged: no finite loss up to "
+                    f"kimg {shown / 1000:.1f}; it is not saved. Lower "
+                    f"learning_rate={config.learning_rate}"
+                )
             accuracy = trainer.accuracy(columns)
             seconds = time.monotonic() - start
             report.status(name, shown, {**means.means(), "accuracy": accuracy}, seconds)

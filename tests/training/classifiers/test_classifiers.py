@@ -4,6 +4,7 @@ import dataclasses
 import json
 import subprocess
 import sys
+import types
 from pathlib import Path
 
 import numpy as np
@@ -340,3 +341,16 @@ def test_two_replicas_share_a_minibatch():
     )  # fmt: skip
     assert done.returncode == 0, done.stderr[-4000:]
     assert "classifier check passed" in done.stdout
+
+
+def test_a_classifier_that_has_diverged_is_not_saved():
+    run = plan(*SMALL, run_dir="runs")
+    trainer = types.SimpleNamespace(
+        reset=lambda: None,
+        batches=lambda columns, total: [()] * 1000,
+        step=lambda rate: float("nan"),
+    )
+    report = types.SimpleNamespace(progress=lambda *_: None)
+    with pytest.raises(UserError, match=r"attribute loop has diverged: .* up to kimg 0\.8; it is"):
+        classifier._train_one(run, "loop", trainer, report)
+    assert not Path("runs").exists()
