@@ -268,6 +268,8 @@ def _compare(
         if key in _MAY_CHANGE or (key == "total_kimg" and new > old):
             notes.append(f"{key}: {old} -> {new}")
             continue
+        if read_cluster().is_chief:  # or the remedy would be to take its settings away
+            run_dirs.check_free(run_dir)
         remedy = (
             "leave it out to continue, or start a new run"
             if resume

@@ -179,6 +179,8 @@ def test_a_failure_after_something_was_written_keeps_the_settings():
 def test_settings_that_differ_before_the_first_checkpoint_are_refused():
     started(ask(run_dir="job", seed=3))
     refused(ask(run_dir="job", seed=4), r"job was started with seed=3, not 4; .* no checkpoint yet")
+    with run_dirs.lock("job"):
+        refused(ask(run_dir="job", seed=4), "another process is training in job")
     again = started(ask(run_dir="job", seed=3))
     assert not again.resume
 
