@@ -335,7 +335,7 @@ def with_options(path, role, **options):
 
 CLAIMS = [
     ("G", dict(latent_size=2**28), r"Dense0/weight: expected \(268435456, 8\), got \(8, 8\)"),
-    ("G", dict(latent_size=10**400), "latent_size=inf, expected"),
+    ("G", dict(latent_size=10**400), "latent_size=inf, expected a positive whole number"),
     ("G", dict(resolution=2**20, fmap_decay=0), "missing: G_synthesis/noise2"),
     ("G", dict(mapping_fmaps=2**40), r"Dense0/bias: expected \(1099511627776,\)"),
     ("G", dict(fmap_base=2**50, fmap_max=2**40), "1099511627776"),
@@ -411,3 +411,9 @@ def test_a_flipped_bit_of_the_weights_is_found(tmp_path):
     path.write_bytes(content)
     with pytest.raises(UserError, match="not a usable snapshot: its checksum does not fit"):
         snapshot.read(path)
+
+
+def test_numbers_beyond_all_bounds_are_an_impossible_option():
+    huge = {**generator().options, "fmap_base": 10**308, "fmap_max": 10**308}
+    with pytest.raises(ValueError, match="G_style: options beyond all bounds"):
+        type(generator()).shapes(**huge)
