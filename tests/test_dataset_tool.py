@@ -122,9 +122,13 @@ def test_nothing_in_the_current_directory_is_run_and_any_name_can_be_shown(tmp_p
         (tmp_path / name).write_text("open('marker', 'w').close()\n")
     command = [sys.executable, ROOT / "dataset_tool.py", "create_from_npz", "--source=arrays.npz"]
     result = subprocess.run(
-        [*command, "--out=sét", "--workers=1"], cwd=tmp_path, check=False, text=True,
-        capture_output=True, env={**os.environ, "PYTHONIOENCODING": "ascii"},
-    )  # fmt: skip
+        [*command, "--out=sét", "--workers=1"],
+        cwd=tmp_path,
+        check=False,
+        text=True,
+        capture_output=True,
+        env={**os.environ, "PYTHONIOENCODING": "ascii"},
+    )
     assert (result.returncode, result.stderr) == (0, "")
     assert "Wrote 5 image(s) to" in result.stdout
     assert "s\\xe9t" in result.stdout
@@ -173,26 +177,36 @@ def celeba(directory):
 FORMATS = {
     "create_from_images": (photos, ["--crop=center", "--resolution=32"], (4, 32, 3, 2)),
     "create_mnist": (
-        lambda path: test_mnist.write(path, packed=True), [], (test_mnist.COUNT, 32, 1, 10)
+        lambda path: test_mnist.write(path, packed=True),
+        [],
+        (test_mnist.COUNT, 32, 1, 10),
     ),
     "create_mnistrgb": (test_mnist.write, ["--num_images=7"], (7, 32, 3, 0)),
     "create_cifar10": (
-        lambda path: test_cifar.write_10(path, "python 2"), [], (test_cifar.TOTAL, 32, 3, 10)
+        lambda path: test_cifar.write_10(path, "python 2"),
+        [],
+        (test_cifar.TOTAL, 32, 3, 10),
     ),
     "create_cifar100": (
-        lambda path: test_cifar.write_100(path, "binary"), [], (test_cifar.TOTAL, 32, 3, 100)
+        lambda path: test_cifar.write_100(path, "binary"),
+        [],
+        (test_cifar.TOTAL, 32, 3, 100),
     ),
     "create_svhn": (test_svhn.write, [], (test_svhn.COUNT, 32, 3, 10)),
     "create_lsun": (
-        lambda path: lsun(path, (50, 40)), ["--resolution=16", "--max_images=2"], (2, 16, 3, 0)
+        lambda path: lsun(path, (50, 40)),
+        ["--resolution=16", "--max_images=2"],
+        (2, 16, 3, 0),
     ),
     "create_lsun_wide": (
-        lambda path: lsun(path, (64, 60)), ["--width=32", "--height=24"], (3, 32, 3, 0)
+        lambda path: lsun(path, (64, 60)),
+        ["--width=32", "--height=24"],
+        (3, 32, 3, 0),
     ),
     "create_celeba": (celeba, [], (test_celeba.COUNT, 128, 3, 40)),
     "create_from_hdf5": (hdf5, [], (5, 8, 3, 0)),
     "create_from_npz": (npz, ["--noshuffle"], (5, 16, 1, 5)),
-}  # fmt: skip
+}
 
 
 def test_every_format_is_tried():
@@ -247,8 +261,14 @@ def test_a_folder_with_a_bad_picture(tmp_path, capsys):
     source, out = photos(tmp_path / "source"), tmp_path / "made"
     (source / "cats/broken.png").write_bytes(b"no picture")
     (source / "notes.txt").touch()
-    args = ["create_from_images", f"--source={source}", f"--out={out}", "--crop=center",
-            "--resolution=32", "--workers=1"]  # fmt: skip
+    args = [
+        "create_from_images",
+        f"--source={source}",
+        f"--out={out}",
+        "--crop=center",
+        "--resolution=32",
+        "--workers=1",
+    ]
     assert run(*args) == 2
     assert "error: cats/broken.png: is not a" in capsys.readouterr().err
     assert not out.exists()

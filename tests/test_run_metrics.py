@@ -71,24 +71,35 @@ def test_all_metrics_of_a_file(network, tmp_path, capsys):
 
     paths = []
     for which, make in (
-        ("inception", feature_weights.inception_arrays), ("vgg16", feature_weights.vgg16_arrays),
-    ):  # fmt: skip
+        ("inception", feature_weights.inception_arrays),
+        ("vgg16", feature_weights.vgg16_arrays),
+    ):
         source = tmp_path / f"{which}.safetensors"
         metadata = {"network": which, "source": "random", "source_sha256": "0" * 64}
         tensor_file.save(source, make(), weight_files.FORMAT, metadata)
         paths.append(tmp_path / f"{which}-again.safetensors")
         assert run("convert_weights", f"--{which}_weights={source}", f"--out={paths[-1]}") == 0
     D = networks.build(
-        "D_basic", seed=1, resolution=32, num_channels=3, fmap_base=64, fmap_max=8,
+        "D_basic",
+        seed=1,
+        resolution=32,
+        num_channels=3,
+        fmap_base=64,
+        fmap_max=8,
         mbstd_group_size=0,
-    )  # fmt: skip
+    )
     networks.save(tmp_path / "classifier-red.safetensors", D=D, info={"attribute": "red"})
     capsys.readouterr()
     args = [
-        f"--network={network}", "--dataset=synthetic-32", "--metrics=fid5,ppl_zend-4,ls-12",
-        f"--inception_weights={paths[0]}", f"--vgg16_weights={paths[1]}",
-        f"--classifiers={tmp_path}", f"--cache_dir={tmp_path}", f"--out={tmp_path / 'out'}",
-    ]  # fmt: skip
+        f"--network={network}",
+        "--dataset=synthetic-32",
+        "--metrics=fid5,ppl_zend-4,ls-12",
+        f"--inception_weights={paths[0]}",
+        f"--vgg16_weights={paths[1]}",
+        f"--classifiers={tmp_path}",
+        f"--cache_dir={tmp_path}",
+        f"--out={tmp_path / 'out'}",
+    ]
     assert run(*args) == 0
     lines = capsys.readouterr().out.splitlines()
     assert [line.split()[0] for line in lines] == ["fid5", "ppl_zend-4", "ls_z-12"]

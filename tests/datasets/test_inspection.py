@@ -283,26 +283,42 @@ def labels(some, array):
 @pytest.mark.parametrize(
     ("damage", "expected"),
     [
-        (lambda some, _: (some / "some-r03.tfrecords").unlink(),
-         [r"some-r03\.tfrecords: is missing"]),
+        (
+            lambda some, _: (some / "some-r03.tfrecords").unlink(),
+            [r"some-r03\.tfrecords: is missing"],
+        ),
         (lower, [r"r02\.tfrecords: record 6: is off", r"r03\.tfrecords: record 6: is off by"]),
         (another_shape, [r"r03\S+ record 11: the image is \[3, 16, 16\], not \[3, 8, 8\]"]),
-        (lambda some, images: write_file(some / "some-r04.tfrecords", images[:11]),
-         [r"some-r04\.tfrecords: 11 images, most files have 12"]),
-        (lambda some, _: flip(some / "some-r04.tfrecords", 0),
-         [r"some-r04\.tfrecords: record 0: corrupt length"]),
-        (lambda some, _: (some / "some-r04.tfrecords").write_bytes(b""),
-         [r"some-r04\.tfrecords: 0 images, most files have 12"]),
-        (lambda some, _: (some / "some-rxx.labels").write_bytes(b"x"),
-         [r"some-rxx\.labels: not a readable \.npy array"]),
-        (lambda some, _: labels(some, np.zeros([11, 2])),
-         [r"some-rxx\.labels: 11 labels for 12 images"]),
-        (lambda some, _: labels(some, np.full([12, 1], np.nan)),
-         [rf"the label of image {index} is not finite" for index in range(12)]),
-        (lambda some, _: shutil.copy(some / "some-rxx.labels", some / "two.labels"),
-         [r"more than one file of labels"]),
+        (
+            lambda some, images: write_file(some / "some-r04.tfrecords", images[:11]),
+            [r"some-r04\.tfrecords: 11 images, most files have 12"],
+        ),
+        (
+            lambda some, _: flip(some / "some-r04.tfrecords", 0),
+            [r"some-r04\.tfrecords: record 0: corrupt length"],
+        ),
+        (
+            lambda some, _: (some / "some-r04.tfrecords").write_bytes(b""),
+            [r"some-r04\.tfrecords: 0 images, most files have 12"],
+        ),
+        (
+            lambda some, _: (some / "some-rxx.labels").write_bytes(b"x"),
+            [r"some-rxx\.labels: not a readable \.npy array"],
+        ),
+        (
+            lambda some, _: labels(some, np.zeros([11, 2])),
+            [r"some-rxx\.labels: 11 labels for 12 images"],
+        ),
+        (
+            lambda some, _: labels(some, np.full([12, 1], np.nan)),
+            [rf"the label of image {index} is not finite" for index in range(12)],
+        ),
+        (
+            lambda some, _: shutil.copy(some / "some-rxx.labels", some / "two.labels"),
+            [r"more than one file of labels"],
+        ),
     ],
-)  # fmt: skip
+)
 def test_each_kind_of_damage_is_named(some, images, damage, expected):
     damage(some, images)
     lines = verify(some)

@@ -121,16 +121,20 @@ class OpError(Exception):
         (OSError(errno.ENOSPC, "No space left on device"), FULL),
         (OSError(errno.EDQUOT, "Disk quota exceeded"), "disk quota exceeded"),
         (SafetensorError("I/O error: No space left on device (os error 28)"), FULL),
-        (SafetensorError("Error while serializing: IoError(Permission denied (os error 13))"),
-         "permission denied"),
+        (
+            SafetensorError("Error while serializing: IoError(Permission denied (os error 13))"),
+            "permission denied",
+        ),
         (OpError("/x/variables.data_temp; No space left on device [Op:SaveV2]"), FULL),
         (OSError("4096 requested and 0 written"), FULL),
         (OSError("Can't write data (errno = 28, error message = 'No space left on device')"), FULL),
         (RuntimeError("Disk quota exceeded"), "disk quota exceeded"),
-        (OSError("encoder error -2 when writing image file"),
-         "encoder error -2 when writing image file"),
+        (
+            OSError("encoder error -2 when writing image file"),
+            "encoder error -2 when writing image file",
+        ),
     ],
-)  # fmt: skip
+)
 def test_errors_of_libraries(error, reason, tmp_path):
     def write():
         with atomic.atomic_path(tmp_path / "file") as temporary:

@@ -14,8 +14,10 @@ def test_two_replicas_give_the_results_of_one(tmp_path):
     out = tmp_path / "results.json"
     done = subprocess.run(
         [sys.executable, "-m", "tests.metrics.mirrored_check", str(out)],
-        capture_output=True, text=True, env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"},
-    )  # fmt: skip
+        capture_output=True,
+        text=True,
+        env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"},
+    )
     assert done.returncode == 0, done.stderr
     results = json.loads(out.read_text())
     assert list(results["one"]) == ["fid43", "ppl_wfull-21", "ls_z-50", "ls_w-50"]

@@ -169,9 +169,15 @@ def test_parts_that_are_not_declared(tmp_path, network, monkeypatch):
 
 
 DECLARED = dict(
-    title="means", families={"mean": {"scale": 1.0}}, count=10, least=4, samples="fakes",
-    networks=("inception",), reals=Reals(), parts=("fake",),
-)  # fmt: skip
+    title="means",
+    families={"mean": {"scale": 1.0}},
+    count=10,
+    least=4,
+    samples="fakes",
+    networks=("inception",),
+    reals=Reals(),
+    parts=("fake",),
+)
 
 
 @pytest.mark.usefixtures("stand_ins")

@@ -73,9 +73,17 @@ def test_golden_filtered_mean(recorded):
 def test_golden_run(recorded, space, sampling):
     """A whole run with the mean square in place of VGG16's distance."""
     G = networks.build(
-        "G_style", resolution=32, num_channels=3, fmap_base=128, fmap_max=16, latent_size=16,
-        dlatent_size=16, mapping_fmaps=16, use_noise=False, style_mixing_prob=0,
-    )  # fmt: skip
+        "G_style",
+        resolution=32,
+        num_channels=3,
+        fmap_base=128,
+        fmap_max=16,
+        latent_size=16,
+        dlatent_size=16,
+        mapping_fmaps=16,
+        use_noise=False,
+        style_mixing_prob=0,
+    )
     prefix = "ppl/net/"
     G.set_arrays({k[len(prefix) :]: recorded[k] for k in recorded if k.startswith(prefix)})
     epsilon = float(recorded["ppl/run/epsilon"])

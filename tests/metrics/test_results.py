@@ -8,15 +8,30 @@ from dnnlib.errors import UserError
 from metrics import results
 
 PROVENANCE = {
-    "network_sha256": "ab" * 32, "num_fakes": 5000, "fakes": "fakes", "labels": "none",
-    "truncation": None, "seed": 3, "precision": "mixed_bfloat16", "version": 1,
-    "feature_networks": {"inception.pb": "cd" * 32}, "num_reals": 5000, "mirror": True,
-    "dataset": "cats", "dataset_content": "ef" * 20,
-}  # fmt: skip
+    "network_sha256": "ab" * 32,
+    "num_fakes": 5000,
+    "fakes": "fakes",
+    "labels": "none",
+    "truncation": None,
+    "seed": 3,
+    "precision": "mixed_bfloat16",
+    "version": 1,
+    "feature_networks": {"inception.pb": "cd" * 32},
+    "num_reals": 5000,
+    "mirror": True,
+    "dataset": "cats",
+    "dataset_content": "ef" * 20,
+}
 RECORD = {
-    "metric": "fid5k", "results": {"fid5k": 4.41591}, "network_file": "n.safetensors",
-    "cur_nimg": 7, "provenance": PROVENANCE, "details": {}, "seconds": 125.0, "time": "",
-}  # fmt: skip
+    "metric": "fid5k",
+    "results": {"fid5k": 4.41591},
+    "network_file": "n.safetensors",
+    "cur_nimg": 7,
+    "provenance": PROVENANCE,
+    "details": {},
+    "seconds": 125.0,
+    "time": "",
+}
 
 
 def test_line_has_all_of_the_provenance():

@@ -5,14 +5,24 @@ import numpy as np
 import networks
 
 G_TINY = dict(
-    resolution=16, fmap_base=64, fmap_max=8, latent_size=8, dlatent_size=8,
-    mapping_layers=2, mapping_fmaps=8,
-)  # fmt: skip
+    resolution=16,
+    fmap_base=64,
+    fmap_max=8,
+    latent_size=8,
+    dlatent_size=8,
+    mapping_layers=2,
+    mapping_fmaps=8,
+)
 D_TINY = dict(num_channels=3, resolution=16, fmap_base=64, fmap_max=8)
 TRADITIONAL = dict(
-    use_styles=False, use_noise=False, use_instance_norm=False, use_pixel_norm=True,
-    const_input_layer=False, style_mixing_prob=0.0, truncation_psi=None,
-)  # fmt: skip
+    use_styles=False,
+    use_noise=False,
+    use_instance_norm=False,
+    use_pixel_norm=True,
+    const_input_layer=False,
+    style_mixing_prob=0.0,
+    truncation_psi=None,
+)
 
 # Every option away from its default at least once: options over G_TINY.
 GENERATORS = {

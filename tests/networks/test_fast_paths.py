@@ -260,8 +260,13 @@ def test_generator_function(lod):
     generate = generator_function(G, lod=lod, truncation_psi=0.5)
     expected = tf.function(lambda: G(z, labels, lod=lod, truncation_psi=0.5, seed=4))()
     assert error(generate(z, labels, seed=4), expected) < 1e-6
-    assert error(generate(z[:1], labels[:1], seed=4), G(z[:1], labels[:1], lod=lod,
-        truncation_psi=0.5, seed=4)) < 1e-5  # fmt: skip
+    assert (
+        error(
+            generate(z[:1], labels[:1], seed=4),
+            G(z[:1], labels[:1], lod=lod, truncation_psi=0.5, seed=4),
+        )
+        < 1e-5
+    )
 
 
 def test_generator_function_is_a_frozen_copy():
@@ -269,8 +274,9 @@ def test_generator_function_is_a_frozen_copy():
     z = normal(2, 8)
     generate = generator_function(G, noise="fixed")
     before = np.array(G(z, noise="fixed"))
-    G.set_arrays({name: value * 1.5 for name, value in G.arrays().items() if name != "lod"}
-                 | {"lod": 0.0})  # fmt: skip
+    G.set_arrays(
+        {name: value * 1.5 for name, value in G.arrays().items() if name != "lod"} | {"lod": 0.0}
+    )
     assert error(G(z, noise="fixed"), before) > 0.01
     assert error(generate(z), before) < 1e-5  # also before its first call
     assert error(generator_function(G, noise="fixed")(z), G(z, noise="fixed")) < 1e-5

@@ -84,10 +84,16 @@ def legacy_network(func_name, seed=1, components=None, drop=(), **kwargs):
     """As the reader returns it, with a new network's arrays."""
     arrays = networks.build(func_name, seed=seed, **kwargs).arrays()
     return legacy_pickle.LegacyNetwork(
-        name=func_name, version=3, func_name=func_name, static_kwargs=kwargs,
+        name=func_name,
+        version=3,
+        func_name=func_name,
+        static_kwargs=kwargs,
         variables={name: array for name, array in arrays.items() if name not in drop},
-        components=components or {}, source_sha256="", class_name="", extra={},
-    )  # fmt: skip
+        components=components or {},
+        source_sha256="",
+        class_name="",
+        extra={},
+    )
 
 
 SMALL = dict(resolution=8, fmap_base=32, fmap_max=8)
@@ -106,8 +112,10 @@ def test_one_network_alone(tmp_path, monkeypatch):
     D = legacy_network("D_basic", **SMALL)
     G = legacy_network("G_paper", **SMALL)
     assert [n and n.func_name for n in networks.load(file_of(tmp_path, monkeypatch, D))] == [
-        None, "D_basic", None,
-    ]  # fmt: skip
+        None,
+        "D_basic",
+        None,
+    ]
     for found in ((G,), (None, None, G)):
         loaded = networks.load(file_of(tmp_path, monkeypatch, *found))
         assert [n and n.func_name for n in loaded] == [None, None, "G_paper"]

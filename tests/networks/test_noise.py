@@ -16,9 +16,16 @@ pytestmark = pytest.mark.conformance
 def probe(layer):
     """A synthesis network of one feature map whose image is 10 + the noise of one layer."""
     network = generator(
-        fmap_base=16, fmap_max=1, num_channels=1, blur_filter=None, fused_scale=False,
-        use_styles=False, use_instance_norm=False, use_wscale=False, style_mixing_prob=0,
-    ).synthesis  # fmt: skip
+        fmap_base=16,
+        fmap_max=1,
+        num_channels=1,
+        blur_filter=None,
+        fused_scale=False,
+        use_styles=False,
+        use_instance_norm=False,
+        use_wscale=False,
+        style_mixing_prob=0,
+    ).synthesis
     arrays = network.arrays()
     for name, array in arrays.items():
         if name.split("/")[0].startswith("noise"):

@@ -75,9 +75,14 @@ def test_discriminator(options):
 @pytest.mark.parametrize("label_size", [0, 3])
 def test_mapping(layers, label_size):
     network = networks.build(
-        "G_mapping", seed=1, latent_size=6, dlatent_size=5, mapping_fmaps=7,
-        mapping_layers=layers, label_size=label_size,
-    )  # fmt: skip
+        "G_mapping",
+        seed=1,
+        latent_size=6,
+        dlatent_size=5,
+        mapping_fmaps=7,
+        mapping_layers=layers,
+        label_size=label_size,
+    )
     randomize(network)
     z, labels = normal(4, 6), labels_for(network)
     w = expected.mapping(network.arrays(), network.options, z, labels, prefix="")

@@ -118,11 +118,16 @@ def test_all_differences_in_one_error_and_nothing_changed():
         network.set_arrays(arrays)
     message = str(caught.value)
     for part in (
-        "D_basic", "missing: lod", "missing: 8x8/Conv0/weight", "unknown: 9x9/Conv/weight",
-        "unknown: new", "shape of 4x4/Conv/bias: expected (8,), got (7,)",
-        "shape of FromRGB_lod0/weight: expected (1, 1, 3, 8), got (3, 8)", "4x4/Dense1/bias",
+        "D_basic",
+        "missing: lod",
+        "missing: 8x8/Conv0/weight",
+        "unknown: 9x9/Conv/weight",
+        "unknown: new",
+        "shape of 4x4/Conv/bias: expected (8,), got (7,)",
+        "shape of FromRGB_lod0/weight: expected (1, 1, 3, 8), got (3, 8)",
+        "4x4/Dense1/bias",
         "4x4/Dense0/bias",
-    ):  # fmt: skip
+    ):
         assert part in message
     assert message.count(";") == 7
     assert_same(network.arrays(), before)

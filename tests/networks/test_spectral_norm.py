@@ -113,17 +113,28 @@ def test_names_and_shapes():
     D = discriminator(resolution=8, label_size=3, spectral_norm=True)
     shapes = {
         "lod": (),
-        "FromRGB_lod0/weight": (1, 1, 3, 8), "FromRGB_lod0/bias": (8,),
+        "FromRGB_lod0/weight": (1, 1, 3, 8),
+        "FromRGB_lod0/bias": (8,),
         "FromRGB_lod0/spectral_u": (1, 8),
-        "8x8/Conv0/weight": (3, 3, 8, 8), "8x8/Conv0/bias": (8,), "8x8/Conv0/spectral_u": (1, 8),
-        "8x8/Conv1_down/weight": (3, 3, 8, 8), "8x8/Conv1_down/bias": (8,),
+        "8x8/Conv0/weight": (3, 3, 8, 8),
+        "8x8/Conv0/bias": (8,),
+        "8x8/Conv0/spectral_u": (1, 8),
+        "8x8/Conv1_down/weight": (3, 3, 8, 8),
+        "8x8/Conv1_down/bias": (8,),
         "8x8/Conv1_down/spectral_u": (1, 8),
-        "FromRGB_lod1/weight": (1, 1, 3, 8), "FromRGB_lod1/bias": (8,),
+        "FromRGB_lod1/weight": (1, 1, 3, 8),
+        "FromRGB_lod1/bias": (8,),
         "FromRGB_lod1/spectral_u": (1, 8),
-        "4x4/Conv/weight": (3, 3, 9, 8), "4x4/Conv/bias": (8,), "4x4/Conv/spectral_u": (1, 8),
-        "4x4/Dense0/weight": (128, 8), "4x4/Dense0/bias": (8,), "4x4/Dense0/spectral_u": (1, 8),
-        "4x4/Dense1/weight": (8, 3), "4x4/Dense1/bias": (3,), "4x4/Dense1/spectral_u": (1, 3),
-    }  # fmt: skip
+        "4x4/Conv/weight": (3, 3, 9, 8),
+        "4x4/Conv/bias": (8,),
+        "4x4/Conv/spectral_u": (1, 8),
+        "4x4/Dense0/weight": (128, 8),
+        "4x4/Dense0/bias": (8,),
+        "4x4/Dense0/spectral_u": (1, 8),
+        "4x4/Dense1/weight": (8, 3),
+        "4x4/Dense1/bias": (3,),
+        "4x4/Dense1/spectral_u": (1, 3),
+    }
     assert {name: array.shape for name, array in D.arrays().items()} == shapes
     plain = discriminator(resolution=8, label_size=3).arrays()
     assert list(plain) == [name for name in shapes if not name.endswith("spectral_u")]
@@ -174,9 +185,13 @@ def test_other_stages_kernels_do_not_move():
 def make_steps(stage, strategy=None, r1_gamma=10.0, spectral_norm=True, **common):
     common = dict(resolution=8, num_channels=3, fmap_base=32, fmap_max=8, **common)
     G = dict(
-        func_name="G_style", latent_size=8, dlatent_size=8, mapping_fmaps=8, mapping_layers=2,
+        func_name="G_style",
+        latent_size=8,
+        dlatent_size=8,
+        mapping_fmaps=8,
+        mapping_layers=2,
         **common,
-    )  # fmt: skip
+    )
     D = dict(func_name="D_basic", spectral_norm=spectral_norm, **common)
     phases = make_phases(
         {"func_name": "G_logistic_nonsaturating"},
@@ -308,8 +323,11 @@ def test_a_stopped_run_ends_with_the_same_bits(tmp_path, monkeypatch, eagerly):
 def test_mirrored_replicas_agree():
     done = subprocess.run(
         [sys.executable, "-m", "tests.networks.test_spectral_norm"],
-        cwd=Path(__file__).parents[2], capture_output=True, text=True, timeout=600,
-    )  # fmt: skip
+        cwd=Path(__file__).parents[2],
+        capture_output=True,
+        text=True,
+        timeout=600,
+    )
     assert done.returncode == 0, done.stderr[-4000:]
     assert "replicas agree" in done.stdout
 

@@ -22,9 +22,15 @@ def test_golden_forward_passes():
     data = dict(golden.load("train/train_base.npz"))
     data = {key[9:]: value for key, value in data.items() if key.startswith("stylemix/")}
     network = networks.build(
-        "G_style", num_channels=3, resolution=16, fmap_base=256, fmap_max=32, latent_size=32,
-        dlatent_size=32, mapping_fmaps=32,
-    )  # fmt: skip
+        "G_style",
+        num_channels=3,
+        resolution=16,
+        fmap_base=256,
+        fmap_max=32,
+        latent_size=32,
+        dlatent_size=32,
+        mapping_fmaps=32,
+    )
     variables = [(name, v.shape, v.trainable) for name, v in network.named.items()]
     arrays = golden.recipe_arrays("train_base", "G", variables)
     np.testing.assert_array_equal(arrays["dlatent_avg"], data["dlatent_avg_before"])
@@ -100,9 +106,13 @@ def test_always_mixing():
 def test_second_latents_are_normal_and_share_the_labels():
     """Without mapping layers and normalisation, w shows its latents and labels."""
     network = generator(
-        mapping_layers=0, normalize_latents=False, label_size=3, dlatent_size=16,
-        style_mixing_prob=1.0, dlatent_avg_beta=None,
-    )  # fmt: skip
+        mapping_layers=0,
+        normalize_latents=False,
+        label_size=3,
+        dlatent_size=16,
+        style_mixing_prob=1.0,
+        dlatent_avg_beta=None,
+    )
     z, labels = normal(200, 8), labels_for(network, 200)
     w = network.training_codes(z, labels, 0, tf.constant([1, 2])).numpy()
     second = w[:, -1]

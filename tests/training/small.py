@@ -15,16 +15,27 @@ def small_config(*overrides: str, **values) -> TrainingConfig:
         TrainingConfig,
         {
             "dataset": {
-                "name": "digits", "resolution": 8, "max_label_size": "full", "mirror_augment": True,
+                "name": "digits",
+                "resolution": 8,
+                "max_label_size": "full",
+                "mirror_augment": True,
             },
             "G": {
-                "func_name": "G_style", "fmap_base": 32, "fmap_max": 8, "latent_size": 8,
-                "dlatent_size": 8, "mapping_fmaps": 8, "mapping_layers": 2,
+                "func_name": "G_style",
+                "fmap_base": 32,
+                "fmap_max": 8,
+                "latent_size": 8,
+                "dlatent_size": 8,
+                "mapping_fmaps": 8,
+                "mapping_layers": 2,
             },
             "D": {"func_name": "D_basic", "fmap_base": 32, "fmap_max": 8},
             "schedule": {
-                "lod_initial_resolution": 4, "lod_training_kimg": 0.04,
-                "lod_transition_kimg": 0.05, "minibatch_base": 8, "tick_kimg_base": 0.03,
+                "lod_initial_resolution": 4,
+                "lod_training_kimg": 0.04,
+                "lod_transition_kimg": 0.05,
+                "minibatch_base": 8,
+                "tick_kimg_base": 0.03,
                 "tick_kimg_dict": {},
             },
             "grid": {"size": "3x2"},
@@ -34,7 +45,7 @@ def small_config(*overrides: str, **values) -> TrainingConfig:
             "checkpoint_minutes": 1000,
             **values,
         },
-    )  # fmt: skip
+    )
     return config_lib.apply_overrides(base, list(overrides))
 
 

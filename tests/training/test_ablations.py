@@ -113,14 +113,24 @@ def tiny(row):
     """8×8 → fade → 16×16: four iterations of 8 images, each a tick."""
     config = presets.make(f"demo+{row}")
     overrides = [
-        "dataset.resolution=16", "dataset.max_label_size=full",
-        "schedule.lod_initial_resolution=8", "schedule.lod_training_kimg=0.008",
-        "schedule.lod_transition_kimg=0.05", "schedule.minibatch_base=8",
-        "schedule.tick_kimg_base=0.008", "total_kimg=0.032", "minibatch_repeats=1",
-        "grid.size=3x2", "checkpoint_minutes=1000", "image_snapshot_ticks=1000",
-        "G.fmap_base=32", "G.fmap_max=8", "D.fmap_base=32", "D.fmap_max=8",
+        "dataset.resolution=16",
+        "dataset.max_label_size=full",
+        "schedule.lod_initial_resolution=8",
+        "schedule.lod_training_kimg=0.008",
+        "schedule.lod_transition_kimg=0.05",
+        "schedule.minibatch_base=8",
+        "schedule.tick_kimg_base=0.008",
+        "total_kimg=0.032",
+        "minibatch_repeats=1",
+        "grid.size=3x2",
+        "checkpoint_minutes=1000",
+        "image_snapshot_ticks=1000",
+        "G.fmap_base=32",
+        "G.fmap_max=8",
+        "D.fmap_base=32",
+        "D.fmap_max=8",
         f"G.latent_size={LATENT}",
-    ]  # fmt: skip
+    ]
     if config.G["func_name"] == "G_style":
         overrides.append(f"G.mapping_fmaps={MAPPING}")
         if config.G["mapping_layers"]:

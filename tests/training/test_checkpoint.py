@@ -83,13 +83,25 @@ GOOD = json.dumps(progress(32).to_json())
 @pytest.mark.parametrize(
     "text",
     [
-        "", "{", "[]", "null", "3", "{}", "[" * 100_000, '{"loop": null}', '{"loop": []}',
-        GOOD.replace('"rounds": 4', '"rounds": "x"'), GOOD.replace('"rounds": 4', '"rounds": -4'),
-        GOOD.replace('"D": 4', '"D": null'), GOOD.replace("[0.5, 2]", "[0.5]"),
-        GOOD.replace("[0.5, 2]", "7"), GOOD.replace('"tick":', '"tjck":'),
-        GOOD.replace('"seconds": 1.5', '"seconds": []'), GOOD.replace('"cur_nimg": 32', '"x": 1'),
+        "",
+        "{",
+        "[]",
+        "null",
+        "3",
+        "{}",
+        "[" * 100_000,
+        '{"loop": null}',
+        '{"loop": []}',
+        GOOD.replace('"rounds": 4', '"rounds": "x"'),
+        GOOD.replace('"rounds": 4', '"rounds": -4'),
+        GOOD.replace('"D": 4', '"D": null'),
+        GOOD.replace("[0.5, 2]", "[0.5]"),
+        GOOD.replace("[0.5, 2]", "7"),
+        GOOD.replace('"tick":', '"tjck":'),
+        GOOD.replace('"seconds": 1.5', '"seconds": []'),
+        GOOD.replace('"cur_nimg": 32', '"x": 1'),
     ],
-)  # fmt: skip
+)
 def test_damaged_progress(saved, capsys, text):
     without_checksum(saved[-1], progress=text)
     falls_back(saved, capsys, "is damaged (")

@@ -21,8 +21,11 @@ ROOT = Path(__file__).parents[2]
 def test_two_mirrored_replicas_average_their_gradients():
     done = subprocess.run(
         [sys.executable, "-m", "tests.training.mirrored_check"],
-        cwd=ROOT, capture_output=True, text=True, timeout=600,
-    )  # fmt: skip
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=600,
+    )
     assert done.returncode == 0, done.stderr[-4000:]
     assert "mirrored check passed" in done.stdout
 

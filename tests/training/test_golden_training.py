@@ -197,9 +197,12 @@ def check_after(case, step, atol):
             rate = dict(zip("GD", rates)).get(key[len(prefix)], 0.0)
             bounds = np.where(of_no_sign(case, key[len(prefix) :], step), 2 * rate + atol, atol)
             close(
-                variables[key[len(prefix) :]].numpy(), case.data[key],
-                rtol=1e-6, atol=bounds, name=key,
-            )  # fmt: skip
+                variables[key[len(prefix) :]].numpy(),
+                case.data[key],
+                rtol=1e-6,
+                atol=bounds,
+                name=key,
+            )
     return len(keys)
 
 

@@ -13,11 +13,20 @@ from dnnlib.progress import format_time
 from training.report import Means, Report
 
 RECORD = {
-    "cur_nimg": 1500, "Progress/tick": 3, "Progress/kimg": 1.5, "Progress/lod": 1.25,
-    "Progress/resolution": 16, "Progress/minibatch": 32, "Rates/G": 0.001, "Rates/D": 0.002,
-    "Timing/total_sec": 65.0, "Timing/sec_per_tick": 30.4, "Timing/sec_per_kimg": 158.5,
-    "Timing/maintenance_sec": 34.5, "Resources/memory_gb": 2.5,
-}  # fmt: skip
+    "cur_nimg": 1500,
+    "Progress/tick": 3,
+    "Progress/kimg": 1.5,
+    "Progress/lod": 1.25,
+    "Progress/resolution": 16,
+    "Progress/minibatch": 32,
+    "Rates/G": 0.001,
+    "Rates/D": 0.002,
+    "Timing/total_sec": 65.0,
+    "Timing/sec_per_tick": 30.4,
+    "Timing/sec_per_kimg": 158.5,
+    "Timing/maintenance_sec": 34.5,
+    "Resources/memory_gb": 2.5,
+}
 
 
 @pytest.mark.parametrize(
@@ -46,8 +55,12 @@ def test_a_tick_is_recorded_everywhere(tmp_path, capsys):
     for part in ("tick 3 ", "kimg 1.5 ", "lod 1.25 ", "minibatch 32 ", "1m 05s", "overflow 1.0%"):
         assert part in line
     expected = {
-        **RECORD, "Loss/D": 0.5, "Loss/G": 0.25, "Loss/scores/real": 1.0, "Overflow/D": 0.01,
-    }  # fmt: skip
+        **RECORD,
+        "Loss/D": 0.5,
+        "Loss/G": 0.25,
+        "Loss/scores/real": 1.0,
+        "Overflow/D": 0.01,
+    }
     assert json.loads((tmp_path / "stats.jsonl").read_text()) == expected
     expected.pop("cur_nimg")  # the step of the others
     assert read_events(tmp_path) == {**dict.fromkeys(expected, 1500), "Fakes": 1500}

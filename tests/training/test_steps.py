@@ -20,9 +20,14 @@ N = 4
 def make_state(loss_scaling=False, dtype="float32", progan=False, **G_options):
     common = dict(resolution=16, num_channels=3, fmap_base=32, fmap_max=8, dtype=dtype)
     G = dict(
-        func_name="G_style", latent_size=8, dlatent_size=8, mapping_fmaps=8, mapping_layers=2,
-        **common, **G_options,
-    )  # fmt: skip
+        func_name="G_style",
+        latent_size=8,
+        dlatent_size=8,
+        mapping_fmaps=8,
+        mapping_layers=2,
+        **common,
+        **G_options,
+    )
     D = dict(func_name="D_basic", **common)
     if progan:
         G, D = dict(func_name="G_paper", **common), dict(func_name="D_paper", **common)

@@ -22,9 +22,11 @@ def remember(self, *args, **kwargs):
 TrainingState.__init__ = remember
 # Snapshots are measured by one of the workers while the other waits.
 config = small_config(
-    "total_kimg=0.1", "schedule.minibatch_base=8",
-    'metrics.names=["ls-16"]', f'metrics.classifiers=["{sys.argv[3]}"]',
-)  # fmt: skip
+    "total_kimg=0.1",
+    "schedule.minibatch_base=8",
+    'metrics.names=["ls-16"]',
+    f'metrics.classifiers=["{sys.argv[3]}"]',
+)
 exit_code = loop.train(config, sys.argv[1], make_evaluator=DuringTraining)
 np.savez(sys.argv[2], **{k.replace("/", "|"): v.numpy() for k, v in states[0].variables().items()})
 sys.exit(exit_code)

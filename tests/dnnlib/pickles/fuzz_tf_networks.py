@@ -184,14 +184,29 @@ def _part(rng):
 
 
 _PARTS = [
-    assembler.array(), assembler.dtype("f2"), assembler.network(), assembler.state(),
-    assembler.real(float("nan")), assembler.shape_of(2**31 - 1, 2**31 - 1), assembler.SHELL,
-    assembler.name("os", "system"), assembler.stacked("builtins", "eval"), assembler.NDARRAY,
-    assembler.RECONSTRUCT, assembler.SCALAR, assembler.FROMBUFFER, assembler.CODECS,
-    assembler.NETWORK, assembler.name("dnnlib", "EasyDict") + b")\x81", assembler.raw(bytes(8)),
+    assembler.array(),
+    assembler.dtype("f2"),
+    assembler.network(),
+    assembler.state(),
+    assembler.real(float("nan")),
+    assembler.shape_of(2**31 - 1, 2**31 - 1),
+    assembler.SHELL,
+    assembler.name("os", "system"),
+    assembler.stacked("builtins", "eval"),
+    assembler.NDARRAY,
+    assembler.RECONSTRUCT,
+    assembler.SCALAR,
+    assembler.FROMBUFFER,
+    assembler.CODECS,
+    assembler.NETWORK,
+    assembler.name("dnnlib", "EasyDict") + b")\x81",
+    assembler.raw(bytes(8)),
     assembler.call(assembler.CODECS, assembler.text("\xff" * 8), assembler.text("latin1")),
-    assembler.call(assembler.name("collections", "OrderedDict")), assembler.text("w"), b"2", b"0",
-]  # fmt: skip
+    assembler.call(assembler.name("collections", "OrderedDict")),
+    assembler.text("w"),
+    b"2",
+    b"0",
+]
 _PIECES = [_any_opcode, _own_opcode, _own_opcode, _number, _part]
 
 

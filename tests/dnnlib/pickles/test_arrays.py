@@ -136,8 +136,12 @@ REFUSED = {
     "more after": (pickle.dumps(DIGITS, 2) + b"N.", r"2 bytes after its end"),
     "one long list many times": (
         assembler.file(
-            b"}(" + string(b"a") + listed(*[number(1)] * 2000) + put(0)
-            + b"".join(string(b"%d" % index) + get(0) for index in range(2000)) + b"u"
+            b"}("
+            + string(b"a")
+            + listed(*[number(1)] * 2000)
+            + put(0)
+            + b"".join(string(b"%d" % index) + get(0) for index in range(2000))
+            + b"u"
         ),
         r"far more elements",
     ),
@@ -146,7 +150,7 @@ REFUSED = {
         r"far more room",
     ),
     "opcodes": (b"\x80\x02" + b"N" * 700_000, r"more than 600,000 opcodes"),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("case", REFUSED)

@@ -225,15 +225,27 @@ def test_what_python_2_wrote():
     array += assembler.string(values.tobytes()) + b"tb"
     lod = assembler.call(assembler.SCALAR, dtype(b"f8"), short(struct.pack("<d", 2.5)))
     easy = assembler.name("dnnlib.util", "EasyDict") + b")\x81" + short(b"a") + b"K\1s}b"
-    state = b"}(" + b"".join([
-        short(b"version"), b"K\2",
-        short(b"name"), short(b"Gs"),
-        short(b"static_kwargs"), b"}(" + short(b"act") + short(b"relu") + short(b"e") + easy + b"u",
-        short(b"build_module_src"), assembler.string("# für G\n".encode()),
-        short(b"build_func_name"), assembler.text("G_paper"),
-        short(b"variables"), b"](" + short(b"lod") + lod + b"\x86",
-        short(b"w") + array + b"\x86e",
-    ]) + b"u"  # fmt: skip
+    state = (
+        b"}("
+        + b"".join(
+            [
+                short(b"version"),
+                b"K\2",
+                short(b"name"),
+                short(b"Gs"),
+                short(b"static_kwargs"),
+                b"}(" + short(b"act") + short(b"relu") + short(b"e") + easy + b"u",
+                short(b"build_module_src"),
+                assembler.string("# für G\n".encode()),
+                short(b"build_func_name"),
+                assembler.text("G_paper"),
+                short(b"variables"),
+                b"](" + short(b"lod") + lod + b"\x86",
+                short(b"w") + array + b"\x86e",
+            ]
+        )
+        + b"u"
+    )
     network = one(b"\x80\x02" + assembler.name("tfutil", "Network") + b")\x81" + state + b"b.")
     assert (network.name, network.version, network.func_name) == ("Gs", 2, "G_paper")
     assert network.static_kwargs == {"act": "relu", "e": {"a": 1}}

@@ -29,10 +29,16 @@ from tests.dnnlib.pickles.pickle_assembler import (
 MAGIC = 0x1950A86A20F9469CFC6C
 SYSTEM = {"protocol_version": 1001, "little_endian": True, "type_sizes": {"int": 4, "long": 8}}
 STORAGES = {
-    "f2": "HalfStorage", "f4": "FloatStorage", "f8": "DoubleStorage", "u1": "ByteStorage",
-    "i1": "CharStorage", "i2": "ShortStorage", "i4": "IntStorage", "i8": "LongStorage",
+    "f2": "HalfStorage",
+    "f4": "FloatStorage",
+    "f8": "DoubleStorage",
+    "u1": "ByteStorage",
+    "i1": "CharStorage",
+    "i2": "ShortStorage",
+    "i4": "IntStorage",
+    "i8": "LongStorage",
     "u2": "BFloat16Storage",
-}  # fmt: skip
+}
 
 
 # ---------------------------------------------------------------- Python's own pickler

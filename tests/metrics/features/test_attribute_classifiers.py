@@ -64,12 +64,15 @@ def test_larger_images_are_seen_as_box_means_and_grey_ones_three_times(tmp_path)
     np.testing.assert_allclose(graph(large[:1]), expected[:1], rtol=1e-4, atol=1e-6)
 
 
-@pytest.mark.parametrize(("shape", "message"), [
-    ((1, 12, 12, 3), r"x\.safetensors: expected images of 8x8 or a multiple, got 12x12"),
-    ((1, 4, 4, 3), "got 4x4"),
-    ((1, 16, 8, 3), "got 16x8"),
-    ((1, 8, 8, 2), r"expected 3 channel\(s\), got 2"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("shape", "message"),
+    [
+        ((1, 12, 12, 3), r"x\.safetensors: expected images of 8x8 or a multiple, got 12x12"),
+        ((1, 4, 4, 3), "got 4x4"),
+        ((1, 16, 8, 3), "got 16x8"),
+        ((1, 8, 8, 2), r"expected 3 channel\(s\), got 2"),
+    ],
+)
 def test_images_that_do_not_fit(shape, message, tmp_path):
     write_snapshot(tmp_path / "x.safetensors", **PLAIN)
     (found,) = load([tmp_path / "x.safetensors"])
@@ -83,18 +86,23 @@ def test_colour_for_a_grey_classifier(tmp_path):
         load([tmp_path / "x.safetensors"])[0](images())
 
 
-@pytest.mark.parametrize(("func_name", "options"), [
-    ("D_basic", dict(blur_filter=None)),
-    ("D_basic", dict(structure="fixed", blur_filter=[1, 2, 1])),
-    ("D_paper", dict(fused_scale=False)),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("func_name", "options"),
+    [
+        ("D_basic", dict(blur_filter=None)),
+        ("D_basic", dict(structure="fixed", blur_filter=[1, 2, 1])),
+        ("D_paper", dict(fused_scale=False)),
+    ],
+)
 def test_a_pickle_without_the_channel_has_no_minibatch_stddev(func_name, options, tmp_path):
     """Blur, scopes and the rest are as its options say; nothing else need be in them."""
     network = networks.build(func_name, seed=2, mbstd_group_size=0, **SMALL, **options)
     write_pickle(
         tmp_path / "celebahq-classifier-00-male.pkl",
-        f"training.networks.{func_name}", {**SMALL, **options}, network.arrays(),
-    )  # fmt: skip
+        f"training.networks.{func_name}",
+        {**SMALL, **options},
+        network.arrays(),
+    )
     (found,) = load([tmp_path])
     assert (found.attribute, found.resolution, found.channels) == ("00-male", 8, 3)
     np.testing.assert_array_equal(found(images(5)), network(images(5))[:, 0])

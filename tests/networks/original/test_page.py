@@ -54,15 +54,21 @@ def world(pair, tmp_path, monkeypatch):
     latents, images = normal(2, 8), nchw(images_for(D.network, 8))
     fixed = nchw(Gs.network(latents, noise="fixed", truncation_psi=None))
     return dict(
-        path="networks.safetensors", G=Gs, D=D, Gs=Gs, latents=latents, psi=0.5, fixed=fixed,
-        images=images, labels=labels_for(D.network, 8), rnd=np.random.RandomState(1),
-        truncated=nchw(
-            Gs.network(latents, noise="fixed", truncation_psi=0.5, truncation_cutoff=6)
-        ),
+        path="networks.safetensors",
+        G=Gs,
+        D=D,
+        Gs=Gs,
+        latents=latents,
+        psi=0.5,
+        fixed=fixed,
+        images=images,
+        labels=labels_for(D.network, 8),
+        rnd=np.random.RandomState(1),
+        truncated=nchw(Gs.network(latents, noise="fixed", truncation_psi=0.5, truncation_cutoff=6)),
         own=nchw(Gs.network(latents, noise="fixed")),
         at_lod=nchw(Gs.network(latents, noise="fixed", lod=1.5)),
         scores=D.network(nhwc(images[:4]), labels_for(D.network, 8)[:4]),
-    )  # fmt: skip
+    )
 
 
 def close(found, wanted):

@@ -323,8 +323,10 @@ def test_parts_of_the_variables_are_copied_and_reset(pair):
         assert changed(before, Gs) == names
     made = networks.runnable(networks.build("G_style", seed=Gs.network.seed, **Gs.static_kwargs))
     for reset, names in (
-        ("reset_own_vars", own), ("reset_trainables", trained), ("reset_vars", set(Gs.vars))
-    ):  # fmt: skip
+        ("reset_own_vars", own),
+        ("reset_trainables", trained),
+        ("reset_vars", set(Gs.vars)),
+    ):
         network = other.clone()
         getattr(network, reset)()
         assert changed(network, other) >= names & changed(made, other)

@@ -337,8 +337,11 @@ def test_a_file_of_that_name_that_is_no_classifier(here):
 def test_two_replicas_share_a_minibatch():
     done = subprocess.run(
         [sys.executable, "-m", "tests.training.classifiers.mirrored_check"],
-        cwd=Path(__file__).parents[3], capture_output=True, text=True, timeout=600,
-    )  # fmt: skip
+        cwd=Path(__file__).parents[3],
+        capture_output=True,
+        text=True,
+        timeout=600,
+    )
     assert done.returncode == 0, done.stderr[-4000:]
     assert "classifier check passed" in done.stdout
 
