@@ -8,7 +8,7 @@ WORKERS ?= 2
 PYTEST = $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 BIN = $(VENV)/bin
 
-.PHONY: help venv demo check types test fuzz lint bench clean
+.PHONY: help venv demo check types test fuzz soak lint bench clean
 .DEFAULT_GOAL := help
 
 help:
@@ -16,6 +16,7 @@ help:
 	@echo 'make check   style, types, and the tests that are fast and need no golden data: a minute'
 	@echo 'make test    run all tests (PYTEST_ARGS="-k name" passes arguments to pytest)'
 	@echo 'make fuzz    read 100,000 damaged pickles (ARGS="--count=1000 --seed=1" passes arguments)'
+	@echo 'make soak    kill a training run 50 times and compare what it ends with (ARGS="--kills=5" passes arguments)'
 	@echo 'make lint    check style and format with ruff'
 	@echo 'make types   check types with mypy'
 	@echo 'make bench   measure speed and memory (ARGS passes arguments)'
@@ -47,6 +48,10 @@ test: venv
 fuzz: venv
 	@echo 'Reading damaged pickles ...'
 	@$(BIN)/python -m tests.dnnlib.pickles.fuzz_tf_networks $(ARGS)
+
+soak: venv
+	@echo 'Killing and continuing training runs ...'
+	@$(BIN)/python -m benchmarks.soak $(ARGS)
 
 lint: venv
 	@echo 'Checking style with ruff ...'
