@@ -123,8 +123,6 @@ def convert(network: str, source: StrPath, out: StrPath, **options: Any) -> None
     It records the source's name and sha256. Raises UserError as `load` does, or when writing
     fails.
     """
-    if Path(out).suffix != ".safetensors":
-        raise UserError(f"--out={out}: expected a file name that ends in .safetensors")
     if os.path.exists(out) and os.path.exists(source) and os.path.samefile(source, out):
         raise UserError(f"--out={out}: is the file that is to be converted; choose another")
     weights = load(network, source, **options)

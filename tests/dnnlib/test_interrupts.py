@@ -14,6 +14,7 @@ INTERRUPTED = """
 import os, signal, sys
 from dnnlib import interrupts
 sys.argv = ["a/tool.py"]
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's `&` ignores it for us
 interrupts.end_at_once()
 if sys.platform:
     os.kill(os.getpid(), signal.SIGINT)
