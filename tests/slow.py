@@ -39,6 +39,7 @@ tests/test_dataset_tool.py::test_a_set_of_each_format
 tests/test_dataset_tool.py::test_digits_are_the_built_in_set_and_the_tools_agree
 tests/test_run_generator.py
 tests/test_run_metrics.py::test_all_metrics_of_a_file
+tests/test_wrong_invocations.py
 tests/training/classifiers/test_classifiers.py::test_two_replicas_share_a_minibatch
 tests/training/test_ablations.py::test_every_row_trains_and_continues_exactly
 tests/training/test_distributed.py
