@@ -16,6 +16,7 @@ tests/dnnlib/test_quiet.py::test_importing_tensorflow
 tests/dnnlib/test_spawning.py
 tests/generation/test_convert.py
 tests/generation/test_figures.py
+tests/generation/test_pictures.py
 tests/metrics/features/test_inception.py
 tests/metrics/features/test_weights.py
 tests/metrics/test_during_training.py
@@ -29,9 +30,11 @@ tests/networks/test_errors.py::test_wrong_argument_while_traced
 tests/networks/test_execution.py
 tests/networks/test_fast_paths.py
 tests/networks/test_gradients.py
+tests/networks/test_noise.py::test_a_traced_call_without_a_seed_draws_anew_each_time
 tests/networks/test_numpy_expectations.py::test_a_calls_truncation_overrides_the_networks_own
 tests/networks/test_numpy_expectations.py::test_truncation
 tests/networks/test_opening.py
+tests/networks/test_sampling.py
 tests/networks/test_snapshots.py::test_round_trip
 tests/networks/test_spectral_norm.py
 tests/networks/test_style_mixing.py
@@ -40,9 +43,10 @@ tests/test_dataset_tool.py::test_digits_are_the_built_in_set_and_the_tools_agree
 tests/test_run_generator.py
 tests/test_run_metrics.py::test_all_metrics_of_a_file
 tests/test_wrong_invocations.py
-tests/training/classifiers/test_classifiers.py::test_two_replicas_share_a_minibatch
+tests/training/classifiers/test_classifiers.py
 tests/training/test_ablations.py::test_every_row_trains_and_continues_exactly
 tests/training/test_distributed.py
+tests/training/test_divergence.py
 tests/training/test_resume.py
 tests/training/test_steps.py
 tests/training/test_transfer.py
