@@ -10,15 +10,15 @@ from typing import Any, Optional, Union
 import tensorflow as tf
 
 from networks import ops
-from networks.base import BLOCK, RGB, check_labels, check_width
+from networks.base import BLOCK, check_labels, check_width
 from networks.generator import Cutoff, Generator, Noise, Psi
 from networks.layers import Conv2D, Layer
 from networks.options import OWN
 from networks.seeds import Seed
-from networks.stylegan.synthesis import DenseInput, SynthesisLayer, ToRGB
+from networks.synthesis_blocks import DenseInput, SynthesisBlocks, SynthesisLayer
 
 
-class PaperGenerator(Generator):
+class PaperGenerator(SynthesisBlocks, Generator):
     """A generator whose codes are latents with their labels, [N, latent_size + label_size]."""
 
     FAMILY, FUNC_NAME = "progan", "G_paper"
@@ -28,17 +28,8 @@ class PaperGenerator(Generator):
         self.blocks = []  # 4×4 first; each is [layer, layer]
         self.to_rgb = {}  # level (as text): ToRGB
         for res_log2 in range(2, self.resolution_log2 + 1):
-            self.blocks.append([self._first_layer(res_log2), self._second_layer(res_log2)])
-            level, side = self.resolution_log2 - res_log2, 2**res_log2
-            channels, scope = self.options["num_channels"], f"ToRGB_lod{level}"
-            layer = ToRGB(
-                scope,
-                self.seed,
-                self.fmaps(res_log2 - 1),
-                channels,
-                use_wscale=self.options["use_wscale"],
-            )
-            self.to_rgb[str(level)] = self.place(scope, layer, RGB, side, (channels, side, side))
+            self.blocks.append([self._first_layer(res_log2), self.second_layer(res_log2)])
+            self.to_rgb[str(self.resolution_log2 - res_log2)] = self.make_to_rgb(res_log2)
 
     def _layer(self, scope: str, source: Layer, res_log2: int) -> SynthesisLayer:
         opt, channels, side = self.options, self.fmaps(res_log2 - 1), 2**res_log2
@@ -79,12 +70,6 @@ class PaperGenerator(Generator):
             )
         return self._layer(scope, source, res_log2)
 
-    def _second_layer(self, res_log2: int) -> SynthesisLayer:
-        channels, side = self.fmaps(res_log2 - 1), 2**res_log2
-        scope = f"{side}x{side}/" + ("Conv" if res_log2 == 2 else "Conv1")
-        source = Conv2D(scope, self.seed, channels, channels, use_wscale=self.options["use_wscale"])
-        return self._layer(scope, source, res_log2)
-
     def codes(
         self,
         z: Any,
@@ -112,8 +97,5 @@ class PaperGenerator(Generator):
         for index, (first, second) in enumerate(self.blocks[: last + 1]):
             x = second(first(x))
             if index == last - 1 and alpha is not None:
-                lower = ops.upscale2d(self.to_rgb[str(level + 1)](x))
-        images = self.to_rgb[str(level)](x)
-        if alpha is None:
-            return images
-        return images + (lower - images) * alpha
+                lower = self.lower_colours(x, level)
+        return self.in_colours(x, lower, level, alpha)

@@ -2,95 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Optional, Union
 
 import tensorflow as tf
 
-from networks import fast, fused, ops
-from networks.base import BLOCK, RGB, ImageNetwork
+from networks import ops
+from networks.base import BLOCK, ImageNetwork
 from networks.generator import Noise
-from networks.layers import (
-    SQRT2,
-    Bias,
-    Conv2D,
-    Dense,
-    Initial,
-    Layer,
-    NoiseInjection,
-    StyleMod,
-    activate,
-)
+from networks.layers import Conv2D, Initial, Layer
 from networks.seeds import Seed, as_seed, fold_in
+from networks.synthesis_blocks import DenseInput, SynthesisBlocks, SynthesisLayer
 
 NOISE_MODES = ("random", "fixed", "none")
-
-
-class SynthesisLayer(Layer):
-    """One layer of the synthesis network: a source of features, then its epilogue.
-
-    Epilogue: noise → bias → activation → pixel norm → instance norm → style, each if on.
-    source: a convolution, a dense layer, or the learned constant. blur: filter taps applied
-    between the two, or None.
-    """
-
-    def __init__(
-        self,
-        scope: str,
-        seed: int,
-        source: Layer,
-        channels: int,
-        options: Mapping[str, Any],
-        blur: Optional[Sequence[float]] = None,
-    ):
-        super().__init__(scope, seed)
-        self.source, self.blur = self.adopt("", source), blur
-        self.noise = self.style = None
-        if options["use_noise"]:
-            self.noise = self.adopt("Noise/", NoiseInjection(f"{scope}/Noise", seed, channels))
-        self.bias = self.adopt("", Bias(scope, seed, channels))
-        self.nonlinearity = options["nonlinearity"]
-        self.use_pixel_norm = options["use_pixel_norm"]
-        self.pixel_norm_epsilon = options.get("pixelnorm_epsilon", ops.EPSILON)
-        self.use_instance_norm = options["use_instance_norm"]
-        if options["use_styles"]:
-            style = StyleMod(
-                f"{scope}/StyleMod",
-                seed,
-                options["dlatent_size"],
-                channels,
-                use_wscale=options["use_wscale"],
-            )
-            self.style = self.adopt("StyleMod/", style)
-
-    def call(
-        self, x: tf.Tensor, w: Optional[tf.Tensor] = None, noise: Optional[tf.Tensor] = None
-    ) -> tf.Tensor:
-        """x: the source's input; w [N, dlatent_size]; noise [N or 1, H, W, 1] or None."""
-        plan = fast.plan()
-        x = ops.blur2d(self.source(x), self.blur, fast=plan.direct_blur)
-        if noise is not None:
-            noise = tf.cast(noise, x.dtype)
-        x = self._activate(x, noise if self.noise is not None else None)
-        if self.use_pixel_norm:
-            x = ops.pixel_norm(x, self.pixel_norm_epsilon)
-        if self.use_instance_norm and self.style is not None and plan.fuse_epilogue:
-            return fused.adain(x, *self.style.affine(w))
-        if self.use_instance_norm:
-            x = ops.instance_norm(x)
-        if self.style is not None:
-            x = self.style(x, w)
-        return x
-
-    def _activate(self, x: tf.Tensor, noise: Optional[tf.Tensor]) -> tf.Tensor:
-        """Noise (unless None), bias, activation."""
-        if fast.plan().fuse_epilogue and self.nonlinearity == "lrelu":
-            if noise is None:
-                return fused.biased_activation(x, self.bias.bias)
-            return fused.noisy_activation(x, self.bias.bias, noise, self.noise.weight)
-        if noise is not None:
-            x = self.noise(x, noise)
-        return activate(self.bias(x), self.nonlinearity)
 
 
 class LearnedConstant(Layer):
@@ -108,47 +32,7 @@ class LearnedConstant(Layer):
         return tf.tile(tf.transpose(self.const, [0, 2, 3, 1]), [tf.shape(w)[0], 1, 1, 1])
 
 
-class DenseInput(Layer):
-    """A dense input instead of the constant: w [N, dlatent_size] → [N, 4, 4, C]."""
-
-    def __init__(
-        self,
-        scope: str,
-        seed: int,
-        fan_in: int,
-        channels: int,
-        compute: tf.DType,
-        *,
-        use_wscale: bool,
-    ):
-        super().__init__(scope, seed)
-        # The gain of ProGAN's first layer.
-        self.dense = self.adopt(
-            "", Dense(scope, seed, fan_in, channels * 16, gain=SQRT2 / 4, use_wscale=use_wscale)
-        )
-        self.channels, self.compute = channels, compute
-
-    def call(self, w: tf.Tensor) -> tf.Tensor:
-        x = self.dense(tf.cast(w, self.compute))
-        x = tf.reshape(x, [-1, self.channels, 4, 4])  # the order of the stored weight
-        return tf.transpose(x, [0, 2, 3, 1])
-
-
-class ToRGB(Layer):
-    """Features to colours: 1×1 convolution and bias, gain 1, no activation."""
-
-    def __init__(self, scope: str, seed: int, fmaps: int, channels: int, *, use_wscale: bool):
-        super().__init__(scope, seed)
-        self.conv = self.adopt(
-            "", Conv2D(scope, seed, fmaps, channels, kernel=1, gain=1, use_wscale=use_wscale)
-        )
-        self.bias = self.adopt("", Bias(scope, seed, channels))
-
-    def call(self, x: tf.Tensor) -> tf.Tensor:
-        return tf.cast(self.bias(self.conv(x)), tf.float32)
-
-
-class SynthesisNetwork(ImageNetwork):
+class SynthesisNetwork(SynthesisBlocks, ImageNetwork):
     """Call: w [N, num_layers, dlatent_size] → images [N, R, R, num_channels], about [−1, 1].
 
     num_layers is 2·log2 R − 2, or 1 without styles.
@@ -169,26 +53,15 @@ class SynthesisNetwork(ImageNetwork):
         self.blocks = []  # 4×4 first; each is [layer, layer]
         self.to_rgb = {}  # level (as text): ToRGB
         for res_log2 in range(2, self.resolution_log2 + 1):
-            self.blocks.append([self._first_layer(res_log2), self._second_layer(res_log2)])
+            self.blocks.append([self._first_layer(res_log2), self.second_layer(res_log2)])
             level = self.resolution_log2 - res_log2
             if level == 0 or self.growing:
-                self.to_rgb[str(level)] = self._to_rgb(res_log2, level)
+                self.to_rgb[str(level)] = self.make_to_rgb(res_log2)
 
     def noise_shapes(self) -> list[tuple[int, int]]:
         """(height, width) of each layer's noise image; empty without noise."""
         layers = 2 * self.resolution_log2 - 2 if self.options["use_noise"] else 0
         return [(2 ** (index // 2 + 2),) * 2 for index in range(layers)]
-
-    def _to_rgb(self, res_log2: int, level: int) -> ToRGB:
-        scope, channels, side = f"ToRGB_lod{level}", self.options["num_channels"], 2**res_log2
-        layer = ToRGB(
-            scope,
-            self.seed,
-            self.fmaps(res_log2 - 1),
-            channels,
-            use_wscale=self.options["use_wscale"],
-        )
-        return self.place(scope, layer, RGB, side, (channels, side, side))
 
     def _layer(self, scope: str, source: Layer, res_log2: int, blur: Any = None) -> SynthesisLayer:
         channels, side = self.fmaps(res_log2 - 1), 2**res_log2
@@ -223,12 +96,6 @@ class SynthesisNetwork(ImageNetwork):
                 use_wscale=opt["use_wscale"],
             )
         return self._layer(scope, source, res_log2, opt["blur_filter"] if res_log2 > 2 else None)
-
-    def _second_layer(self, res_log2: int) -> SynthesisLayer:
-        channels, side = self.fmaps(res_log2 - 1), 2**res_log2
-        scope = f"{side}x{side}/" + ("Conv" if res_log2 == 2 else "Conv1")
-        source = Conv2D(scope, self.seed, channels, channels, use_wscale=self.options["use_wscale"])
-        return self._layer(scope, source, res_log2)
 
     def call(
         self, w: Any, *, noise: Noise = None, lod: Optional[float] = None, seed: Seed = None
@@ -268,11 +135,8 @@ class SynthesisNetwork(ImageNetwork):
                 x = self.blocks[block][half](x, style, noise_of(index))
                 x = tf.cast(x, self.compute)  # from float32 after the learned constant
             if block == last - 1 and alpha is not None:
-                lower = ops.upscale2d(self.to_rgb[str(level + 1)](x))
-        images = self.to_rgb[str(level)](x)
-        if alpha is None:
-            return images
-        return images + (lower - images) * alpha
+                lower = self.lower_colours(x, level)
+        return self.in_colours(x, lower, level, alpha)
 
     def _noise_source(self, w: tf.Tensor, noise: Noise, seed: Seed) -> Callable:
         """A function: layer index → noise [N or 1, H, W, 1] in the compute dtype, or None."""
