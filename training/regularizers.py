@@ -13,7 +13,7 @@ from typing import Callable
 
 import tensorflow as tf
 
-from networks.stylegan.generator import assign_local
+from compute.devices import assign_local
 from training.losses import Batch, Game, scores_and_squared_gradient
 
 

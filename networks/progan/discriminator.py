@@ -36,5 +36,5 @@ class PaperDiscriminator(Discriminator):
     def _outputs(self) -> int:
         return 1 + (self.options["label_size"] if self.options["label_outputs"] else 0)
 
-    def _score(self, outputs: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
+    def score(self, outputs: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
         return outputs[:, :1]

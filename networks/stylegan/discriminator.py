@@ -7,7 +7,8 @@ from typing import Any, Optional, Union
 import tensorflow as tf
 
 from networks import fast, ops
-from networks.base import BLOCK, RGB, ImageNetwork, check_labels
+from networks.base import BLOCK, RGB, check_labels
+from networks.discriminator import ScoringNetwork
 from networks.layers import Bias, Conv2D, Dense, Layer, activate
 from networks.spectral_norm import SpectralNorm
 
@@ -25,10 +26,8 @@ class DiscriminatorLayer(Layer):
         return activate(self.bias(self.source(x)), self.nonlinearity)
 
 
-class Discriminator(ImageNetwork):
-    """Call: images [N, R, R, num_channels] in [−1, 1], labels [N, label_size] or None (zeros)
-    → scores [N, 1] float32, higher for what looks real.
-    """
+class Discriminator(ScoringNetwork):
+    """Call: as ScoringNetwork's; it grows by `lod`."""
 
     FAMILY, FUNC_NAME = "stylegan", "D_basic"
 
@@ -79,11 +78,6 @@ class Discriminator(ImageNetwork):
     def _outputs(self) -> int:
         return max(self.options["label_size"], 1)
 
-    def _score(self, outputs: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
-        if not self.options["label_size"]:
-            return outputs
-        return tf.reduce_sum(outputs * labels, axis=1, keepdims=True)
-
     # ------------------------------------------------------------ what they share
 
     def _layer(
@@ -127,18 +121,6 @@ class Discriminator(ImageNetwork):
                 kind=RGB,
             )
 
-    def call(self, images: Any, labels: Any = None, *, lod: Optional[float] = None) -> tf.Tensor:
-        """lod: None is the network's own."""
-        level, alpha = self.split_lod(lod)
-        images = tf.convert_to_tensor(images)
-        expected = [self.resolution, self.resolution, self.options["num_channels"]]
-        if images.shape.rank != 4 or list(images.shape[1:]) != expected:
-            raise ValueError(
-                f"{self.func_name}: images have shape {images.shape}, expected [N, {expected[0]}, "
-                f"{expected[1]}, {expected[2]}]"
-            )
-        return self.stage(ops.downscale2d(images, 2**level), labels, level, alpha)
-
     def stage(
         self,
         images: tf.Tensor,
@@ -150,7 +132,7 @@ class Discriminator(ImageNetwork):
 
         alpha: None outside fades, else the weight of the lower resolution.
         """
-        self._check_minibatch(images)
+        self.check_minibatch(images)
         labels = check_labels(self.func_name, labels, images, self.options["label_size"])
         images = tf.cast(images, self.compute)
         x = self.from_rgb[str(level)](images)
@@ -167,7 +149,7 @@ class Discriminator(ImageNetwork):
         x = tf.transpose(x, [0, 3, 1, 2])
         x = tf.reshape(x, [-1, 16 * x.shape[1]])
         x = tf.cast(self.bias1(self.dense1(self.dense0(x))), tf.float32)
-        return self._score(x, labels)
+        return self.score(x, labels)
 
     def normalize_kernels(self, level: int, fading: bool = False) -> None:
         """Spectral normalisation, if on, of what a stage trains; between steps, not within."""
@@ -175,22 +157,3 @@ class Discriminator(ImageNetwork):
             scope, _, kind = name.rpartition("/")
             if kind == "weight" and scope in self.norms:
                 self.norms[scope].normalize()
-
-    def _check_minibatch(self, images: tf.Tensor) -> None:
-        minibatch = images.shape[0]
-        if not self.features or minibatch is None:
-            return
-        group = min(self.options["mbstd_group_size"], minibatch)
-        if minibatch % group:
-            raise ValueError(
-                f"{self.func_name}: a minibatch of {minibatch} does not divide into groups of "
-                f"{group} (mbstd_group_size); use a multiple, or another group size"
-            )
-
-    # ------------------------------------------------------------ as the original's networks
-
-    def inputs_of_run(self) -> dict[str, list]:
-        return {"images": self.image_shape(), "labels": [None, self.options["label_size"]]}
-
-    def output_of_run(self) -> list:
-        return [None, 1]

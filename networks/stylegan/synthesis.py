@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 from typing import Any, Optional, Union
 
 import tensorflow as tf
@@ -10,11 +9,10 @@ import tensorflow as tf
 from networks import ops
 from networks.base import BLOCK, ImageNetwork
 from networks.generator import Noise
-from networks.layers import Conv2D, Initial, Layer
-from networks.seeds import Seed, as_seed, fold_in
+from networks.layers import Conv2D, Layer
+from networks.noise_inputs import NoiseInputs
+from networks.seeds import Seed
 from networks.synthesis_blocks import DenseInput, SynthesisBlocks, SynthesisLayer
-
-NOISE_MODES = ("random", "fixed", "none")
 
 
 class LearnedConstant(Layer):
@@ -32,7 +30,7 @@ class LearnedConstant(Layer):
         return tf.tile(tf.transpose(self.const, [0, 2, 3, 1]), [tf.shape(w)[0], 1, 1, 1])
 
 
-class SynthesisNetwork(SynthesisBlocks, ImageNetwork):
+class SynthesisNetwork(SynthesisBlocks, NoiseInputs, ImageNetwork):
     """Call: w [N, num_layers, dlatent_size] → images [N, R, R, num_channels], about [−1, 1].
 
     num_layers is 2·log2 R − 2, or 1 without styles.
@@ -44,12 +42,7 @@ class SynthesisNetwork(SynthesisBlocks, ImageNetwork):
         super().__init__(seed, **kwargs)
         opt = self.options
         self.num_layers = 2 * self.resolution_log2 - 2 if opt["use_styles"] else 1
-        self.noise_variables = []
-        for index, (height, width) in enumerate(self.noise_shapes()):
-            initial = Initial(self.seed, f"noise{index}", 1.0)
-            self.noise_variables.append(
-                self.add_named(f"noise{index}", [1, 1, height, width], initial, trainable=False)
-            )
+        self.noise_variables = self.make_noise_variables()
         self.blocks = []  # 4×4 first; each is [layer, layer]
         self.to_rgb = {}  # level (as text): ToRGB
         for res_log2 in range(2, self.resolution_log2 + 1):
@@ -125,7 +118,7 @@ class SynthesisNetwork(SynthesisBlocks, ImageNetwork):
         if w.shape.rank != 3 or list(w.shape[1:]) != expected:
             layers, width = expected
             raise ValueError(f"G_synthesis: w has shape {w.shape}, expected [N, {layers}, {width}]")
-        noise_of = self._noise_source(w, noise, seed)
+        noise_of = self.noise_source(w, noise, seed)
         x, lower = w[:, 0], None
         last = self.resolution_log2 - level - 2
         for block in range(last + 1):
@@ -137,48 +130,6 @@ class SynthesisNetwork(SynthesisBlocks, ImageNetwork):
             if block == last - 1 and alpha is not None:
                 lower = self.lower_colours(x, level)
         return self.in_colours(x, lower, level, alpha)
-
-    def _noise_source(self, w: tf.Tensor, noise: Noise, seed: Seed) -> Callable:
-        """A function: layer index → noise [N or 1, H, W, 1] in the compute dtype, or None."""
-        if noise is None:
-            noise = "random" if self.options["randomize_noise"] else "fixed"
-        if isinstance(noise, (list, tuple)):
-            return self._given_noise(noise)
-        if noise not in NOISE_MODES:
-            raise ValueError(
-                f"G_synthesis: noise={noise!r}, expected one of {NOISE_MODES} or a list"
-            )
-        if noise == "none" or not self.options["use_noise"]:
-            return lambda index: None
-        if noise == "fixed":
-            return lambda index: tf.cast(
-                tf.transpose(self.noise_variables[index], [0, 2, 3, 1]), self.compute
-            )
-        seed, minibatch = as_seed(seed), tf.shape(w)[0]
-
-        def random(index: int) -> tf.Tensor:
-            height, width = self.noise_shapes()[index]
-            return tf.random.stateless_normal(
-                [minibatch, height, width, 1],
-                fold_in(seed, index),
-                dtype=self.compute,
-                alg="philox",
-            )
-
-        return random
-
-    def _given_noise(self, images: Sequence[Any]) -> Callable:
-        """As `_noise_source`, from a list of noise images."""
-        shapes = self.noise_shapes()
-        if len(images) != len(shapes):
-            raise ValueError(f"G_synthesis: {len(images)} noise images, expected {len(shapes)}")
-        for index, (image, (height, width)) in enumerate(zip(images, shapes)):
-            if image is not None and list(image.shape[1:]) != [height, width, 1]:
-                raise ValueError(
-                    f"G_synthesis: noise image {index} has shape {image.shape}, "
-                    f"expected [N or 1, {height}, {width}, 1]"
-                )
-        return lambda index: None if images[index] is None else tf.cast(images[index], self.compute)
 
     # ------------------------------------------------------------ as the original's networks
 

@@ -13,7 +13,7 @@ import tensorflow as tf
 
 import networks
 from networks import fast, ops
-from networks.stylegan.generator import mix_styles
+from networks.style_based import mix_styles
 from tests.networks import numpy_networks as expected
 from tests.networks.common import (
     DISCRIMINATORS,

@@ -7,7 +7,7 @@ import pytest
 import tensorflow as tf
 
 import networks
-from networks.stylegan.generator import mix_styles
+from networks.style_based import mix_styles
 from tests import golden
 from tests.networks.common import TRADITIONAL, error, generator, labels_for, nchw, normal, randomize
 
