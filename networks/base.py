@@ -251,19 +251,23 @@ class ImageNetwork(Network):
     """A network with a resolution and a level of detail `lod`.
 
     lod 0 is the full resolution R = 2^L and lod L−2 is 4×4; in between, floor(lod) is the
-    current level and the fraction the weight of the next lower one (ProGAN §2).
+    current level and the fraction the weight of the next lower one (ProGAN §2). HAS_LOD: whether
+    it has a variable for it.
     """
+
+    HAS_LOD = True
 
     def __init__(self, seed: Optional[int] = None, **kwargs: Any):
         super().__init__(seed, **kwargs)
         self.resolution = self.options["resolution"]
         self.resolution_log2 = self.resolution.bit_length() - 1
-        self.lod = self.add_named("lod", [], trainable=False)
+        if self.HAS_LOD:
+            self.lod = self.add_named("lod", [], trainable=False)
 
     @property
     def growing(self) -> bool:
         """Whether it has layers for images of lower resolutions, so that training can grow it."""
-        return self.options.get("structure") != "fixed"
+        return self.HAS_LOD and self.options.get("structure") != "fixed"
 
     def fmaps(self, stage: int) -> int:
         """nf(s): feature maps of a block."""
@@ -295,7 +299,8 @@ class ImageNetwork(Network):
 
     def set_lod(self, lod: float) -> None:
         """Sets the network's own level of detail, which calls without `lod` use."""
-        self.lod.assign(lod)
+        if self.HAS_LOD:
+            self.lod.assign(lod)
 
     def in_stage(self, name: str, level: int, fading: bool) -> bool:
         place = self.place_of(name)

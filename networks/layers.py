@@ -254,6 +254,10 @@ class Bias(Layer):
         self.bias = self.add_named("bias", [channels])
         self.coefficient = float(lrmul)
 
+    def value(self) -> tf.Tensor:
+        """[channels], as it is added: float32."""
+        return scaled(self.bias, self.coefficient, tf.float32)
+
     def call(self, x: tf.Tensor) -> tf.Tensor:
         return tf.nn.bias_add(x, scaled(self.bias, self.coefficient, x.dtype))
 

@@ -185,10 +185,10 @@ def feature_maps(options: Mapping[str, Any], stage: int) -> int:
     try:
         fmaps = options["fmap_base"] / 2.0 ** (stage * options["fmap_decay"])
     except OverflowError:  # decays of thousands leave nothing, or everything
-        return 0
+        return options.get("fmap_min", 0)
     except ZeroDivisionError:
         return most
-    return most if fmaps >= most else int(fmaps)
+    return most if fmaps >= most else max(int(fmaps), options.get("fmap_min", 0))
 
 
 def is_fused(fused_scale: Any, resolution: int) -> bool:

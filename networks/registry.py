@@ -13,12 +13,13 @@ from typing import TYPE_CHECKING, Any, Optional
 from networks.options import Family, Function
 from networks.progan.options import FAMILY as _PROGAN
 from networks.stylegan.options import FAMILY as _STYLEGAN
+from networks.stylegan2.options import FAMILY as _STYLEGAN2
 
 if TYPE_CHECKING:
     import numpy as np
 
 # In the order of search, where a name alone does not tell the family.
-_FAMILIES: dict[str, Family] = {family.name: family for family in (_STYLEGAN, _PROGAN)}
+_FAMILIES: dict[str, Family] = {family.name: family for family in (_STYLEGAN, _PROGAN, _STYLEGAN2)}
 
 
 def register(family: Family) -> None:
@@ -107,9 +108,10 @@ def build(
 ) -> Any:
     """Makes a network, complete with all its variables.
 
-    func_name: 'G_style', 'G_mapping', 'G_synthesis', 'D_basic', 'G_paper' or 'D_paper', also with
-    the reference's module in front. family: 'stylegan' or 'progan', where the name alone is not
-    clear. kwargs: the reference's keywords (networks/stylegan/options.py and others).
+    func_name: 'G_style', 'D_basic', 'G_main', 'D_stylegan2', 'G_paper', … (`Function.name` of a
+    family), also with the reference's module in front. family: 'stylegan', 'progan' or 'stylegan2',
+    where the name alone is not clear: 'G_mapping' is StyleGAN's. kwargs: the reference's keywords
+    (networks/stylegan/options.py and others).
     seed: of the initial weights; None draws one. arrays: pairs (legacy name, array), exactly the
     network's, to start with instead: none is drawn, and each is assigned before the next is
     asked for. shapes: {legacy name: shape} of the arrays, where it is known beforehand: with it

@@ -87,7 +87,7 @@ def _scaled(name, r):
         return 1 + 0.5 * r
     if last.startswith("noise"):
         return r
-    if last == "weight":
+    if last in ("weight", "mod_weight"):
         return (100 if mapping else 1) * r
     raise ValueError(f"the recipe has no rule for a variable named {name}")
 

@@ -1,0 +1,42 @@
+"""G_main: StyleGAN2's generator, mapping and synthesis with mixing and truncation."""
+
+from __future__ import annotations
+
+from typing import Any, Optional
+
+from networks.style_based import StyleBasedGenerator
+from networks.stylegan2 import options
+from networks.stylegan2.growing import RevisedSynthesis
+from networks.stylegan2.mapping import MappingNetwork
+from networks.stylegan2.synthesis import SynthesisNetwork
+
+
+class MainGenerator(StyleBasedGenerator):
+    """Call: as Generator's; codes are w, [N, num_layers, dlatent_size].
+
+    synthesis is of the kind that the option synthesis_func names; only one of them grows.
+    """
+
+    FAMILY, FUNC_NAME = "stylegan2", "G_main"
+    NO_CUTOFF_IS_EVERY_LAYER = True
+
+    def __init__(self, *, seed: Optional[int] = None, **kwargs: Any):
+        super().__init__(seed, **kwargs)
+        opt = self.options
+        self.dlatent_avg = self.add_named("dlatent_avg", [opt["dlatent_size"]], trainable=False)
+        revised = opt["synthesis_func"] == RevisedSynthesis.FUNC_NAME
+        make = RevisedSynthesis if revised else SynthesisNetwork
+        table = options.G_SYNTHESIS_REVISED if revised else options.G_SYNTHESIS
+        self.synthesis = make(seed=self.seed, **{key: opt[key] for key in table})
+        mapping = {key: opt[key] for key in options.G_MAPPING}
+        mapping["dlatent_broadcast"] = opt["dlatent_broadcast"] or self.synthesis.num_layers
+        self.mapping = MappingNetwork(seed=self.seed, **mapping)
+        self.adopt_network("G_synthesis/", self.synthesis)
+        self.adopt_network("G_mapping/", self.mapping)
+
+    @property
+    def growing(self) -> bool:
+        return self.synthesis.growing
+
+    def mixed_layers(self, level: int) -> int:
+        return self.num_layers  # at every stage
