@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterator
 from typing import Any, Optional, Union
 
@@ -127,7 +128,7 @@ class Synthesis(NoiseInputs, ImageNetwork):
             return x
 
         for block in range(len(self.blocks)):
-            yield block + 2, lambda x, block=block: through(block, x)
+            yield block + 2, functools.partial(through, block)
 
     def start(self, w: Any) -> tuple[tf.Tensor, tf.Tensor]:
         """w as a tensor, and the constant input; ValueError when w has another shape."""
