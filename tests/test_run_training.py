@@ -1,7 +1,7 @@
 """The command line as a user meets it: exit codes and messages.
 
 Each process start costs a second or more, so that the cases share a few; the logic is tested in
-tests/training/test_runs.py.
+tests/training/test_runs.py and test_starting.py.
 """
 
 import json

@@ -117,3 +117,35 @@ def error(actual, expected):
     actual, expected = np.asarray(actual, np.float64), np.asarray(expected, np.float64)
     assert actual.shape == expected.shape
     return np.abs(actual - expected).max() / np.abs(expected).max()
+
+
+def assert_same(arrays, others):
+    """The same names in the same order, and the same bits."""
+    assert list(arrays) == list(others)
+    for name, array in arrays.items():
+        assert array.dtype == others[name].dtype == np.float32
+        assert array.shape == others[name].shape
+        assert array.tobytes() == others[name].tobytes(), name
+
+
+def output(network):
+    """What a network makes of fixed inputs."""
+    count = 6 if network.options.get("mbstd_group_size") == 3 else 4
+    if network.func_name == "G_style":
+        z = normal(4, network.options["latent_size"])
+        return network(z, labels_for(network), noise="fixed").numpy()
+    if network.func_name == "G_mapping":
+        return network(normal(4, network.options["latent_size"]), labels_for(network)).numpy()
+    if network.func_name == "G_synthesis":
+        w = normal(4, network.num_layers, network.options["dlatent_size"])
+        return network(w, noise="fixed").numpy()
+    return network(images_for(network, count), labels_for(network, count)).numpy()
+
+
+def odd_trio():
+    """(G, D, Gs), small, their variables set to values that no arithmetic would survive."""
+    trio = generator(resolution=4), discriminator(resolution=4), generator(resolution=4, seed=3)
+    odd = np.array([np.nan, np.inf, -np.inf, 1e-45, -0.0, 3.4e38, 1 / 3], np.float32)
+    for network in trio:
+        network.set_arrays({k: np.resize(odd, v.shape) for k, v in network.arrays().items()})
+    return trio

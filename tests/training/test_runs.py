@@ -1,4 +1,3 @@
-import dataclasses
 import json
 from pathlib import Path
 
@@ -6,53 +5,16 @@ import numpy as np
 import pytest
 import safetensors.numpy
 
-from dnnlib import run_dirs
 from dnnlib.errors import UserError
-from training import checkpoint, request as requests, runs, saved_config
-from training.classifiers import runs as classifier_runs
+from tests.training.common import BASE, add_checkpoint, ask, files, refused, started
+from training import request as requests, runs, saved_config
 from training.request import Request
 
-# The demo's networks on images that need no file.
-BASE = Request(dataset="synthetic-32")
-
-
-@pytest.fixture(autouse=True)
-def here(tmp_path, monkeypatch):
-    """Every test has a working directory, and so a results/, of its own."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("TF_CONFIG", raising=False)
-    return tmp_path
-
-
-def ask(**flags):
-    return dataclasses.replace(BASE, **flags)
-
-
-def add_checkpoint(run_dir):
-    (run_dir / "checkpoint-000000001000.safetensors").write_bytes(b"")
-    assert checkpoint.paths(run_dir)
+pytestmark = pytest.mark.usefixtures("here")
 
 
 def write_snapshot(path):
     safetensors.numpy.save_file({"G/x": np.zeros(1)}, path, {"networks": "{}"})
-
-
-def started(request):
-    return runs.plan(request).start()
-
-
-def files(directory):
-    return sorted(str(path.relative_to(directory)) for path in directory.rglob("*"))
-
-
-def refused(request, message):
-    """The request is refused with one line, and nothing is made or changed."""
-    before = files(Path())
-    kind = classifier_runs if request.preset == "classifier" else runs
-    with pytest.raises(UserError, match=message) as caught:
-        kind.plan(request)
-    assert "\n" not in str(caught.value)
-    assert files(Path()) == before
 
 
 def test_flags_then_overrides_change_the_preset():
@@ -101,33 +63,6 @@ def test_the_same_command_with_run_dir_continues():
     assert again.notes == ()
 
 
-def test_who_is_refused_because_another_trains_has_changed_nothing():
-    started(ask(run_dir="job", total_kimg=9.0))
-    add_checkpoint(Path("job"))
-    before = state_of("job")
-    longer = runs.plan(ask(run_dir="job", total_kimg=10.0))
-    with run_dirs.lock("job"), pytest.raises(UserError, match="another process is training in job"):
-        longer.start()
-    assert state_of("job") == before
-
-
-def state_of(directory):
-    """Every file's content and time of change."""
-    paths = sorted(Path(directory).rglob("*"))
-    return {path: (path.stat().st_mtime_ns, path.read_bytes()) for path in paths}
-
-
-def test_the_lock_is_held_while_the_run_trains_and_what_it_saw_must_still_hold():
-    late = runs.plan(ask(run_dir="job", seed=4))
-    taken = pytest.raises(UserError, match="another process is training in job")
-    with runs.plan(ask(run_dir="job", seed=3)).starting(), taken:
-        late.start()
-    before = state_of("job")
-    with pytest.raises(UserError, match="another process has been training in job; give the"):
-        late.start()
-    assert state_of("job") == before
-
-
 def test_run_dir_may_exist_with_other_files():
     Path("job").mkdir()
     Path("job/slurm.log").write_text("")
@@ -144,67 +79,6 @@ def test_another_command_with_the_same_run_dir_is_refused_by_its_first_differenc
         ask(run_dir="job", seed=3, total_kimg=9.0, overrides=("schedule.minibatch_dict.4=8",)),
         "schedule.minibatch_dict",
     )
-
-
-def test_a_start_that_failed_binds_nobody_and_leaves_nothing():
-    def fail(**flags):
-        with pytest.raises(UserError, match="no GPU"), runs.plan(ask(**flags)).starting():
-            raise UserError("no GPU")
-
-    fail(run_dir="deep/job", num_gpus=8)
-    fail(result_dir="other/results")
-    assert files(Path()) == []
-    Path("results").mkdir()
-    fail(seed=3)
-    assert files(Path()) == ["results"]
-    started(ask(run_dir="job", total_kimg=9.0))
-    Path("job/reals.png").touch()
-    before = state_of("job")
-    fail(run_dir="job", total_kimg=10.0)
-    assert state_of("job").keys() == before.keys()
-    assert saved_config.load_config("job").total_kimg == 9.0
-
-
-def test_a_failure_after_something_was_written_keeps_the_settings():
-    def fail_late():
-        with runs.plan(ask(run_dir="job", seed=3)).starting():
-            Path("job/reals.png").touch()
-            raise UserError("disk full")
-
-    with pytest.raises(UserError, match="disk full"):
-        fail_late()
-    assert saved_config.load_config("job").seed == 3
-
-
-def test_settings_that_differ_before_the_first_checkpoint_are_refused():
-    started(ask(run_dir="job", seed=3))
-    refused(ask(run_dir="job", seed=4), r"job was started with seed=3, not 4; .* no checkpoint yet")
-    with run_dirs.lock("job"):
-        refused(ask(run_dir="job", seed=4), "another process is training in job")
-    again = started(ask(run_dir="job", seed=3))
-    assert not again.resume
-
-
-@pytest.mark.parametrize(
-    "name",
-    ["checkpoint-000000001000.safetensors", "network-snapshot-000001.safetensors", "stats.jsonl"],
-)
-def test_remains_of_a_run_that_lost_its_configuration_are_refused(name):
-    Path("job").mkdir()
-    Path("job", name).touch()
-    refused(ask(run_dir="job"), f"job holds {name} of a run, but its config.json is missing")
-    if name.startswith("checkpoint"):
-        refused(Request(preset="classifier", run_dir="job"), "holds checkpoints of another run")
-
-
-def test_places_that_cannot_be_are_refused_before_anything_is_made():
-    Path("file").touch()
-    for flags in ({"result_dir": "file"}, {"result_dir": "file/runs"}, {"run_dir": "file/job"}):
-        with pytest.raises(UserError, match=r"cannot create .*: file is not a directory"):
-            runs.plan(ask(**flags)).check_start()
-    started(ask(run_dir="job"))
-    with run_dirs.lock("job"), pytest.raises(UserError, match="another process is training"):
-        runs.plan(ask(run_dir="job")).check_start()
 
 
 def test_a_set_found_in_the_working_directory_is_found_from_everywhere(monkeypatch, tmp_path):

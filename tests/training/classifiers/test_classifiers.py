@@ -29,7 +29,7 @@ from training.classifiers import (
 from training.classifiers.config import ClassifierConfig
 from training.request import Request
 
-pytestmark = pytest.mark.conformance
+pytestmark = [pytest.mark.conformance, pytest.mark.usefixtures("here")]
 
 SMALL = (
     "dataset.resolution=8",
@@ -43,14 +43,6 @@ SMALL = (
     "attribute.loop=0,6,8,9",
     "attribute.zero=0",
 )
-
-
-@pytest.fixture(autouse=True)
-def here(tmp_path, monkeypatch):
-    """Every test has a working directory, and so a results/, of its own."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("TF_CONFIG", raising=False)
-    return tmp_path
 
 
 def plan(*overrides, **flags):
