@@ -118,6 +118,7 @@ class Function:
     when one is built. title: how messages call one, 'a G_style'. has_styles: whether a generator's
     codes are w. check: raises ValueError for values that do not go together; complete: fills in
     what follows from other options. ignored: further keywords that are accepted and change nothing.
+    grows: of all options, whether the network has layers for lower resolutions; None: always.
     """
 
     name: str
@@ -129,6 +130,7 @@ class Function:
     check: Optional[Callable[[str, dict], None]] = None
     complete: Optional[Callable[[dict], None]] = None
     ignored: frozenset = frozenset()
+    grows: Optional[Callable[[Mapping[str, Any]], bool]] = None
 
     def defaults(self) -> dict[str, Any]:
         """{option: its default}."""
@@ -210,6 +212,11 @@ def check_minibatch_stddev(name: str, options: Mapping[str, Any]) -> None:
     if options["mbstd_group_size"] > 1 and fmaps % features:
         expected = f"a divisor of the {fmaps} feature maps at 4x4"
         fail(name, "mbstd_num_features", features, expected)
+
+
+def has_every_resolution(options: Mapping[str, Any]) -> bool:
+    """Whether the option structure leaves a network its layers for lower resolutions."""
+    return options["structure"] != "fixed"
 
 
 def subset(table: Mapping[str, Any], keys: Iterable[str]) -> dict[str, Any]:

@@ -74,6 +74,13 @@ def has_styles(func_name: str, family: Optional[str] = None) -> bool:
     return locate(func_name, family)[1].has_styles
 
 
+def grows(options: Mapping[str, Any]) -> bool:
+    """Whether a network of these options, func_name among them, can be trained from a lower
+    resolution on."""
+    grows = locate(options["func_name"])[1].grows
+    return grows is None or grows(options)
+
+
 def defaults(func_name: str) -> dict[str, Any]:
     """{option: its default} of a function; ValueError when unknown."""
     return locate(func_name)[1].defaults()

@@ -5,6 +5,7 @@ What the families of them share: the average of w, truncation, style mixing.
 
 from __future__ import annotations
 
+import math
 from typing import Any, Optional, Union
 
 import numpy as np
@@ -87,7 +88,7 @@ class StyleBasedGenerator(Generator):
         if psi is None or cutoff <= 0 or (not tf.is_tensor(psi) and psi == 1):
             return codes
         layers = tf.range(self.num_layers)[None, :, None]
-        coefficient = tf.where(layers < cutoff, tf.cast(psi, tf.float32), 1.0)
+        coefficient = tf.where(layers < math.ceil(cutoff), tf.cast(psi, tf.float32), 1.0)
         average = tf.convert_to_tensor(self.dlatent_avg)
         return average + (codes - average) * coefficient
 

@@ -8,6 +8,7 @@ from functools import partial
 from typing import Any, Optional, Union  # dnnlib.config evaluates the types, on 3.9 as well
 
 from dnnlib.errors import UserError
+from networks import registry
 from training import checks, loss_options, schedule as schedules
 from training.schedule import ScheduleConfig
 
@@ -79,6 +80,7 @@ class TrainingConfig:
     G_smoothing_kimg: float = 10.0  # half-life of the moving average of G, kimg
     minibatch_repeats: int = 4  # steps of D and G per look at the schedule
     D_repeats: int = 1  # steps of D per step of G
+    G_first: bool = False  # G's steps before D's, and Gs follows the new G, as in StyleGAN2
     reset_opt_for_new_lod: bool = True  # forget Adam's moments when a fade begins or ends
     seed: int = 1000  # of everything random
     num_gpus: int = 0  # GPUs on each machine; 0: all there are, or the CPU
@@ -131,12 +133,14 @@ def resolve(
         if key.endswith("_loss") or getattr(config, key)
     }
     G, D = network_options(config, dataset_info)
-    growing = config.schedule.lod_initial_resolution < dataset_info.resolution
+    _check_objectives(config, G["func_name"])
+    initial = config.schedule.lod_initial_resolution
+    growing = initial is not None and initial < dataset_info.resolution
     for key, options in (("G", G), ("D", D)):
-        if growing and options.get("structure") == "fixed":
+        if growing and not registry.grows(options):
             raise UserError(
-                f"{key}.structure='fixed' has layers for the full resolution alone and cannot "
-                f"grow; set schedule.lod_initial_resolution={dataset_info.resolution}"
+                f"{key}: this {options['func_name']} has layers for the full resolution alone and "
+                "cannot grow; set schedule.lod_initial_resolution=null"
             )
     if config.grid.layout != "random" and not dataset_info.label_size:
         raise UserError(
@@ -145,6 +149,18 @@ def resolve(
         )
     check_minibatches(config, dataset_info, num_replicas or max(config.num_gpus, 1), D)
     return checks.Parts(G=G, D=D, losses=losses)
+
+
+def _check_objectives(config: TrainingConfig, generator: str) -> None:
+    objectives = {
+        "G": loss_options.objective("G", config.G_loss, config.G_reg),
+        "D": loss_options.objective("D", config.D_loss, config.D_reg),
+    }
+    if objectives["G"].regularizer == "G_path_length" and not registry.has_styles(generator):
+        raise UserError(
+            f"G_path_length measures paths of w, which a {generator} has not; choose another "
+            "G_reg.func_name or G_loss.func_name"
+        )
 
 
 def check_minibatches(
@@ -162,7 +178,9 @@ def check_minibatches(
         D = network_options(config, dataset_info)[1]
     group_size = D.get("mbstd_group_size") or 1
     for resolution in schedules.resolutions(config.schedule, dataset_info.resolution):
-        images = schedules.minibatch(config.schedule, resolution, num_replicas) // num_replicas
+        minibatch = schedules.minibatch(config.schedule, resolution, num_replicas)
+        passes = schedules.passes(config.schedule, resolution, num_replicas)
+        images = minibatch // (num_replicas * passes)
         if images % min(group_size, images):
             raise UserError(
                 f"schedule.minibatch_dict.{resolution}: {images} images on each of {num_replicas} "

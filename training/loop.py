@@ -27,7 +27,7 @@ from training.divergence import Watch
 from training.phases import Phase
 from training.pictures import Pictures
 from training.report import Clock, Means, Report, peak_memory_gb
-from training.schedule import Iteration, SchedulePoint, Stage, iterations
+from training.schedule import Iteration, SchedulePoint, iterations
 from training.signals import StopRequest
 from training.state import create_state
 from training.steps import StageSteps, StepSettings, ema_beta
@@ -173,7 +173,7 @@ class _Run:
             point = iteration.point
             if iteration.reset_optimizers:
                 self.state.reset_optimizers()
-            self._enter_stage(point.stage)
+            self._enter_stage(point)
 
             watch.start_iteration()
             # Train: the phases that are due, in their order, and what adapts to them.
@@ -245,11 +245,13 @@ class _Run:
         requests = feeding.requests(self._iterations(), config.minibatch_repeats, config.D_repeats)
         return feeding.feed(self.dataset, requests, self.replicas, config.seed)
 
-    def _enter_stage(self, stage: Stage) -> None:
-        if self.steps is None or self.steps.stage != stage:
+    def _enter_stage(self, point: SchedulePoint) -> None:
+        if self.steps is None or self.steps.stage != point.stage:
             settings = StepSettings(mirror_augment=self.config.dataset.mirror_augment)
             strategy = self.replicas.strategy
-            self.steps = StageSteps(self.state, stage, self.phases, settings, strategy)
+            self.steps = StageSteps(
+                self.state, point.stage, self.phases, settings, strategy, point.passes
+            )
 
     def _step(self, phase: Phase, point: SchedulePoint, batches: Iterator[tuple]) -> dict:
         """One step of a phase; returns its means."""

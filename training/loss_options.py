@@ -7,6 +7,7 @@ against these tables.
 from __future__ import annotations
 
 import math
+from typing import NamedTuple, Optional
 
 from dnnlib.config import nearest
 from dnnlib.errors import UserError
@@ -15,6 +16,17 @@ G_LOSSES: dict[str, dict[str, float]] = {
     "G_wgan": {},
     "G_logistic_saturating": {},
     "G_logistic_nonsaturating": {},
+    # StyleGAN2's names: a loss, and mostly a regulariser (`COMBINED`). interval: steps from one of
+    # the regulariser's to the next, 0: in every step. Without a regulariser it lowers Adam's rate
+    # all the same, as StyleGAN2 has it.
+    "G_logistic": {"interval": 0},
+    "G_logistic_ns": {"interval": 0},
+    "G_logistic_ns_pathreg": {
+        "interval": 4,
+        "pl_minibatch_shrink": 2,
+        "pl_decay": 0.01,
+        "pl_weight": 2.0,
+    },
 }
 
 D_LOSSES: dict[str, dict[str, float]] = {
@@ -31,13 +43,33 @@ D_LOSSES: dict[str, dict[str, float]] = {
         "r1_gamma": 10.0,  # weight of the penalty on the reals' gradient; 0: none
         "r2_gamma": 0.0,  # the same for fakes
     },
+    "D_logistic_r1": {"interval": 16, "gamma": 10.0},
+    "D_logistic_r2": {"interval": 16, "gamma": 10.0},
 }
 
 # Steps of their own, one after every `interval` steps of the loss; defaults as in StyleGAN2.
-G_REGULARIZERS: dict[str, dict[str, float]] = {}
+G_REGULARIZERS: dict[str, dict[str, float]] = {
+    "G_path_length": {
+        "interval": 4,
+        "pl_minibatch_shrink": 2,  # the images of a step, divided by this, are measured
+        "pl_decay": 0.01,  # share of a step's mean length in the running mean
+        "pl_weight": 2.0,
+    },
+}
 
 D_REGULARIZERS: dict[str, dict[str, float]] = {
     "D_r1": {"interval": 16, "r1_gamma": 10.0},  # as in D_logistic_simplegp
+    "D_r2": {"interval": 16, "r2_gamma": 10.0},
+    "D_gradient_penalty": {"interval": 16, "wgan_lambda": 10.0, "wgan_target": 1.0},
+}
+
+# StyleGAN2's name: (loss, regulariser or None, {its name of an option: the regulariser's}).
+COMBINED: dict[str, tuple[str, Optional[str], dict[str, str]]] = {
+    "G_logistic": ("G_logistic_saturating", None, {}),
+    "G_logistic_ns": ("G_logistic_nonsaturating", None, {}),
+    "G_logistic_ns_pathreg": ("G_logistic_nonsaturating", "G_path_length", {}),
+    "D_logistic_r1": ("D_logistic", "D_r1", {"gamma": "r1_gamma"}),
+    "D_logistic_r2": ("D_logistic", "D_r2", {"gamma": "r2_gamma"}),
 }
 
 # By the configuration's key, which has one of them as `func_name`.
@@ -77,7 +109,43 @@ def resolve(key: str, options: dict) -> tuple[str, dict[str, float]]:
             raise UserError(f"{key}.{option}={value!r}: expected a number, 0 or more")
         if option == "wgan_target" and value == 0:  # the penalty is divided by its square
             raise UserError(f"{key}.{option}={value!r}: expected more than 0")
-        if option == "interval" and (value < 1 or value != int(value)):
-            raise UserError(f"{key}.{option}={value!r}: expected a whole number, 1 or more")
+        least = {"interval": 0 if name in COMBINED else 1, "pl_minibatch_shrink": 1}.get(option)
+        if least is not None and (value < least or value != int(value)):
+            raise UserError(f"{key}.{option}={value!r}: expected a whole number, {least} or more")
         resolved[option] = float(value)
     return name, resolved
+
+
+class Objective(NamedTuple):
+    """What one network is trained for; keywords are complete."""
+
+    loss: str  # of training/losses.py
+    keywords: dict[str, float]
+    regularizer: Optional[str]  # of training/regularizers.py
+    reg_keywords: dict[str, float]
+    interval: int  # of the regulariser's own steps; 0: it is part of the loss
+
+
+def objective(network: str, loss: dict, regularizer: Optional[dict] = None) -> Objective:
+    """What the configuration's `<network>_loss` and `<network>_reg` say together.
+
+    Raises UserError as `resolve` does, and where both of them bring a regulariser.
+    """
+    name, keywords = resolve(f"{network}_loss", loss)
+    own: Optional[str] = None
+    reg_keywords: dict[str, float] = {}
+    interval = 0
+    if name in COMBINED:
+        name, own, renamed = COMBINED[name]
+        interval = int(keywords.pop("interval"))
+        reg_keywords = {renamed.get(key, key): value for key, value in keywords.items()}
+        keywords = {}
+    if not regularizer:
+        return Objective(name, keywords, own, reg_keywords, interval)
+    if own or interval:
+        raise UserError(
+            f"{network}_loss.func_name={loss['func_name']!r} has a regulariser or its interval; "
+            f"leave out {network}_reg, or take the loss {name}"
+        )
+    own, reg_keywords = resolve(f"{network}_reg", regularizer)
+    return Objective(name, keywords, own, reg_keywords, int(reg_keywords.pop("interval")))

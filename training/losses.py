@@ -97,7 +97,7 @@ def D_wgan_gp(
 ) -> LossAndTerms:
     """Gulrajani et al. 2017, with ProGAN's drift term (appendix A.1)."""
     loss, terms = D_wgan(game, reals, fakes, labels, wgan_epsilon)
-    penalty, more = _mixed_penalty(game, reals, fakes, labels, wgan_lambda, wgan_target)
+    penalty, more = mixed_penalty(game, reals, fakes, labels, wgan_lambda, wgan_target)
     return loss + penalty, {**terms, **more}
 
 
@@ -116,7 +116,7 @@ def D_hinge_gp(
     wgan_target: float = 1.0,
 ) -> LossAndTerms:
     loss, terms = D_hinge(game, reals, fakes, labels)
-    penalty, more = _mixed_penalty(game, reals, fakes, labels, wgan_lambda, wgan_target)
+    penalty, more = mixed_penalty(game, reals, fakes, labels, wgan_lambda, wgan_target)
     return loss + penalty, {**terms, **more}
 
 
@@ -181,7 +181,14 @@ def scores_and_squared_gradient(
     return scores, squared * 4.0**-game.level
 
 
-def _mixed_penalty(game, reals, fakes, labels, weight, target):
+def mixed_penalty(
+    game: Game,
+    reals: tf.Tensor,
+    fakes: tf.Tensor,
+    labels: tf.Tensor,
+    weight: float,
+    target: float,
+) -> LossAndTerms:
     """(λ/target²)·(‖∇ D(x̂)‖ − target)², x̂ between a real and a fake."""
     mixed = reals + (fakes - reals) * game.mixing_factors
     scores, squared = scores_and_squared_gradient(game, mixed, labels)

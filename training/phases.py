@@ -1,8 +1,8 @@
 """What training does, as data: phases, each an update of one network, and hooks between them.
 
 A round runs the phases that are due, in order; StyleGAN's are two: D with its loss, R1 in it,
-then G. A regulariser of its own is a further phase, due every `interval`-th round (lazy
-regularisation, StyleGAN2 appendix B).
+then G; StyleGAN2's are G, its path length, D, its R1. A regulariser of its own is a further phase,
+due every `interval`-th round (lazy regularisation, StyleGAN2 appendix B).
 """
 
 from __future__ import annotations
@@ -12,8 +12,11 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any, Callable
 
+import tensorflow as tf
+
 from training import loss_options
 from training.config import TrainingConfig
+from training.loss_options import Objective
 from training.losses import LOSSES, Batch, Game
 from training.regularizers import REGULARIZERS
 from training.schedule import SchedulePoint
@@ -27,13 +30,14 @@ class Phase:
 
     name: str  # of its loss in reports, and of its count of steps
     network: str  # the part of the state that it trains: 'G' or 'D'; D is shown real images
-    objective: Callable[[Game, Batch], tuple]  # → (loss per image, terms to report by name)
+    # → (loss per image, terms to report by name); None: never due, and counted in `lazy_ratio`.
+    objective: Callable[[Game, Batch], tuple] | None
     optimizer: str  # a part of the state; phases of one network share it
     stream: int  # of its random numbers, no other phase's; less than _STREAMS
     interval: int = 1  # due in rounds 0, interval, 2·interval …; the objective counts as often
     repeats: int = 1  # steps in a row when it is due
     new_reals: bool = False  # each step fetches real images; else those of the step before
-    average: bool = False  # Gs follows G after each step
+    average: str = ""  # Gs follows G: 'before' each step, or 'after' it
     numbers: Mapping[str, float] = dataclasses.field(default_factory=dict)  # its own, at first
 
     def seed_words(self, seed: int, step: int) -> list[int]:
@@ -61,7 +65,12 @@ class Hook:
 
 def due(phases: Sequence[Phase], round_: int) -> list[Phase]:
     """The steps of a round (from 0), in order."""
-    return [phase for phase in phases if round_ % phase.interval == 0 for _ in range(phase.repeats)]
+    return [
+        phase
+        for phase in phases
+        if phase.objective and round_ % phase.interval == 0
+        for _ in range(phase.repeats)
+    ]
 
 
 def lazy_ratio(phases: Sequence[Phase], optimizer: str) -> float:
@@ -81,26 +90,19 @@ def make_phases(
     G_reg: dict[str, Any] | None = None,
     D_reg: dict[str, Any] | None = None,
     D_repeats: int = 1,
+    G_first: bool = False,
 ) -> list[Phase]:
     """Phases from a configuration's losses and regularisers: `func_name` and keywords.
 
-    Gs follows G after D's step, when G is the one that D's fakes came from.
+    G_first: StyleGAN2's order, in which Gs follows the G of this round. Else it follows G after
+    D's step, when G is the one that D's fakes came from.
     """
-    return [
-        Phase(
-            "D",
-            "D",
-            _D_objective(D_loss),
-            "D_opt",
-            stream=0,
-            repeats=D_repeats,
-            new_reals=True,
-            average=True,
-        ),
-        *_regularizer("D_reg", "D", D_reg, stream=2),
-        Phase("G", "G", _G_objective(G_loss), "G_opt", stream=1),
-        *_regularizer("G_reg", "G", G_reg, stream=3),
-    ]
+    G, G_reg_phases = _of_network(loss_options.objective("G", G_loss, G_reg), _G_objective, 1)
+    D, D_reg_phases = _of_network(loss_options.objective("D", D_loss, D_reg), _D_objective, 0)
+    average = "before" if G_first else "after"
+    D = dataclasses.replace(D, repeats=D_repeats, new_reals=True, average=average)
+    of_G, of_D = [G, *G_reg_phases], [D, *D_reg_phases]
+    return [*of_G, *of_D] if G_first else [*of_D, *of_G]
 
 
 def phases_of(config: TrainingConfig) -> list[Phase]:
@@ -111,6 +113,7 @@ def phases_of(config: TrainingConfig) -> list[Phase]:
         G_reg=config.G_reg,
         D_reg=config.D_reg,
         D_repeats=config.D_repeats,
+        G_first=config.G_first,
     )
 
 
@@ -119,41 +122,57 @@ def hooks_of(config: TrainingConfig) -> list[Hook]:
     return []
 
 
-def _D_objective(options: dict[str, Any]) -> Callable[[Game, Batch], tuple]:
-    name, keywords = loss_options.resolve("D_loss", options)
+def _of_network(
+    chosen: Objective, make: Callable[..., Callable], stream: int
+) -> tuple[Phase, list[Phase]]:
+    """The phase of a network's loss, and that of its regulariser where this has steps of its own.
 
+    A regulariser without a penalty, as StyleGAN2's configuration C has one, is a phase that is
+    never due: it counts for Adam's rate alone.
+    """
+    network = "DG"[stream]
+    loss = make(LOSSES[chosen.loss], chosen.keywords)
+    regularizer = REGULARIZERS[chosen.regularizer] if chosen.regularizer else None
+    penalty = partial(regularizer.penalty, **chosen.reg_keywords) if regularizer else None
+    numbers = regularizer.numbers if regularizer else {}
+    main = Phase(network, network, loss, f"{network}_opt", stream)
+    if not chosen.interval:
+        objective = loss if penalty is None else _with_penalty(loss, penalty)
+        return dataclasses.replace(main, objective=objective, numbers=numbers), []
+    reg = Phase(
+        f"{network}_reg",
+        network,
+        penalty,
+        f"{network}_opt",
+        stream=stream + 2,
+        interval=chosen.interval,
+        numbers=numbers,
+    )
+    return main, [reg]
+
+
+def _D_objective(loss: Callable, keywords: dict[str, float]) -> Callable[[Game, Batch], tuple]:
     def objective(game: Game, batch: Batch) -> tuple:
         fakes = game.generate(batch.z, batch.labels)
-        return LOSSES[name](game, batch.reals, fakes, batch.labels, **keywords)
+        return loss(game, batch.reals, fakes, batch.labels, **keywords)
 
     return objective
 
 
-def _G_objective(options: dict[str, Any]) -> Callable[[Game, Batch], tuple]:
-    name, keywords = loss_options.resolve("G_loss", options)
-
+def _G_objective(loss: Callable, keywords: dict[str, float]) -> Callable[[Game, Batch], tuple]:
     def objective(game: Game, batch: Batch) -> tuple:
         fakes = game.generate(batch.z, batch.labels)
-        loss, _ = LOSSES[name](game, fakes, batch.labels, **keywords)
-        return loss, {}  # D reports the fakes' scores
+        return loss(game, fakes, batch.labels, **keywords)[0], {}  # D reports the fakes' scores
 
     return objective
 
 
-def _regularizer(key: str, network: str, options: dict | None, stream: int) -> list[Phase]:
-    if not options:
-        return []
-    name, keywords = loss_options.resolve(key, options)
-    interval = int(keywords.pop("interval"))
-    regularizer = REGULARIZERS[name]
-    return [
-        Phase(
-            key,
-            network,
-            partial(regularizer.penalty, **keywords),
-            f"{network}_opt",
-            stream=stream,
-            interval=interval,
-            numbers=regularizer.numbers,
-        )
-    ]
+def _with_penalty(loss: Callable, penalty: Callable) -> Callable[[Game, Batch], tuple]:
+    """Both in one step; a penalty may be of fewer images."""
+
+    def objective(game: Game, batch: Batch) -> tuple:
+        values, terms = loss(game, batch)
+        more, terms_of_penalty = penalty(game, batch)
+        return values + tf.reduce_mean(more), {**terms, **terms_of_penalty}
+
+    return objective

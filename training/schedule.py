@@ -26,7 +26,10 @@ class ScheduleConfig:
     minibatch_base: int = 16  # images per step, over all replicas
     minibatch_dict: dict[int, int] = dataclasses.field(default_factory=dict)  # images per step
     max_minibatch_per_gpu: dict[int, int] = dataclasses.field(default_factory=dict)  # images
-    lod_initial_resolution: int = 4  # pixels
+    # Images per device and pass, whose gradients are added up to those of a step; 0: all at once.
+    minibatch_gpu_base: int = 0
+    minibatch_gpu_dict: dict[int, int] = dataclasses.field(default_factory=dict)
+    lod_initial_resolution: Optional[int] = 4  # pixels; None: the data set's, without growing
     lod_training_kimg: float = 600.0  # kimg at each resolution, before the next fades in
     lod_transition_kimg: float = 600.0  # kimg of fading; 0: switch at once
     G_lrate_base: float = 0.001  # Adam's learning rate, the generator's
@@ -61,6 +64,7 @@ class SchedulePoint(NamedTuple):
     G_lrate: float
     D_lrate: float
     tick_kimg: float  # length of a tick, kimg
+    passes: int = 1  # of each device, for one step
 
     @property
     def stage(self) -> Stage:
@@ -90,7 +94,7 @@ def schedule(
 
     # The order of these operations is the reference's, so that floats agree to the last bit.
     resolution_log2 = _log2(resolution)
-    lod = float(resolution_log2 - _log2(config.lod_initial_resolution) - phase)
+    lod = float(resolution_log2 - _log2(_initial(config, resolution)) - phase)
     if config.lod_transition_kimg > 0:
         fading_kimg = kimg - phase * phase_kimg - config.lod_training_kimg
         lod -= max(fading_kimg, 0.0) / config.lod_transition_kimg
@@ -109,7 +113,13 @@ def schedule(
         G_lrate=G_lrate,
         D_lrate=D_lrate,
         tick_kimg=config.tick_kimg_dict.get(current, config.tick_kimg_base),
+        passes=passes(config, current, num_replicas),
     )
+
+
+def _initial(config: ScheduleConfig, resolution: int) -> int:
+    """The resolution that training starts at."""
+    return config.lod_initial_resolution or resolution
 
 
 def minibatch(config: ScheduleConfig, resolution: int, num_replicas: int = 1) -> int:
@@ -130,6 +140,26 @@ def minibatch(config: ScheduleConfig, resolution: int, num_replicas: int = 1) ->
     return images
 
 
+def passes(config: ScheduleConfig, resolution: int, num_replicas: int = 1) -> int:
+    """Returns the passes over its images that each device makes for one step.
+
+    Raises UserError unless they come out whole.
+    """
+    images = config.minibatch_gpu_dict.get(resolution, config.minibatch_gpu_base)
+    if not images:
+        return 1
+    # Of the minibatch that was asked for: it is not rounded down to what fits.
+    wanted = config.minibatch_dict.get(resolution, config.minibatch_base)
+    count = minibatch(config, resolution, num_replicas)
+    if wanted % (images * num_replicas) or count % (images * num_replicas):
+        raise UserError(
+            f"schedule: the minibatch at {resolution}x{resolution} is {wanted} images, no whole "
+            f"number of passes of {images} images on each of {num_replicas} replicas; change "
+            f"schedule.minibatch_dict.{resolution} or minibatch_gpu_dict.{resolution}"
+        )
+    return count // (images * num_replicas)
+
+
 def lrates(config: ScheduleConfig, resolution: int) -> tuple[float, float]:
     """Returns (G's, D's) learning rate at `resolution`, before the ramp."""
     return (
@@ -144,7 +174,7 @@ def lrates(config: ScheduleConfig, resolution: int) -> tuple[float, float]:
 
 def check(config: ScheduleConfig, resolution: int, num_replicas: int = 1) -> None:
     """Raises UserError, naming the key, when the schedule cannot work at `resolution`."""
-    initial = config.lod_initial_resolution
+    initial = _initial(config, resolution)
     if initial < 4 or initial & (initial - 1):
         raise UserError(
             f"schedule.lod_initial_resolution={initial}: expected a power of two, 4 or more"
@@ -154,7 +184,12 @@ def check(config: ScheduleConfig, resolution: int, num_replicas: int = 1) -> Non
             f"schedule.lod_initial_resolution={initial} is larger than the data set's "
             f"{resolution}x{resolution}"
         )
-    for key in ("lod_training_kimg", "lod_transition_kimg", "lrate_rampup_kimg"):
+    for key in (
+        "lod_training_kimg",
+        "lod_transition_kimg",
+        "lrate_rampup_kimg",
+        "minibatch_gpu_base",
+    ):
         if getattr(config, key) < 0:
             raise UserError(f"schedule.{key}={getattr(config, key)}: expected 0 or more")
     for key in ("minibatch_base", "G_lrate_base", "D_lrate_base", "tick_kimg_base"):
@@ -168,10 +203,11 @@ def check(config: ScheduleConfig, resolution: int, num_replicas: int = 1) -> Non
     if initial < resolution and config.lod_training_kimg + config.lod_transition_kimg == 0:
         raise UserError(
             "schedule.lod_training_kimg and lod_transition_kimg are both 0, so training would "
-            f"stay at {initial}x{initial}; for no growing set lod_initial_resolution={resolution}"
+            f"stay at {initial}x{initial}; for no growing set lod_initial_resolution=null"
         )
     for current in resolutions(config, resolution):
         minibatch(config, current, num_replicas)
+        passes(config, current, num_replicas)
 
 
 def _check_positive(key: str, value: float) -> None:
@@ -181,7 +217,7 @@ def _check_positive(key: str, value: float) -> None:
 
 def resolutions(config: ScheduleConfig, resolution: int) -> list[int]:
     """Returns the resolutions that training goes through, up to the full `resolution`."""
-    return [2**k for k in range(_log2(config.lod_initial_resolution), _log2(resolution) + 1)]
+    return [2**k for k in range(_log2(_initial(config, resolution)), _log2(resolution) + 1)]
 
 
 class Period(NamedTuple):

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import tensorflow as tf
@@ -41,11 +41,14 @@ class StepSettings:
 class StageSteps:
     """Every phase's update at one stage.
 
-    compiled: {phase's name: a tf.function under the strategy}. Called with (scalars, labels
+    compiled: {phase's name: a function under the strategy}. Called with (scalars, labels
     float32 [n, K] per replica) and, for phases that train D, images uint8 [n, H, W, C] per
     replica. scalars: a dict of tensors `alpha` (weight of the lower resolution, unused outside
     fades), `learning_rate`, `ema_beta` (only for phases with the moving average) and `seed`
     (int32 [2]). Returns {name: mean over all images}, float32 scalars.
+
+    passes: a step goes over its images in so many parts of equal size, and adds up their gradients;
+    each part is a minibatch of its own to the networks.
     """
 
     def __init__(
@@ -55,18 +58,27 @@ class StageSteps:
         phases: Sequence[Phase],
         settings: StepSettings = StepSettings(),
         strategy: tf.distribute.Strategy | None = None,
+        passes: int = 1,
     ):
+        self.passes = passes
         self.state, self.stage, self.settings = state, stage, settings
         self.strategy = strategy or tf.distribute.get_strategy()
         self.trained = {network: state.parts[network].trainable(*stage) for network in ("G", "D")}
-        self.compiled = {phase.name: self._compile(phase) for phase in phases}
+        self.sums = {} if passes == 1 else self._make_sums(phases)
+        compile_ = self._compile if passes == 1 else self._compile_passes
+        self.compiled = {phase.name: compile_(phase) for phase in phases if phase.objective}
 
-    def _compile(self, phase: Phase):
+    def _compile(self, phase: Phase) -> Callable[..., dict]:
+        return self._on_replicas(phase, functools.partial(self._replica_step, phase))
+
+    def _on_replicas(self, phase: Phase, part: Callable[..., dict]) -> Callable[..., dict]:
+        """A graph that runs `part` of a phase's step on every replica."""
+
         def step(*args):
             if phase.network == "D":  # here, because replicas cannot assign to others' variables
                 self.state.D.normalize_kernels(*self.stage)
             with fast.using(fast.plan()):  # replicas trace in threads of their own, in this graph
-                means = self.strategy.run(functools.partial(self._replica_step, phase), args)
+                means = self.strategy.run(part, args)
             return tf.nest.map_structure(
                 lambda mean: self.strategy.experimental_local_results(mean)[0], means
             )
@@ -76,13 +88,96 @@ class StageSteps:
 
     def _replica_step(self, phase, scalars, labels, images=None):
         """One replica's part, from its own seed."""
+        batch, seed = self._batch(scalars, labels, images)
+        return self.update(phase, batch, scalars, seed)
+
+    def _batch(self, scalars, labels, images):
         seed = _replica_seed(scalars["seed"])
         batch = Batch(
             labels,
             self._latents(seed, labels.shape[0]),
             None if images is None else self._reals(images, self._alpha(scalars), seed),
         )
-        return self.update(phase, batch, scalars, seed)
+        return batch, seed
+
+    # ------------------------------------------------------------ several passes
+
+    def _make_sums(self, phases: Sequence[Phase]) -> dict[str, dict[str, tf.Variable]]:
+        """{network: {name: variable}} that the passes' gradients are added up in; 0 between steps.
+
+        No phase begins before the one before it has ended, so those of a network share them.
+        """
+        with self.strategy.scope():
+            return {
+                network: {
+                    name: tf.Variable(tf.zeros(variable.shape), trainable=False)
+                    for name, variable in self.trained[network].items()
+                }
+                for network in {phase.network for phase in phases}
+            }
+
+    def _compile_passes(self, phase: Phase) -> Callable[..., dict]:
+        def one_pass(scalars, labels, images=None):
+            size = labels.shape[0] // self.passes
+            start = scalars["pass"] * size
+            labels = tf.slice(labels, [start, 0], [size, labels.shape[1]])
+            if images is not None:
+                images = tf.slice(images, [start, 0, 0, 0], [size, *images.shape[1:]])
+            batch, seed = self._batch({**scalars, "seed": scalars["pass_seed"]}, labels, images)
+            return self.accumulate(phase, batch, scalars, seed)
+
+        def finish(scalars):
+            return self.finish(phase, scalars)
+
+        def average(scalars):
+            self.update_average(scalars["ema_beta"])
+            return {}
+
+        run_pass, run_finish = self._on_replicas(phase, one_pass), self._on_replicas(phase, finish)
+        run_average = self._on_replicas(phase, average)
+
+        def step(scalars: dict, *inputs: Any) -> dict:
+            means: dict[str, Any] = {}
+            if phase.average == "before":
+                run_average(scalars)
+            for index in range(self.passes):
+                # A regulariser of D sees again what the last pass of D's loss saw.
+                again = phase.network == "D" and not phase.new_reals
+                part = {
+                    **scalars,
+                    "pass": tf.constant(self.passes - 1 if again else index),
+                    "pass_seed": fold_in(scalars["seed"], index),
+                }
+                for name, value in run_pass(part, *inputs).items():
+                    means[name] = means.get(name, 0.0) + value / self.passes
+            return {**means, **run_finish(scalars)}
+
+        return step
+
+    def accumulate(
+        self,
+        phase: Phase,
+        batch: Batch,
+        scalars: dict[str, tf.Tensor],
+        seed: tf.Tensor,
+        mixing_factors: tf.Tensor | None = None,
+    ) -> dict[str, tf.Tensor]:
+        """One pass of a step; arguments as of `update`."""
+        gradients, means = self._gradients(phase, batch, scalars, seed, mixing_factors)
+        for total, gradient in zip(self.sums[phase.network].values(), gradients):
+            assign_local(total, total + gradient / self.passes)
+        return _means(means, {})
+
+    def finish(self, phase: Phase, scalars: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+        """The update by what the passes have added up."""
+        totals = list(self.sums[phase.network].values())
+        gradients = [tf.convert_to_tensor(total) for total in totals]
+        skipped = self._apply(phase, gradients, scalars)
+        for total in totals:
+            assign_local(total, tf.zeros(total.shape))
+        return _means({}, {f"{phase.name}_overflow": skipped})
+
+    # ------------------------------------------------------------ one update
 
     def update(
         self,
@@ -96,6 +191,14 @@ class StageSteps:
 
         seed: the replica's, int32 [2]. mixing_factors: Game's; None draws them.
         """
+        if phase.average == "before":  # G's own average is then not yet that of D's fakes
+            self.update_average(scalars["ema_beta"])
+        gradients, means = self._gradients(phase, batch, scalars, seed, mixing_factors)
+        skipped = self._apply(phase, gradients, scalars)
+        return _means(means, {f"{phase.name}_overflow": skipped})
+
+    def _gradients(self, phase, batch, scalars, seed, mixing_factors):
+        """(gradients of the scaled loss, {name: value per image})."""
         if mixing_factors is None and batch.reals is not None:
             mixing_factors = tf.random.stateless_uniform(
                 [batch.labels.shape[0], 1, 1, 1], fold_in(seed, _PENALTY), alg="philox"
@@ -109,10 +212,16 @@ class StageSteps:
         gradients = tape.gradient(
             scaled, list(variables.values()), unconnected_gradients=tf.UnconnectedGradients.ZERO
         )
-        skipped = optimizer.apply(list(variables), gradients, scalars["learning_rate"])
-        if phase.average:
-            self._update_average(scalars["ema_beta"])
-        return _means({phase.name: loss, **terms}, {f"{phase.name}_overflow": skipped})
+        return gradients, {phase.name: loss, **terms}
+
+    def _apply(self, phase, gradients, scalars):
+        """The update, and Gs if it follows; returns whether it was skipped, as `Adam.apply`."""
+        skipped = self.state.parts[phase.optimizer].apply(
+            list(self.trained[phase.network]), gradients, scalars["learning_rate"]
+        )
+        if phase.average == "after":
+            self.update_average(scalars["ema_beta"])
+        return skipped
 
     # ------------------------------------------------------------ parts
 
@@ -156,7 +265,7 @@ class StageSteps:
             normal=lambda shape: _normal(shape, fold_in(seed, _OTHER)),
         )
 
-    def _update_average(self, beta):
+    def update_average(self, beta):
         """Gs ← lerp(G, Gs, β) for what this stage trains; what G tracks is copied."""
         G, Gs = self.state.G.named, self.state.Gs.named
         for name in self.trained["G"]:

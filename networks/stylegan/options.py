@@ -144,6 +144,7 @@ FAMILY = Family(
             has_styles=True,
             check=_check_generator,
             complete=_complete_width,
+            grows=o.has_every_resolution,
         ),
         Function(
             "D_basic",
@@ -151,6 +152,7 @@ FAMILY = Family(
             options=D_BASIC,
             target="networks.stylegan.discriminator.Discriminator",
             check=_check_discriminator,
+            grows=o.has_every_resolution,
         ),
     ),
 )

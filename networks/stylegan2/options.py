@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from networks import options as o
@@ -149,6 +150,11 @@ def _check_generator(name: str, options: dict) -> None:
     _check_synthesis(name, options)
 
 
+def _grows(options: Mapping[str, Any]) -> bool:
+    revised = options["synthesis_func"] == "G_synthesis_stylegan_revised"
+    return revised and o.has_every_resolution(options)
+
+
 def _check_discriminator(name: str, options: dict) -> None:
     o.check_feature_maps(name, options)
     o.check_minibatch_stddev(name, options)
@@ -194,6 +200,7 @@ FAMILY = Family(
             has_styles=True,
             check=_check_generator,
             ignored=_IGNORED,
+            grows=_grows,
         ),
         Function(
             "D_stylegan2",
@@ -201,6 +208,7 @@ FAMILY = Family(
             options=D_STYLEGAN2,
             target=f"{_PACKAGE}.discriminator.Discriminator",
             check=_check_discriminator,
+            grows=lambda options: False,
         ),
         Function(
             "D_stylegan",
@@ -208,6 +216,7 @@ FAMILY = Family(
             options=D_STYLEGAN,
             target=f"{_PACKAGE}.growing.RevisedDiscriminator",
             check=_check_discriminator,
+            grows=o.has_every_resolution,
         ),
     ),
 )

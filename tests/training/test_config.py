@@ -99,6 +99,14 @@ def test_the_loss_table_is_what_the_losses_accept():
     from training import losses, regularizers
 
     table = {**loss_options.G_LOSSES, **loss_options.D_LOSSES}
+    combined = loss_options.COMBINED
+    for name, (loss, regularizer, renamed) in combined.items():
+        own = dict(table.pop(name))
+        own.pop("interval")
+        regs = {**loss_options.G_REGULARIZERS, **loss_options.D_REGULARIZERS}
+        expected = {k: v for k, v in regs.get(regularizer, {}).items() if k != "interval"}
+        assert {renamed.get(key, key): value for key, value in own.items()} == expected
+        assert loss in table
     for name, options in table.items():
         parameters = inspect.signature(getattr(losses, name)).parameters.values()
         keywords = {p.name: p.default for p in parameters if p.default is not p.empty}

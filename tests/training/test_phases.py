@@ -90,8 +90,8 @@ def test_a_regularisers_step_is_its_interval_times_the_losss_penalty():
 @pytest.mark.parametrize(
     ("key", "options", "message"),
     [
-        ("D_reg", {"func_name": "D_r2"}, r"^D_reg.func_name='D_r2': unknown regulariser .*D_r1"),
-        ("G_reg", {"func_name": "D_r1"}, "^G_reg.func_name='D_r1': unknown regulariser; known: n"),
+        ("D_reg", {"func_name": "D_r3"}, r"^D_reg.func_name='D_r3': unknown regulariser .*D_r1"),
+        ("G_reg", {"func_name": "D_r1"}, "^G_reg.func_name='D_r1': unknown regulariser; known: G_"),
         ("D_reg", {"func_name": "D_r1", "interval": 0}, "^D_reg.interval=0: expected a whole"),
         ("D_reg", {"func_name": "D_r1", "interval": 1.5}, "^D_reg.interval=1.5: expected a whole"),
         ("D_reg", {"func_name": "D_r1", "gamma": 1}, "^D_reg.gamma: D_r1 has no such option"),
