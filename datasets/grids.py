@@ -22,13 +22,14 @@ LAYOUTS = ("random", "row_per_class", "col_per_class", "class4x4")
 _NAMED_SIZES = {
     "1080p": ((1920, 1080), (3, 32), (2, 32)),
     "4k": ((3840, 2160), (7, 32), (4, 32)),
+    "8k": ((7680, 4320), (7, 32), (4, 32)),
 }
 
 
 def grid_size(size: str, width: int, height: int) -> tuple[int, int]:
     """How many images of width × height a grid has: (columns, rows).
 
-    `size` is '1080p' or '4k' (as many as fit such a screen, within limits), or 'COLUMNSxROWS'.
+    `size`: '1080p', '4k' or '8k' (as many as fit such a screen, within limits), or 'COLUMNSxROWS'.
     Raises UserError for anything else.
     """
     if size in _NAMED_SIZES:
@@ -39,7 +40,7 @@ def grid_size(size: str, width: int, height: int) -> tuple[int, int]:
         )
     explicit = re.fullmatch(r"([1-9]\d{0,3})x([1-9]\d{0,3})", size)
     if not explicit:
-        raise UserError(f"grid size: expected '1080p', '4k' or COLUMNSxROWS, got {size!r}")
+        raise UserError(f"grid size: expected '1080p', '4k', '8k' or COLUMNSxROWS, got {size!r}")
     return int(explicit[1]), int(explicit[2])
 
 

@@ -73,9 +73,9 @@ def is_one_hot(labels: np.ndarray) -> bool:
 def display(dataset: str, out: str | os.PathLike, grid: str, layout: str, seed: int) -> str:
     """Writes a contact sheet; returns what to tell.
 
-    grid: '1080p', '4k' or COLUMNSxROWS; layout: 'first', or one of datasets.grids.LAYOUTS, which
-    draw from the shuffle of `seed`. Raises UserError for layouts the set has no images for, and
-    unless `out` ends in .png, .jpg, .jpeg or .webp.
+    grid: '1080p', '4k', '8k' or COLUMNSxROWS; layout: 'first', or one of datasets.grids.LAYOUTS,
+    which draw from the shuffle of `seed`. Raises UserError for layouts the set has no images for,
+    and unless `out` ends in .png, .jpg, .jpeg or .webp.
     """
     if Path(out).suffix.lower() not in _SHEET_SUFFIXES:
         known = ", ".join(_SHEET_SUFFIXES)

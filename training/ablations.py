@@ -63,6 +63,11 @@ OTHERS: dict[str, dict] = {
         "D_loss": {"func_name": "D_hinge"},
     },
     "labels": {"dataset": {"max_label_size": "full"}, "grid": {"layout": "row_per_class"}},
+    # R1 in every 16th step alone, as StyleGAN2 has it: a saving, not the paper's.
+    "lazy": {
+        "G_loss": {"func_name": "G_logistic_nonsaturating"},
+        "D_loss": {"func_name": "D_logistic_r1", "interval": 16},
+    },
 }
 
 ROWS: dict[str, dict] = {

@@ -33,7 +33,7 @@ class DatasetConfig:
 class GridConfig:
     """The image grids that are saved during training."""
 
-    size: str = "1080p"  # '1080p' or '4k' (as many images as fit), or columns x rows: '16x8'
+    size: str = "1080p"  # '1080p', '4k', '8k' (as many as fit), or columns x rows: '16x8'
     layout: str = "random"  # 'random', 'row_per_class', 'col_per_class', 'class4x4'
 
 
@@ -199,8 +199,8 @@ def _check_ranges(config: TrainingConfig) -> None:
 
     check("precision", config.precision in PRECISIONS, "one of " + ", ".join(PRECISIONS))
     check("grid.layout", config.grid.layout in GRID_LAYOUTS, "one of " + ", ".join(GRID_LAYOUTS))
-    sized = re.fullmatch(r"1080p|4k|[1-9]\d{0,2}x[1-9]\d{0,2}", config.grid.size)
-    check("grid.size", sized is not None, "'1080p', '4k' or columns x rows like '16x8'")
+    sized = re.fullmatch(r"1080p|4k|8k|[1-9]\d{0,2}x[1-9]\d{0,2}", config.grid.size)
+    check("grid.size", sized is not None, "'1080p', '4k', '8k' or columns x rows like '16x8'")
     check("seed", 0 <= config.seed < 2**31, "0 to 2147483647")
     check("metrics.seed", 0 <= config.metrics.seed < 2**31, "0 to 2147483647")
     check("num_gpus", config.num_gpus >= 0, "0 (all) or more")

@@ -3,6 +3,7 @@
 `demo` learns the built-in digits in minutes. `<data set>-<n>gpu` are the paper's runs
 (configuration F): start at 8x8, 600 + 600 kimg per resolution, 25,000 kimg in all.
 `progan-<data set>-<n>gpu` are Progressive GAN's (configuration A): start at 4x4, 12,000 kimg.
+`stylegan2-<data set>-<n>gpu` are StyleGAN2's (its configuration F, training/stylegan2_configs.py).
 Rows (training/ablations.py) go on top of any of them: `demo+table1-b`.
 """
 
@@ -15,8 +16,8 @@ from collections.abc import Iterable
 from dnnlib import config as config_lib
 from dnnlib.config import nearest
 from dnnlib.errors import UserError
-from training import checks
-from training.ablations import PROGAN, ROWS, TABLES, WGAN_GP
+from training import checks, stylegan2_configs
+from training.ablations import PROGAN, ROWS as ABLATIONS, TABLES, WGAN_GP
 from training.classifiers.config import PRESETS as CLASSIFIERS
 from training.config import TrainingConfig
 
@@ -173,17 +174,24 @@ def _progan(dataset: str, num_gpus: int) -> dict:
 
 PRESETS: dict[str, dict] = {
     "demo": _DEMO,
+    "demo-stylegan2": {**_DEMO, **stylegan2_configs.DEMO},
     **{f"{d}-{n}gpu": _paper(d, n) for d in _DATASETS for n in _GPUS},
     **{f"progan-{d}-{n}gpu": _progan(d, n) for d in _PROGAN_DATASETS for n in _GPUS},
+    **{
+        f"stylegan2-{d}-{n}gpu": stylegan2_configs.preset(d, n)
+        for d in stylegan2_configs.DATASETS
+        for n in _GPUS
+    },
 }
+ROWS: dict[str, dict] = {**ABLATIONS, **stylegan2_configs.ROWS}
 
 
 def make(name: str) -> TrainingConfig:
     """Returns the preset `name` as a configuration.
 
     `name` is BASE, BASE+ROW[+ROW...], or ROW[+ROW...], with BASE from `PRESETS` and ROW from
-    `training.ablations.ROWS`; later rows win. Rows without a base change FFHQ's configuration F
-    (`table1-a`: Progressive GAN on FFHQ), for as many GPUs as there are.
+    `ROWS`; later rows win. Rows without a base change FFHQ's configuration F (`table1-a`:
+    Progressive GAN on FFHQ; StyleGAN2's: its own F), for as many GPUs as there are.
     Raises UserError naming the part that is unknown or in the wrong place.
     """
     base, rows = _parse(name)
@@ -200,7 +208,7 @@ def _parse(name: str) -> tuple[dict, list[str]]:
         base = PRESETS[first]
     elif first in ROWS:
         rows.insert(0, first)
-        base = _progan("ffhq", 0) if "table1-a" in rows else _paper("ffhq", 0)
+        base = _ffhq(rows)
     else:
         hint = nearest(first, [*PRESETS, *CLASSIFIERS, *ROWS]) or f" (known: {summary()})"
         raise UserError(f"unknown preset {first!r}{hint}")
@@ -210,11 +218,18 @@ def _parse(name: str) -> tuple[dict, list[str]]:
         if row not in ROWS:
             hint = nearest(row, ROWS) or f" (known: {', '.join(_row_families())})"
             raise UserError(f"preset {name!r}: unknown row {row!r}{hint}")
-    for table in TABLES:
+    for table in (*TABLES, "config"):
         same = [row for row in rows if row.startswith(f"{table}-")]
         if len(same) > 1:  # together they would be neither
             raise UserError(f"preset {name!r}: expected one row of {table}, not {len(same)}")
     return base, rows
+
+
+def _ffhq(rows: list[str]) -> dict:
+    """What rows without a base change."""
+    if rows[0] in stylegan2_configs.ROWS:
+        return stylegan2_configs.preset("ffhq", 0)
+    return _progan("ffhq", 0) if "table1-a" in rows else _paper("ffhq", 0)
 
 
 def _change(values: dict, row: dict) -> dict:
@@ -239,7 +254,9 @@ def summary() -> str:
     """Returns all names by family, short enough for help and for messages."""
     gpus = _braces(_GPUS)
     return (
-        f"demo, {_braces(_DATASETS)}-{gpus}gpu, progan-{_braces(_PROGAN_DATASETS)}-{gpus}gpu; "
+        f"demo, demo-stylegan2, {_braces(_DATASETS)}-{gpus}gpu, "
+        f"progan-{_braces(_PROGAN_DATASETS)}-{gpus}gpu, "
+        f"stylegan2-{_braces(stylegan2_configs.DATASETS)}-{gpus}gpu; "
         f"{', '.join(CLASSIFIERS)} (what the separability metric takes); "
         f"and rows, alone or on top as in demo+table1-b: {', '.join(_row_families())}"
     )
@@ -262,9 +279,14 @@ def listing() -> str:
 
 
 def _row_families() -> list[str]:
-    """'table1-{a,b,c,d,e,f}' and so on: names that differ in a last number or letter alone."""
+    """'table1-{a,b,c,d,e,f}' and so on: names that differ in a last number or letter alone, and
+    the architectures of two networks."""
     families: dict[str, list[str]] = {}
+    architectures = _braces(stylegan2_configs.ARCHITECTURES)
     for row in ROWS:
+        if re.fullmatch(r"G[a-z]+-D[a-z]+", row):
+            families[f"G{architectures}-D{architectures}"] = [""]
+            continue
         last = re.search(r"(\d+|(?<=-)[a-z]|)$", row)[0]
         families.setdefault(row.removesuffix(last), []).append(last)
     return [family + (_braces(last) if last[0] else "") for family, last in families.items()]

@@ -38,6 +38,7 @@ class ScheduleConfig:
     D_lrate_dict: dict[int, float] = dataclasses.field(default_factory=dict)
     lrate_rampup_kimg: float = 0.0  # kimg over which the rates rise from 0; 0: no ramp
     tick_kimg_base: float = 160.0  # kimg between two status lines
+    tick_at_start: bool = False  # a tick, number 0, after the first iteration, as in StyleGAN2
     tick_kimg_dict: dict[int, float] = dataclasses.field(default_factory=_default_tick_kimg)
 
 
@@ -305,10 +306,12 @@ def iterations(
             reset = reset_opt_for_new_lod and _stage_changed(state.prev_lod, point.lod)
             cur_nimg = state.cur_nimg + point.minibatch * D_repeats * minibatch_repeats
             done = cur_nimg >= total_kimg * 1000
-            ticked = cur_nimg >= state.tick_start_nimg + point.tick_kimg * 1000 or done
+            at_start = config.tick_at_start and state.prev_lod is None
+            due = cur_nimg >= state.tick_start_nimg + point.tick_kimg * 1000 or done
+            ticked = due or at_start
             after = LoopState(
                 cur_nimg=cur_nimg,
-                tick=state.tick + ticked,
+                tick=state.tick + (ticked and not at_start),
                 tick_start_nimg=cur_nimg if ticked else state.tick_start_nimg,
                 prev_lod=point.lod,
             )

@@ -16,6 +16,7 @@ from training import (
     loss_options,
     presets,
     schedule as schedules,
+    stylegan2_configs,
 )
 from training.config import TrainingConfig, network_options, resolve
 
@@ -42,11 +43,17 @@ ROWS = [
     *(f"table4-stylebased-{layers}" for layers in (0, 1, 2, 8)),
     "spectral-norm",
     "labels",
+    "lazy",
+]
+STYLEGAN2 = [
+    f"stylegan2-{name}-{n}gpu"
+    for name in ("ffhq", "car", "cat", "church", "horse")
+    for n in (1, 2, 4, 8)
 ]
 
 
 def info_for(config):
-    if config.preset == "demo":
+    if config.preset.startswith("demo"):
         return make_info(channels=1)
     name = config.preset.removeprefix("progan-").split("-")[0]
     labels = 10 if config.dataset.max_label_size else 0
@@ -68,15 +75,18 @@ def points(config, case):
 
 
 def test_the_list_of_presets_and_rows():
-    assert list(presets.PRESETS) == ["demo", *PAPER, *PROGAN]
+    demos = ["demo", "demo-stylegan2"]
+    assert list(presets.PRESETS) == [*demos, *PAPER, *PROGAN, *STYLEGAN2]
     assert list(ablations.ROWS) == ROWS
+    assert list(presets.ROWS) == [*ROWS, *stylegan2_configs.ROWS]
     lines = presets.listing().splitlines()
     assert lines[: len(presets.PRESETS)] == list(presets.PRESETS)
     assert "table4-stylebased-{0,1,2,8}" in lines
+    assert lines[-2:] == ["config-{a,b,c,d,e,f}", "G{orig,skip,resnet}-D{orig,skip,resnet}"]
     assert max(map(len, lines)) <= 100
 
 
-@pytest.mark.parametrize("name", [*presets.PRESETS, *ROWS])
+@pytest.mark.parametrize("name", [*presets.PRESETS, *presets.ROWS])
 def test_every_preset_fits_its_data_set_and_survives_json(name):
     config = presets.make(name)
     assert (config.preset, config.description) == (name, name)
@@ -199,11 +209,17 @@ def test_the_demo_grows_through_three_resolutions_or_more():
     ("name", "message"),
     [
         ("ffhq-8gpus", r"^unknown preset 'ffhq-8gpus' \(did you mean 'ffhq-8gpu'\?\)"),
-        ("zzz", r"^unknown preset 'zzz' \(known: demo, \{ffhq,.*table2-mix\{0,50,90,100\}"),
+        (
+            "zzz",
+            r"^unknown preset 'zzz' \(known: demo, demo-stylegan2, \{ffhq,.*table2-mix\{0,50,90,100\}",
+        ),
         ("table1-g", r"^unknown preset 'table1-g' \(did you mean 'table1-f'\?\)"),
         ("demoo+table1-b", r"^unknown preset 'demoo' \(did you mean 'demo'\?\)"),
         ("demo+tabel1-b", r"'demo\+tabel1-b': unknown row 'tabel1-b' \(did you mean 'table1-b'"),
-        ("demo+zzz", r"unknown row 'zzz' \(known: table1-\{a,b,c,d,e,f\}, .*, labels\)$"),
+        (
+            "demo+zzz",
+            r"unknown row 'zzz' \(known: table1-\{a,b,c,d,e,f\}, .*, labels, lazy, config-.*\}\)$",
+        ),
         ("demo+", "unknown row ''"),
         ("table1-b+demo", "'table1-b\\+demo': 'demo' is no row; expected it at the beginning"),
         ("demo+table1-a+table1-c", "expected one row of table1, not 2"),

@@ -8,7 +8,17 @@ from dnnlib import config as config_lib
 from dnnlib.errors import UserError
 from tests import golden
 from training import schedule as schedules
-from training.schedule import LoopState, ScheduleConfig, Stage, iterations, schedule, stage_of
+from training.schedule import (
+    LoopState,
+    ScheduleConfig,
+    Stage,
+    iterations,
+    minibatch,
+    passes,
+    schedule,
+    stage_of,
+)
+from training.stylegan2_configs import CONFIGS
 
 # Short, but with everything in it: fades, four resolutions, changing minibatch and tick length.
 SHORT = ScheduleConfig(
@@ -66,6 +76,84 @@ def test_bookkeeping_of_the_reference_is_exact(name):
     ]
     assert ticks == case["ticks"]
     assert [turn.done for turn in turns] == [False] * (len(turns) - 1) + [True]
+
+
+STYLEGAN2_NAMES = {"minibatch_size_base": "minibatch_base", "minibatch_size_dict": "minibatch_dict"}
+STYLEGAN2_TICKS = CONFIGS["config-f"]["schedule"]["tick_kimg_dict"]
+# The reference's defaults where they are not ours.
+STYLEGAN2_DEFAULTS = {
+    "lod_initial_resolution": None,
+    "tick_at_start": True,
+    "tick_kimg_base": 4,
+    "tick_kimg_dict": STYLEGAN2_TICKS,
+    "minibatch_base": 32,
+    "minibatch_gpu_base": 4,
+    "G_lrate_base": 0.002,
+    "D_lrate_base": 0.002,
+}
+
+
+def stylegan2_config(arguments):
+    renamed = {STYLEGAN2_NAMES.get(key, key): value for key, value in arguments.items()}
+    return golden_config({**STYLEGAN2_DEFAULTS, **renamed})
+
+
+def test_every_row_of_stylegan2_is_exact():
+    cases = golden.load("stylegan2/misc2/schedule2.json")
+    assert len(cases) == 17
+    for case in cases:
+        config = stylegan2_config(case["sched_args"])
+        names = ["minibatch" if name == "minibatch_size" else name for name in case["columns"]]
+        for row in case["rows"]:
+            expected = dict(zip(names, row))
+            point = schedule(config, expected.pop("cur_nimg"), case["resolution"])
+            images = expected.pop("minibatch_gpu")
+            assert point.minibatch == point.passes * images
+            assert {name: getattr(point, name) for name in expected} == expected, case["name"]
+
+
+def test_passes_of_stylegan2():
+    settings = {case["name"]: case for case in golden.load("stylegan2/misc2/schedule2.json")}
+    for name, resolution, gpus, size, images, expected in golden.load(
+        "stylegan2/misc2/minibatch_split2.json"
+    )["rows"]:
+        config = stylegan2_config(settings[name]["sched_args"])
+        if expected is None:
+            with pytest.raises(UserError, match=r"no whole number of passes|less than one"):
+                passes(config, resolution, gpus)
+            continue
+        assert passes(config, resolution, gpus) == expected, (name, resolution, gpus)
+        assert minibatch(config, resolution, gpus) == size == expected * images * gpus
+
+
+def test_bookkeeping_of_stylegan2_is_exact():
+    for case in golden.load("stylegan2/misc2/loop_bookkeeping2.json"):
+        start = int(case["resume_kimg"] * 1000)
+        turns = iterations(
+            stylegan2_config(case["sched_args"]),
+            case["resolution"],
+            case["num_gpus"],
+            case["total_kimg"],
+            case["minibatch_repeats"],
+            state=LoopState(cur_nimg=start, tick_start_nimg=start),
+        )
+        rows, ticks, counter = [], [], 0
+        for turn in turns:
+            point = turn.point
+            for repeat in range(case["minibatch_repeats"]):
+                rows.append([counter, turn.cur_nimg + repeat * point.minibatch, point.lod])
+                images = point.minibatch // (point.passes * case["num_gpus"])
+                rows[-1] += [point.minibatch, images, point.passes]
+                rows[-1] += [turn.reset_optimizers and not repeat, point.G_lrate]
+                counter += 1
+            if turn.tick_finished:
+                ticks.append([turn.state.tick, turn.state.cur_nimg, turn.done])
+        columns = case["iteration_columns"]
+        kept = [i for i, name in enumerate(columns) if name not in ("G_reg", "D_reg", "Gs_beta")]
+        expected = [[row[i] for i in kept] for row in case["iterations"]]
+        assert rows == expected, case["name"]
+        kept = [case["tick_columns"].index(name) for name in ("tick", "cur_nimg", "done")]
+        assert ticks == [[row[i] for i in kept] for row in case["ticks"]]
 
 
 def test_resuming_after_any_iteration_changes_nothing():
