@@ -23,38 +23,13 @@ from dnnlib import atomic, json_files, locks, stalls, web_pages
 from dnnlib.config import nearest
 from dnnlib.errors import UserError, explain_os_errors
 from dnnlib.paths import cache_directory, check_input, expand, open_input
+from dnnlib.published import KNOWN, OLD_NAMES, Source, families
 
 TIMEOUT = 30.0  # seconds without a byte
 ATTEMPTS = 5
 MAX_WAIT = 60.0  # seconds; a server that asks for more gets no further attempt
 _ADDRESS = re.compile(r"https?://[\w.-]+(:\d+)?(?=[/?#]|$)", re.I)
 _sleep = time.sleep  # tests replace it
-
-
-@dataclasses.dataclass(frozen=True)
-class Source:
-    """Where a file comes from, its name in the cache, and its licence ("" if unknown)."""
-
-    url: str
-    file: str
-    licence: str = ""
-
-
-# The networks published with the paper, without content hashes.
-KNOWN = {
-    name: Source(
-        f"https://drive.google.com/uc?id={drive_id}",
-        f"karras2019stylegan-{long_name}.pkl",
-        "CC BY-NC 4.0 by NVIDIA",
-    )
-    for name, long_name, drive_id in [
-        ("ffhq-1024", "ffhq-1024x1024", "1MEGjdvVpUsu1jB4zrXZN7Y4kBBOzizDQ"),
-        ("celebahq-1024", "celebahq-1024x1024", "1MGqJl28pN4t7SAtSrPdSRJSQJqahkzUf"),
-        ("bedrooms-256", "bedrooms-256x256", "1MOSKeGF0FJcivpBI7s63V9YHloUTORiF"),
-        ("cars-512x384", "cars-512x384", "1MJ6iCfNtMIRicihwRorsM3b7mmtmK9c3"),
-        ("cats-256", "cats-256x256", "1MQywl0FNt6lHu8E_EUqnRbviagS7fbiJ"),
-    ]
-}
 
 
 def local_path(path_or_url_or_name: str | os.PathLike, **options) -> Path:
@@ -120,19 +95,23 @@ def resolve(name_or_url: str) -> Source:
 
     Raises UserError for anything else, listing the known names.
     """
+    name_or_url = OLD_NAMES.get(name_or_url, name_or_url)
     if name_or_url in KNOWN:
         return KNOWN[name_or_url]
     if not _ADDRESS.match(name_or_url):
         raise UserError(
             f"{name_or_url!r} is neither a file, an http(s) address nor a known network"
-            f"{nearest(name_or_url, KNOWN)}; known are {', '.join(KNOWN)}"
+            f"{nearest(name_or_url, KNOWN)}; known are {families()}"
         )
     url = quote(name_or_url.strip(), safe=string.punctuation).partition("#")[0]
     drive = web_pages.is_drive(url) and re.search(r"(?:/file/d/|[?&]id=)([\w-]+)", url)
     if drive:
         url = f"https://drive.google.com/uc?id={drive[1]}"
-        by_url = {source.url: source for source in KNOWN.values()}
-        return by_url.get(url, Source(url, f"drive-{drive[1]}"))
+    by_url = {source.url: source for source in KNOWN.values()}
+    if url in by_url:
+        return by_url[url]
+    if drive:
+        return Source(url, f"drive-{drive[1]}")
     base = unquote(urlsplit(url).path.rpartition("/")[2])
     stem, suffix = os.path.splitext(re.sub(r"[^A-Za-z0-9._-]+", "-", base).strip("-."))
     digest = hashlib.sha256(url.encode()).hexdigest()[:10]

@@ -7,7 +7,6 @@ assigned by name.
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Callable
 from functools import partial
 from typing import Any, Union
@@ -21,7 +20,7 @@ from networks import registry
 from networks.registry import build
 
 ROLES = ("G", "D", "Gs")
-_STYLEGAN2 = "(?i)stylegan2|stylegan_revised|[GD]_main$"
+_ADA = 5  # the version of StyleGAN2-ADA's own pickles
 
 
 def makers(path: Union[str, os.PathLike]) -> dict[str, Callable]:
@@ -85,12 +84,9 @@ def to_keras(recorded: LegacyNetwork, **changed: Any) -> Any:
 
 def own_options(recorded: LegacyNetwork) -> tuple[str, str, dict]:
     """(family, build function, its own options); ValueError for an unknown function."""
-    try:
-        family, function = registry.locate(recorded.func_name)
-    except ValueError as error:
-        if re.search(_STYLEGAN2, recorded.func_name):
-            raise ValueError(f"{error}; it is StyleGAN2's, which this package has not") from error
-        raise
+    if recorded.version >= _ADA:
+        raise ValueError("a network of StyleGAN2-ADA (TensorFlow), which this package has not")
+    family, function = registry.locate(recorded.func_name)
     name, kwargs = function.name, dict(recorded.static_kwargs)
     if function.role == "part":
         # It was given the whole generator's options and used its own.

@@ -119,6 +119,7 @@ class RunnableNetwork(Variables):
         print_progress: bool = False,
         output_transform: Optional[dict] = None,
         return_as_list: bool = False,
+        return_dlatents: bool = False,
         **keywords: Any,
     ) -> Any:
         """Returns the output for NumPy inputs, float32 unless a transform makes it another type.
@@ -129,7 +130,8 @@ class RunnableNetwork(Variables):
         zeros. minibatch_size: None is all at once; a discriminator's scores depend on it
         (minibatch standard deviation). output_transform: {"func": convert_images_to_uint8 (also
         its name, or the original's own function), …its keywords}; any other function gets each
-        minibatch as a tensor. return_as_list: [the output]. num_gpus and assume_frozen change
+        minibatch as a tensor. return_as_list: [the output]. return_dlatents: of generators with
+        styles, [images, w of every layer after truncation]. num_gpus and assume_frozen change
         nothing.
 
         keywords: randomize_noise (False: the noise variables), truncation_psi, truncation_cutoff
@@ -139,17 +141,22 @@ class RunnableNetwork(Variables):
         these ignore it. Also Progressive GAN's out_mul, out_add, out_shrink and out_dtype.
         Raises ValueError naming an unknown keyword or what does not fit.
         """
+        if return_dlatents and not getattr(self.network, "has_styles", False):
+            self._fail("return_dlatents=True: only a generator with styles has w to return")
         transform = self._transform(output_transform, keywords)
         settings = self._settings(keywords)
         arrays = self._arrays(inputs)
         count = len(arrays[0])
         size = self._minibatch(minibatch_size, count)
-        result = None
+        result, dlatents = None, []
         for start in range(0, count, size):
             if print_progress:
                 print(f"\r{start} / {count}", end="", flush=True)
             chunk = [tf.constant(array[start : start + size]) for array in arrays]
-            values = transform(self._evaluate(chunk, **settings).numpy())
+            output, codes = self._evaluate(chunk, **settings)
+            values = transform(output.numpy())
+            if return_dlatents:
+                dlatents.append(codes.numpy())
             if len(values) != len(chunk[0]):
                 self._fail(f"output_transform: {len(values)} items from {len(chunk[0])}")
             if result is None:
@@ -157,6 +164,8 @@ class RunnableNetwork(Variables):
             result[start : start + size] = values
         if print_progress:
             print(f"\r{count} / {count}", flush=True)
+        if return_dlatents:
+            return [result, np.concatenate(dlatents)]
         return [result] if return_as_list else result
 
     # ------------------------------------------------------------ as a whole
@@ -308,11 +317,11 @@ class RunnableNetwork(Variables):
         noise: Optional[str],
         psi: Any,
         cutoff: Any,
-    ) -> tf.Tensor:
-        """The output for tensors, images NCHW."""
+    ) -> tuple[tf.Tensor, Optional[tf.Tensor]]:
+        """(the output for tensors, images NCHW; the codes that images were made of, or None)."""
         network = self.network
         if self._renderer is None:
-            return self._compiled(lod, len(inputs[0]))(inputs)
+            return self._compiled(lod, len(inputs[0]))(inputs), None
         codes = inputs[0]
         if hasattr(network, "codes"):
             for part in self.components.values():
@@ -322,7 +331,8 @@ class RunnableNetwork(Variables):
             codes = self._codes(*inputs)
             # Truncation between the two graphs: another ψ needs no other graph.
             codes = network.truncate(codes, psi, cutoff)
-        return tf.transpose(self._renderer(codes, lod=lod, noise=noise), [0, 3, 1, 2])
+        images = self._renderer(codes, lod=lod, noise=noise)
+        return tf.transpose(images, [0, 3, 1, 2]), codes
 
     @functools.cached_property
     def _codes(self) -> Callable:

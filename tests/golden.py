@@ -14,6 +14,9 @@ import pytest
 # Tag whose weights carry their He factor, because its networks do not scale them at run time.
 PRESCALED = "h_nowscale"
 
+STYLEGAN2 = ("g", "g_cond", "g_resnet")  # tags of its networks
+LARGE = ("b", "d", "g")  # tags in the folder of large files
+
 # With pytest --fast: tests that need a golden file are skipped.
 left_out = False
 
@@ -45,6 +48,18 @@ def load(relative_path):
     if file.suffix == ".json":
         return json.loads(file.read_text(encoding="utf-8"))
     raise ValueError(f"golden.load reads .npz and .json, not {relative_path}; use golden.path")
+
+
+def network_file(tag, kind) -> str:
+    """The relative path of a file of a configuration's networks.
+
+    kind: 'net' (arrays), 'meta', 'layers' or 'pickle'.
+    """
+    root = "stylegan2/" if tag in STYLEGAN2 else ""
+    folder = "large/" if tag in LARGE else {"pickle": "pickles/"}.get(kind, "nets/")
+    if kind in ("meta", "layers"):
+        return f"{root}nets/{tag}_{kind}.{'json' if kind == 'meta' else 'txt'}"
+    return f"{root}{folder}" + (f"{tag}.pkl" if kind == "pickle" else f"net_{tag}.npz")
 
 
 def recipe(tag, net, name, shape) -> np.ndarray:

@@ -7,7 +7,7 @@ from the start; A to D grow from 8×8, with StyleGAN's rates. A is StyleGAN, in 
 
 from __future__ import annotations
 
-from typing import Optional
+from typing import Any
 
 _RATES = {128: 0.0015, 256: 0.002, 512: 0.003, 1024: 0.003}
 _SCHEDULE = {
@@ -69,7 +69,7 @@ _REVISED = _widths(
     },
     8192,
 )
-_COMMON = {"G_first": True, "G_reg": {}, "D_reg": {}}
+_COMMON: dict[str, Any] = {"G_first": True, "G_reg": {}, "D_reg": {}}
 _SKIP_RESNET = _architectures("skip", "resnet")
 
 CONFIGS: dict[str, dict] = {
@@ -137,7 +137,7 @@ DATASETS = {
 }
 
 
-def preset(dataset: str, num_gpus: Optional[int]) -> dict:
+def preset(dataset: str, num_gpus: int) -> dict:
     """Configuration F on a data set; num_gpus: 0 for as many as there are."""
     directory, mirror, gamma, kimg = DATASETS[dataset]
     return {

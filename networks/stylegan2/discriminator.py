@@ -85,7 +85,8 @@ class StyleGAN2Discriminator(ScoringNetwork):
 
     def _dense(self, scope: str, fan_in: int, units: int, nonlinearity: str) -> Activated:
         layer = dense(scope, self.seed, fan_in, units, nonlinearity)
-        return self.place(scope, layer, BLOCK, 4, (units,))
+        shown = 1 if scope == "Output" else units  # one score, whatever the labels
+        return self.place(scope, layer, BLOCK, 4, (shown,))
 
     def stage(
         self,

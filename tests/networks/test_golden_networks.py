@@ -22,8 +22,7 @@ TAGS = ["a", "b", "c0", "c8", "d", "e", "e_sep"] + [
         "blur4 fixed fused map0 map1 noblur nombstd nonoise nonorm nowscale relu res4".split()
     )
 ]
-STYLEGAN2 = ["g", "g_cond", "g_resnet"]
-TAGS += STYLEGAN2
+TAGS += golden.STYLEGAN2
 OTHERS = {"run_example"}  # weights that only a pickle holds
 TOLERANCE = 2e-5
 INPUTS = {"z", "labels", "d_images", "d_images_u8", "d_labels"}
@@ -36,11 +35,9 @@ class Case:
 
     def __init__(self, tag):
         self.tag, self.networks = tag, {}
-        root = "stylegan2/" if tag in STYLEGAN2 else ""
-        self.meta = golden.load(f"{root}nets/{tag}_meta.json")
-        folder = "large" if tag in ("b", "d", "g") else "nets"
+        self.meta = golden.load(golden.network_file(tag, "meta"))
         # A NpzFile reads from disk at every access.
-        self.data = dict(golden.load(f"{root}{folder}/net_{tag}.npz"))
+        self.data = dict(golden.load(golden.network_file(tag, "net")))
         if "d_images_u8" in self.data:
             self.data["d_images"] = np.float32(self.data["d_images_u8"] / 127.5 - 1)
 
@@ -223,7 +220,7 @@ def test_numbers_of_traced_calls(tag):
         assert error(scores, case.data[f"scores_lod{lod}"]) <= TOLERANCE
 
 
-@pytest.mark.parametrize("tag", ["a", "h_fused", "h_blur4", *STYLEGAN2])
+@pytest.mark.parametrize("tag", ["a", "h_fused", "h_blur4", *golden.STYLEGAN2])
 def test_numbers_of_the_plain_form(tag):
     case = Case(tag)
     with fast.using(fast.PLAIN):

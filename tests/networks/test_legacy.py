@@ -19,15 +19,15 @@ from tests.networks.common import error, images_for, nchw, nhwc, normal
 TOLERANCE = 2e-5  # of the range, as in test_golden_networks.py
 TAGS = "a c0 c8 e e_sep h_blur4 h_fixed h_fused h_map0 h_map1 h_noblur h_nombstd".split()
 TAGS += "h_nonoise h_nonorm h_nowscale h_relu h_res4".split()
-FILES = {**{tag: f"pickles/{tag}.pkl" for tag in TAGS}, "b": "large/b.pkl"}
+TAGS += ["b", *golden.STYLEGAN2]
 
 pytestmark = pytest.mark.conformance
 
 
-@pytest.mark.parametrize("tag", FILES)
+@pytest.mark.parametrize("tag", TAGS)
 def test_recorded_networks(tag):
-    loaded = networks.load(golden.path(FILES[tag]))
-    meta = golden.load(f"nets/{tag}_meta.json")
+    loaded = networks.load(golden.path(golden.network_file(tag, "pickle")))
+    meta = golden.load(golden.network_file(tag, "meta"))
     for role, network in zip(legacy.ROLES, loaded):
         wanted = golden.recipe_arrays(tag, role, meta[f"{role[0]}_vars"])
         found = network.arrays()
@@ -35,8 +35,7 @@ def test_recorded_networks(tag):
         for name, array in wanted.items():
             np.testing.assert_array_equal(found[name], array, err_msg=name)
     _, D, Gs = loaded
-    folder = FILES[tag].split("/")[0].replace("pickles", "nets")
-    data = golden.load(f"{folder}/net_{tag}.npz")
+    data = golden.load(golden.network_file(tag, "net"))
     lods = [f"{lod:g}" for lod in meta["lods"]] if tag in ("b", "e", "e_sep") else ["0"]
     for lod in lods:
         images = Gs(data["z"], data["labels"], lod=lod, noise="fixed", truncation_psi=None)
@@ -166,9 +165,10 @@ def test_a_fixed_structure_has_its_one_level_whatever_its_lod():
     ("found", "message"),
     [
         (
-            dict(func_name="G_main"),
-            "unknown network 'G_main'; known: .*G_style.*D_paper; it is StyleGAN2's",
+            dict(func_name="training.networks.G_main", version=5),
+            r"a network of StyleGAN2-ADA \(TensorFlow\), which this package has not",
         ),
+        (dict(func_name="G_synth"), "unknown network 'G_synth'; known: .*G_style.*D_stylegan2"),
         (dict(static_kwargs={**SMALL, "use_attention": True}), "has no option 'use_attention'"),
         (dict(static_kwargs={**SMALL, "label_size": 2**40}), r"bias: expected \(1099511627776,\)"),
         (dict(static_kwargs={**SMALL, "fmap_max": 4}), "8x8/Conv0/weight: expected .*; .*4x4"),

@@ -211,7 +211,7 @@ def test_the_demo_grows_through_three_resolutions_or_more():
         ("ffhq-8gpus", r"^unknown preset 'ffhq-8gpus' \(did you mean 'ffhq-8gpu'\?\)"),
         (
             "zzz",
-            r"^unknown preset 'zzz' \(known: demo, demo-stylegan2, \{ffhq,.*table2-mix\{0,50,90,100\}",
+            r"^unknown preset 'zzz' \(known: demo, demo-stylegan2, \{ffhq,.*table2-mix\{0,50,",
         ),
         ("table1-g", r"^unknown preset 'table1-g' \(did you mean 'table1-f'\?\)"),
         ("demoo+table1-b", r"^unknown preset 'demoo' \(did you mean 'demo'\?\)"),

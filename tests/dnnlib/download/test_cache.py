@@ -16,13 +16,30 @@ from tests.dnnlib.download.common import DATA, SHA, fails, names
 
 
 def test_known_networks():
-    assert len(download.KNOWN) == 5
+    assert len(download.KNOWN) == 5 + 2 * 6 + 3 * 2 + 2 * 9
     source = download.resolve("ffhq-1024")
     assert source.url == "https://drive.google.com/uc?id=1MEGjdvVpUsu1jB4zrXZN7Y4kBBOzizDQ"
     assert source.file == "karras2019stylegan-ffhq-1024x1024.pkl"
     assert source.licence == "CC BY-NC 4.0 by NVIDIA"
-    assert len({source.url for source in download.KNOWN.values()}) == 5
-    assert len({source.file for source in download.KNOWN.values()}) == 5
+    assert len({source.url for source in download.KNOWN.values()}) == len(download.KNOWN)
+    assert len({source.file for source in download.KNOWN.values()}) == len(download.KNOWN)
+
+
+@pytest.mark.parametrize(
+    ("name", "path"),
+    [
+        ("stylegan2-ffhq-config-f", "stylegan2-ffhq-config-f.pkl"),
+        ("stylegan2-horse-config-a", "stylegan2-horse-config-a.pkl"),
+        ("stylegan2-car-config-e-Gorig-Dskip", "table2/stylegan2-car-config-e-Gorig-Dskip.pkl"),
+    ],
+)
+def test_networks_of_stylegan2(name, path):
+    """By name, by the scripts' first names, and by address."""
+    source = download.resolve(name)
+    assert source.url == "https://nvlabs-fi-cdn.nvidia.com/stylegan2/networks/" + path
+    assert (source.file, source.licence) == (f"{name}.pkl", "CC BY-NC 4.0 by NVIDIA")
+    assert download.resolve(f"gdrive:networks/{path}") == source
+    assert download.resolve(source.url) == source
 
 
 @pytest.mark.parametrize(

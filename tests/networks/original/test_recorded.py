@@ -25,6 +25,7 @@ STYLE = "a b c0 c8".split() + [
         "blur4 fixed fused map0 map1 noblur nombstd nonoise nonorm nowscale relu res4".split()
     )
 ]
+STYLE += golden.STYLEGAN2
 PROGRESSIVE = ["e", "e_sep"]
 ALL_LODS = {"a", "e_sep"}  # a graph for each lod: of the others, lod 0
 ALL_MINIBATCHES = {*ALL_LODS, "h_nombstd"}  # and one for each minibatch of a discriminator
@@ -58,7 +59,7 @@ def test_recorded_runs_of_generators(tag):
             check(network.run(z, labels, randomize_noise=False, **kwargs), data, key)
         kinds.add(found[1])
     assert kinds >= {"default", "psi0.7_cut8", "psi0.5_cut3", "uint8_nhwc", "uint8_shrink2"}
-    assert tag == "b" or kinds >= {"G_default", "validation", "psi1", "psi-0.7_cut8"}
+    assert tag in golden.LARGE or kinds >= {"G_default", "validation", "psi1", "psi-0.7_cut8"}
 
 
 @pytest.mark.parametrize("tag", STYLE)
@@ -157,7 +158,19 @@ def test_conversions_by_hand():
             call()
 
 
-@pytest.mark.parametrize("tag", ["a", "b", "e_sep"])
+@pytest.mark.parametrize("tag", ["a", "g_cond"])
+def test_the_w_that_images_are_made_of(tag):
+    (_, D, Gs), data = case(tag)
+    settings = dict(randomize_noise=False, truncation_psi=0.5, truncation_cutoff=3)
+    z, labels = data["z"], data["labels"]
+    images, w = Gs.run(z, labels, minibatch_size=3, return_dlatents=True, **settings)
+    check(images, data, "images_run_psi0.5_cut3")
+    check(w, data, "dlatents_run_psi0.5_cut3")
+    with pytest.raises(ValueError, match="return_dlatents=True: only a generator with styles"):
+        D.run(data["d_images"], data["d_labels"], return_dlatents=True)
+
+
+@pytest.mark.parametrize("tag", ["a", "b", "e_sep", *golden.STYLEGAN2])
 def test_print_layers(tag, capsys):
     """Against the table that the reference prints: every layer that has parameters."""
     (G, D, _), _ = case(tag)
@@ -170,7 +183,7 @@ def test_print_layers(tag, capsys):
     def counts(rows):
         return [row[:2] for row in rows if len(row) > 1 and row[1].isdigit()]
 
-    recorded = rows(golden.path(f"nets/{tag}_layers.txt").read_text(encoding="utf-8"))
+    recorded = rows(golden.path(golden.network_file(tag, "layers")).read_text(encoding="utf-8"))
     printed = rows(capsys.readouterr().out)
     assert len(counts(recorded)) > 20
     assert sorted(counts(printed)) == sorted(counts(recorded))
