@@ -42,7 +42,7 @@ _GROWING = {
     "D_lrate_dict": _RATES,
 }
 
-_PATH_LENGTH = {"func_name": "G_logistic_ns_pathreg"}
+_PATH_LENGTH = {"func_name": "G_logistic_ns_pathreg", "interval": 4}
 # Of Adam alone: there is nothing to regularise, and its rate is 4/5 all the same.
 _LAZY_WITHOUT = {"func_name": "G_logistic_ns", "interval": 4}
 
