@@ -79,7 +79,7 @@ class Network(OwnSaving, layers.Named, keras.Model):
         """
         if shapes is not None:
             cls.check_shapes(shapes, **kwargs)
-        with layers.undrawn():
+        with layers.undrawn(unset=True):
             network = cls(seed=seed, **kwargs)
         for name, value in network.fitting(arrays):
             network.named[name].assign(value)
