@@ -62,7 +62,6 @@ class Network(OwnSaving, layers.Named, keras.Model):
         self.compute = tf.as_dtype(self.options["dtype"])
         self.named = {}
         self.places: Mapping[str, Place] = MappingProxyType({})
-        self.built = True
 
     @classmethod
     def from_arrays(
@@ -147,9 +146,6 @@ class Network(OwnSaving, layers.Named, keras.Model):
             if scope in self.places:
                 return self.places[scope]
         return None
-
-    def get_config(self) -> dict[str, Any]:
-        return dict(self.options)
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> Any:
