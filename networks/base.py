@@ -62,7 +62,6 @@ class Network(OwnSaving, layers.Named, keras.Model):
         self.compute = tf.as_dtype(self.options["dtype"])
         self.named = {}
         self.places: Mapping[str, Place] = MappingProxyType({})
-        self.built = True
 
     @classmethod
     def from_arrays(
@@ -79,7 +78,7 @@ class Network(OwnSaving, layers.Named, keras.Model):
         """
         if shapes is not None:
             cls.check_shapes(shapes, **kwargs)
-        with layers.undrawn():
+        with layers.undrawn(unset=True):
             network = cls(seed=seed, **kwargs)
         for name, value in network.fitting(arrays):
             network.named[name].assign(value)
@@ -147,9 +146,6 @@ class Network(OwnSaving, layers.Named, keras.Model):
             if scope in self.places:
                 return self.places[scope]
         return None
-
-    def get_config(self) -> dict[str, Any]:
-        return dict(self.options)
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> Any:

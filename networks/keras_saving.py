@@ -6,7 +6,11 @@ names. Snapshots (networks/snapshot.py) are exact, and hold no code.
 
 from __future__ import annotations
 
-from typing import Any, NoReturn
+import contextlib
+import os
+import sys
+from types import FrameType
+from typing import Any, NoReturn, Optional
 
 
 class OwnSaving:
@@ -16,6 +20,7 @@ class OwnSaving:
     """
 
     func_name: str
+    options: Any
     copy: Any
 
     def __deepcopy__(self, memo: dict) -> Any:
@@ -37,15 +42,68 @@ class OwnSaving:
     def load_weights(self, *args: Any, **kwargs: Any) -> NoReturn:
         refuse(self.func_name, "Keras's load_weights")
 
+    # Keras's functions, such as keras.saving.save_model, ask a model for little before they open
+    # the file. What they ask for is refused to them, and to nobody else.
+
+    @property
+    def built(self) -> bool:
+        """True: every variable is made in the constructor."""
+        self._refuse_savers(sys._getframe(1))
+        return True
+
+    @built.setter
+    def built(self, value: bool) -> None:
+        pass
+
+    @property
+    def outputs(self) -> None:
+        """None, as of every model that is no graph of Keras's layers."""
+        self._refuse_savers(sys._getframe(1))
+
+    @outputs.setter
+    def outputs(self, value: Any) -> None:
+        pass
+
+    def _refuse_savers(self, caller: FrameType) -> None:
+        if _saves(caller):
+            refuse(self.func_name, "Keras's saving")
+
+    def get_config(self) -> dict[str, Any]:
+        caller = sys._getframe(1)
+        if _saves(caller):
+            _remove_begun_file(caller)  # HDF5, of which Keras 3 asks for nothing before this
+            refuse(self.func_name, "Keras's saving")
+        return dict(self.options)
+
+    def to_json(self, **kwargs: Any) -> NoReturn:
+        refuse(self.func_name, "Keras's to_json")
+
     def get_build_config(self) -> NoReturn:
-        # Keras's functions, such as keras.saving.save_model, ask for it before they open a file.
         refuse(self.func_name, "Keras's saving")
+
+    def load_own_variables(self, store: Any) -> NoReturn:
+        refuse(self.func_name, "Keras's loading")
 
     def save_own_variables(self, store: Any) -> NoReturn:
         refuse(self.func_name, "Keras's saving")  # by keras.saving.save_weights
 
     def export(self, *args: Any, **kwargs: Any) -> NoReturn:
         refuse(self.func_name, "Keras's export")
+
+
+def _saves(caller: Optional[FrameType]) -> bool:
+    """Whether what a frame runs belongs to Keras's saving."""
+    module = str(caller.f_globals.get("__name__")) if caller else ""
+    return module.startswith("keras.") and ".saving." in module
+
+
+def _remove_begun_file(caller: Optional[FrameType]) -> None:
+    """Removes the file that one of Keras's functions above this has begun, which is empty."""
+    while caller is not None and _saves(caller):
+        if caller.f_locals.get("opened_new_file"):
+            with contextlib.suppress(OSError, TypeError):
+                os.unlink(caller.f_locals.get("filepath"))  # type: ignore[arg-type]
+        caller = caller.f_back
 
 
 def refuse(name: str, action: str) -> NoReturn:

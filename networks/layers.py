@@ -32,19 +32,27 @@ def tf_variable(variable: Any) -> tf.Variable:
 
 
 _draws = contextvars.ContextVar("draws", default=True)
+_unset = contextvars.ContextVar("unset", default=False)
 
 
 @contextlib.contextmanager
-def undrawn() -> Iterator[None]:
+def undrawn(*, unset: bool = False) -> Iterator[None]:
     """What is made inside the block starts as zeros, where it would start as random numbers.
 
-    For networks whose weights are set at once: drawing 27 million is most of making one.
+    For networks whose weights are set at once: drawing 27 million is most of making one. unset: it
+    starts as whatever is in memory, of which the system gives none before it is written to.
     """
-    token = _draws.set(False)
+    tokens = _draws.set(False), _unset.set(unset)
     try:
         yield
     finally:
-        _draws.reset(token)
+        _draws.reset(tokens[0])
+        _unset.reset(tokens[1])
+
+
+def _unset_value(shape: Any, dtype: Any = None, **_: Any) -> tf.Tensor:
+    """A Keras initializer for what is set at once."""
+    return tf.raw_ops.Empty(shape=list(shape), dtype=tf.float32, init=False)
 
 
 MAX_PLANNED = 10_000  # variables of one network; one of 1024x1024 has about 200
@@ -115,7 +123,7 @@ class Named:
             name=name.replace("/", "_"),
             shape=list(shape),
             dtype="float32",
-            initializer=initializer,
+            initializer=_unset_value if _unset.get() else initializer,
             trainable=trainable,
         )
         self.named[name] = tf_variable(variable)

@@ -26,17 +26,19 @@ _ADA = 5  # the version of StyleGAN2-ADA's own pickles
 def makers(path: Union[str, os.PathLike]) -> dict[str, Callable]:
     """{role: a function that builds the network} of those of G, D, Gs that a legacy pickle holds.
 
-    The function takes options in place of the file's own. It, and this, raise UserError naming
-    the file when it is not a legacy network or not one of those that this package has.
+    The function takes options in place of the file's own, and is for one call: the file's arrays
+    go as the network gets them, so that they are not in memory twice. It, and this, raise UserError
+    naming the file when it is not a legacy network or not one of those that this package has.
     """
+    found = read(path)
 
-    def make(role: str, recorded: LegacyNetwork, **changed: Any) -> Any:
+    def make(role: str, **changed: Any) -> Any:
         try:
-            return to_keras(recorded, **changed)
+            return _build(*_parts(found.pop(role)), changed)
         except (ValueError, TypeError) as error:  # also an option named as build's own
             raise UserError(f"{path}: {role}: {error}") from error
 
-    return {role: partial(make, role, recorded) for role, recorded in read(path).items()}
+    return {role: partial(make, role) for role in found}
 
 
 def read(path: Union[str, os.PathLike]) -> dict[str, LegacyNetwork]:
@@ -46,7 +48,14 @@ def read(path: Union[str, os.PathLike]) -> dict[str, LegacyNetwork]:
     UserError naming the file when it is not a legacy network.
     """
     with open_input(path) as file:
-        data = file.read()
+        size = os.fstat(file.fileno()).st_size
+        if size > tf_networks.MAX_BYTES:  # before it is in memory
+            most = tf_networks.MAX_BYTES
+            raise UserError(
+                f"{path}: not a readable legacy network: the file has {size:,} bytes, more than "
+                f"the {most:,} allowed"
+            )
+        data = file.read(size)
     try:
         recorded = tf_networks.read(data).networks
     except tf_networks.LegacyPickleError as error:
@@ -70,16 +79,21 @@ def to_keras(recorded: LegacyNetwork, **changed: Any) -> Any:
     Raises ValueError for an unknown build function or option, listing the known ones, or for
     arrays that are not the network's, listing all that differ.
     """
-    family, name, kwargs = own_options(recorded)
-    arrays = recorded.all_variables()
-    return build(
-        name,
-        family=family,
-        seed=0,
-        arrays=arrays.items(),
-        shapes={key: array.shape for key, array in arrays.items()},
-        **{**kwargs, **changed},
-    )
+    return _build(*_parts(recorded), changed)
+
+
+def _parts(recorded: LegacyNetwork) -> tuple[tuple[str, str, dict], dict]:
+    """What `own_options` says, and all arrays, in a dictionary of its own."""
+    return own_options(recorded), recorded.all_variables()
+
+
+def _build(kind: tuple[str, str, dict], arrays: dict, changed: dict[str, Any]) -> Any:
+    """The network; arrays is empty afterwards."""
+    family, name, kwargs = kind
+    shapes = {key: array.shape for key, array in arrays.items()}
+    pairs = ((key, arrays.pop(key)) for key in list(arrays))
+    options = {**kwargs, **changed}
+    return build(name, family=family, seed=0, arrays=pairs, shapes=shapes, **options)
 
 
 def own_options(recorded: LegacyNetwork) -> tuple[str, str, dict]:

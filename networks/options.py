@@ -73,8 +73,16 @@ def one_of(*choices: Any) -> Rule:
     )
 
 
+# Limits of what no variable has the size of, so that no array can contradict the option: it would
+# show as memory, at the first use.
+MAX_TAPS = 64  # a blur is their square
+MAX_COPIES = 1024  # of w: layers of a generator; 18 at 1024x1024
+MAX_WIDTH = 1 << 16  # of latents and labels
+
+
 def _is_filter(value: Any) -> bool:
-    return type(value) is tuple and all(map(is_number, value)) and sum(value) != 0
+    numbers = type(value) is tuple and len(value) <= MAX_TAPS and all(map(is_number, value))
+    return numbers and sum(value) != 0
 
 
 SWITCH = one_of(True, False)
@@ -86,6 +94,7 @@ PROBABILITY = Rule(
     "a probability, 0 to 1, or None",
 )
 COUNT = whole(1, "a positive whole number")
+COPIES = or_none(whole(1, f"1 to {MAX_COPIES}", most=MAX_COPIES))
 COUNT_OR_0 = whole(0, "0 or a positive whole number")
 RESOLUTION = Rule(
     lambda value: type(value) is int and value >= 4 and value & (value - 1) == 0,
@@ -93,7 +102,7 @@ RESOLUTION = Rule(
 )
 FILTER = Rule(
     lambda value: value is None or _is_filter(value),
-    "a list of numbers, their sum not 0, or None",
+    f"a list of up to {MAX_TAPS} numbers, their sum not 0, or None",
     lambda value: (tuple(value) or None) if isinstance(value, (list, tuple)) else value,
 )
 
@@ -217,6 +226,12 @@ def check_minibatch_stddev(name: str, options: Mapping[str, Any]) -> None:
 def has_every_resolution(options: Mapping[str, Any]) -> bool:
     """Whether the option structure leaves a network its layers for lower resolutions."""
     return options["structure"] != "fixed"
+
+
+def check_width(name: str, options: Mapping[str, Any], key: str) -> None:
+    """Raises ValueError for a width far beyond any network's, where no variable has it."""
+    if options[key] is not None and options[key] > MAX_WIDTH:
+        fail(name, key, options[key], f"{MAX_WIDTH:,} at most where no variable has that width")
 
 
 def subset(table: Mapping[str, Any], keys: Iterable[str]) -> dict[str, Any]:

@@ -8,6 +8,7 @@ TESTS = """
 tests/datasets/format/test_builtin.py::test_digits
 tests/datasets/test_decoding.py::test_damage_is_a_bad_image_or_an_image
 tests/datasets/test_inspection.py
+tests/dnnlib/pickles/test_memory.py
 tests/dnnlib/pickles/test_tf_networks_hostile.py::test_floods_take_little_memory
 tests/dnnlib/pickles/test_tf_networks_hostile.py::test_the_corpus_takes_little_memory
 tests/dnnlib/pickles/test_tf_networks_hostile.py::test_the_search_finds

@@ -11,7 +11,7 @@ import codecs
 import dataclasses
 import hashlib
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any, Optional
 
 import numpy as np
@@ -30,7 +30,8 @@ MAX_VARIABLES = 5_000
 MAX_VALUES = 20_000  # in all options together
 MAX_VALUE_DEPTH = 32
 MAX_SOURCE_BYTES = 4 * 2**20
-_CHUNK = 2**20
+_CHUNK = 2**18
+_SPARE = 4 * 2**20
 
 # Keys of a network's state by version: 2 is ProGAN's, 3 StyleGAN's, 4 StyleGAN2's, 5 ADA's.
 _V2 = "version name static_kwargs build_module_src build_func_name variables".split()
@@ -86,7 +87,9 @@ def read(data: bytes, *, max_bytes: int = MAX_BYTES, sha256: Optional[str] = Non
     """The networks in the contents of a legacy pickle; no code in it is run, imported or compiled.
 
     Arrays are float32 and independent of `data`. sha256: the expected hash in hexadecimal.
-    Raises LegacyPickleError, and nothing else whatever the bytes are.
+    Raises LegacyPickleError, and nothing else whatever the bytes are. Besides `data` this takes as
+    much memory again and some 25 MiB, twice as much for half precision and bytes that protocol 2
+    has as text: what a file's arrays are not large enough for is refused before it is made.
     """
     if len(data) > max_bytes:
         refuse(f"the file has {len(data):,} bytes, more than the {max_bytes:,} allowed")
@@ -106,9 +109,10 @@ class _Reader:
         self.seen: set[int] = set()
         self.variable_count = 0
         self.value_count = 0
-        # Bytes that may be made of the file's. float32 needs as many as the file has; half
-        # precision and protocol 2 twice that.
-        self.budget = 2 * len(data) + 4 * 2**20
+        # Bytes that may be made of the file's: as many as it has, or twice that where it is half
+        # precision or text of protocol 2 that becomes more. An array may be mentioned many times.
+        self.budget = len(data) + _SPARE
+        self.budget_of_all = 2 * len(data) + _SPARE
         self.stop = len(data) - 1  # where the file hands over its object
 
     def networks(self, root: object) -> tuple[Optional[LegacyNetwork], ...]:
@@ -180,51 +184,52 @@ class _Reader:
 
     def weights(self, value: object, name: str, offset: int) -> np.ndarray:
         """A variable as float32, a new array."""
-        if isinstance(value, objects.Array):
-            offset, values = value.offset, self.array(value)
-            self.spend(4 * values.size, offset)
-        elif type(value) in (int, float):
-            values = value
+        if type(value) in (int, float):
+            with np.errstate(all="ignore"):
+                weights = np.array(value, dtype=np.float32)
+            pieces: Iterable[np.ndarray] = [weights.reshape(-1)]
+        elif isinstance(value, objects.Array):
+            offset = value.offset
+            pieces = self.pieces(value)
+            self.spend(value)
+            weights = np.empty(value.shape, np.float32)
         else:
             refuse(f"variable {show(name)} is no array", offset)
-        with np.errstate(all="ignore"):  # what overflows becomes infinite
-            weights = np.array(values, dtype=np.float32, order="C")
-        flat = weights.reshape(-1)
-        pieces = (flat[start : start + _CHUNK] for start in range(0, flat.size, _CHUNK))
-        if not all(np.isfinite(piece).all() for piece in pieces):
+        # Of an array in Fortran's order the transpose is in C's.
+        fortran = isinstance(value, objects.Array) and value.fortran and weights.ndim > 1
+        flat: Any = weights.T.flat if fortran else weights.reshape(-1)
+        done, finite = 0, True
+        for piece in pieces:
+            with np.errstate(all="ignore"):  # what overflows becomes infinite
+                made = piece.astype(np.float32, copy=False)
+            finite = finite and bool(np.isfinite(made).all())
+            flat[done : done + made.size] = made
+            done += made.size
+        if not finite:
             refuse(f"variable {show(name)} has values that are infinite or not a number", offset)
         return weights
 
-    def array(self, array: objects.Array) -> np.ndarray:
-        """An array of the file, in its own type; a view of the file where that is possible."""
+    def pieces(self, array: objects.Array) -> Iterator[np.ndarray]:
+        """An array's numbers in their own type and the file's order, some at a time.
+
+        A copy of a whole one, decoded or converted, would be memory beside the file and the result.
+        """
         if array.shape is None:
             refuse("an array without a state", array.offset)
-        dtype, count = np.dtype(f"<{array.dtype}"), math.prod(array.shape)
-        buffer, start = array.data.data, array.data.start
-        if array.data.kind == "latin1":
-            buffer, start = self.latin1(array.data, count * dtype.itemsize), 0
-        flat = np.frombuffer(buffer, dtype, count, start)
-        return flat.reshape(array.shape, order="F" if array.fortran else "C")
+        return self._pieces(array, np.dtype(f"<{array.dtype}"), math.prod(array.shape))
 
-    def latin1(self, span: objects.Span, size: int) -> bytearray:
-        """Bytes that were written as UTF-8 text, piece by piece: wide characters take room."""
-        self.spend(size, span.start)
-        raw, made, position, done = span.raw(), bytearray(size), 0, 0
-        while position < len(raw):
-            piece = raw[position : position + _CHUNK]
-            final = position + len(piece) == len(raw)
-            try:
-                text, used = codecs.utf_8_decode(piece, "strict", final)
-                values = text.encode("latin-1")
-            except UnicodeError:
-                raise LegacyPickleError("array data that are not bytes", span.start) from None
-            if done + len(values) > size:
-                break
-            made[done : done + len(values)] = values
-            position, done = position + used, done + len(values)
-        if done != size or position != len(raw):
-            refuse(f"an array of {size:,} bytes has another amount of data", span.start)
-        return made
+    def _pieces(self, array: objects.Array, dtype: np.dtype, count: int) -> Iterator[np.ndarray]:
+        if array.data.kind == "latin1":
+            rest = b""
+            for decoded in _latin1(array.data, count * dtype.itemsize):
+                whole = rest + decoded
+                numbers = len(whole) // dtype.itemsize
+                yield np.frombuffer(whole, dtype, numbers)
+                rest = whole[numbers * dtype.itemsize :]
+            return
+        flat = np.frombuffer(array.data.data, dtype, count, array.data.start)
+        for start in range(0, count, _CHUNK):
+            yield flat[start : start + _CHUNK]
 
     def options(self, stand_in: object, subject: str, offset: int) -> dict:
         if not isinstance(stand_in, dict):
@@ -237,7 +242,7 @@ class _Reader:
         if self.value_count > MAX_VALUES or depth > MAX_VALUE_DEPTH:
             refuse(f"{subject}: too many values, or too deep", offset)
         if isinstance(stand_in, objects.Array) and stand_in.shape == ():
-            stand_in = self.array(stand_in).item()
+            (stand_in,) = (number.item() for piece in self.pieces(stand_in) for number in piece)
         if isinstance(stand_in, float) and not math.isfinite(stand_in):
             refuse(f"{subject}: a number that is infinite or not a number", offset)
         if stand_in is None or isinstance(stand_in, (bool, int, float)):
@@ -255,10 +260,33 @@ class _Reader:
             return items if isinstance(stand_in, list) else tuple(items)
         refuse(f"{subject}: neither a number, text, a list nor a dictionary", offset)
 
-    def spend(self, size: int, offset: int) -> None:
-        self.budget -= size
-        if self.budget < 0:
-            refuse("the arrays would take far more room than the file", offset)
+    def spend(self, array: objects.Array) -> None:
+        """Counts what an array takes as float32; refuses before it is made."""
+        size = 4 * math.prod(array.shape)
+        self.budget_of_all -= size
+        if array.data.kind != "latin1" and array.dtype != "f2":
+            self.budget -= size
+        if min(self.budget, self.budget_of_all) < 0:
+            refuse("the arrays would take far more room than the file", array.offset)
+
+
+def _latin1(span: objects.Span, size: int) -> Iterator[bytes]:
+    """Bytes that were written as UTF-8 text, piece by piece: wide characters take room."""
+    raw, position, done = span.raw(), 0, 0
+    while position < len(raw):
+        piece = raw[position : position + _CHUNK]
+        final = position + len(piece) == len(raw)
+        try:
+            text, used = codecs.utf_8_decode(piece, "strict", final)
+            values = text.encode("latin-1")
+        except UnicodeError:
+            raise LegacyPickleError("array data that are not bytes", span.start) from None
+        if done + len(values) > size:
+            break
+        position, done = position + used, done + len(values)
+        yield values
+    if done != size or position != len(raw):
+        refuse(f"an array of {size:,} bytes has another amount of data", span.start)
 
 
 def _version(state: dict, offset: int) -> int:

@@ -47,6 +47,8 @@ def _complete_latent_size(options: dict) -> None:
 def _check_discriminator(name: str, options: dict) -> None:
     o.check_feature_maps(name, options)
     o.check_minibatch_stddev(name, options)
+    if not options["label_outputs"]:
+        o.check_width(name, options, "label_size")
 
 
 _STRUCTURE = frozenset({"structure"})  # its forms of one function are one here

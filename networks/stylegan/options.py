@@ -30,7 +30,7 @@ G_MAPPING = {
         512, o.or_none(o.COUNT), "width of w; None: as wide as what the mapping network takes"
     ),
     "dlatent_broadcast": Option(
-        None, o.or_none(o.COUNT), "copies of w, one for each layer; None: [N, dlatent_size]"
+        None, o.COPIES, "copies of w, one for each layer; None: [N, dlatent_size]"
     ),
     "mapping_layers": Option(8, o.whole(0, "0 to 8", most=8)),
     "mapping_fmaps": Option(512, o.COUNT, "width of the hidden layers"),
@@ -102,6 +102,17 @@ def _complete_width(options: dict) -> None:
         options["dlatent_size"] = _mapping_input(options)
 
 
+def _check_mapping(name: str, options: dict) -> None:
+    if not options["mapping_layers"] and not options["label_size"]:  # w is z, as wide as it says
+        o.check_width(name, options, "latent_size")
+
+
+def _check_synthesis(name: str, options: dict) -> None:
+    o.check_feature_maps(name, options)
+    if not options["use_styles"] and options["const_input_layer"]:  # it looks at no w
+        o.check_width(name, options, "dlatent_size")
+
+
 def _check_generator(name: str, options: dict) -> None:
     o.check_feature_maps(name, options)
     width, dlatent_size = _mapping_input(options), options["dlatent_size"]
@@ -127,6 +138,7 @@ FAMILY = Family(
             role="part",
             options=G_MAPPING,
             target="networks.stylegan.mapping.MappingNetwork",
+            check=_check_mapping,
             complete=_complete_width,
         ),
         Function(
@@ -134,7 +146,7 @@ FAMILY = Family(
             role="part",
             options=G_SYNTHESIS,
             target="networks.stylegan.synthesis.SynthesisNetwork",
-            check=o.check_feature_maps,
+            check=_check_synthesis,
         ),
         Function(
             "G_style",

@@ -24,18 +24,18 @@ def _plain_taps(value: Any) -> Any:
 def _are_taps(value: Any) -> bool:
     if value is None:
         return True
-    if type(value) is not tuple:
+    if type(value) is not tuple or len(value) > o.MAX_TAPS:
         return False
-    if all(type(row) is tuple for row in value):
-        numbers = [number for row in value for number in row]
-        even = len({len(row) for row in value}) == 1
-        return even and all(map(o.is_number, numbers)) and sum(numbers) != 0
-    return all(map(o.is_number, value)) and sum(value) != 0
+    rows = value if all(type(row) is tuple for row in value) else (value,)
+    if len({len(row) for row in rows}) != 1 or len(rows[0]) > o.MAX_TAPS:
+        return False
+    numbers = [number for row in rows for number in row]
+    return all(map(o.is_number, numbers)) and sum(numbers) != 0
 
 
 _TAPS = o.Rule(
     _are_taps,
-    "a list of numbers, or a list of rows of them, their sum not 0, or None",
+    f"a list of up to {o.MAX_TAPS} numbers, or of rows of them, their sum not 0, or None",
     _plain_taps,
 )
 _NONLINEARITY = o.one_of(*ACTIVATIONS)
@@ -69,7 +69,7 @@ G_MAPPING = {
     "label_size": Option(0, o.COUNT_OR_0, "width of the labels; 0: unconditional"),
     "dlatent_size": Option(512, o.COUNT, "width of w"),
     "dlatent_broadcast": Option(
-        None, o.or_none(o.COUNT), "copies of w, one for each layer; None: [N, dlatent_size]"
+        None, o.COPIES, "copies of w, one for each layer; None: [N, dlatent_size]"
     ),
     "mapping_layers": Option(8, o.whole(0, "0 to 64", most=64)),
     "mapping_fmaps": Option(512, o.COUNT, "width of the hidden layers"),
@@ -130,6 +130,8 @@ D_STYLEGAN = {**_DISCRIMINATOR, "structure": _STRUCTURE}
 
 
 def _check_no_mapping(name: str, options: dict) -> None:
+    if not options["mapping_layers"] and not options["label_size"]:  # w is z, as wide as it says
+        o.check_width(name, options, "latent_size")
     width = options["latent_size"] * (2 if options["label_size"] else 1)
     if not options["mapping_layers"] and options["dlatent_size"] != width:
         expected = f"{width}: without mapping layers, w is z and labels"

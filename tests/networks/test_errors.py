@@ -144,9 +144,29 @@ def test_defaults_are_the_references(func_name):
     G_paper.update(pixelnorm_epsilon=1e-8, use_leakyrelu=True)
     D_paper = dict(paper, mbstd_group_size=4)
     wanted = dict(G_mapping=mapping, G_synthesis=synthesis, G_style=style, D_basic=basic)
-    wanted.update(G_paper=G_paper, D_paper=D_paper)
+    wanted.update(G_paper=G_paper, D_paper=D_paper, **stylegan2_defaults())
     found = registry.resolve(func_name)
     assert {key: found[key] for key in wanted[func_name]} == wanted[func_name]
+
+
+def stylegan2_defaults():
+    both = dict(num_channels=3, resolution=1024, fmap_base=16384, fmap_decay=1.0, fmap_min=1)
+    both.update(fmap_max=512, nonlinearity="lrelu", resample_kernel=(1, 3, 3, 1), dtype="float32")
+    synthesis = dict(both, dlatent_size=512, randomize_noise=True)
+    main = dict(synthesis, architecture="skip", latent_size=512, label_size=0, mapping_layers=8)
+    main.update(mapping_fmaps=512, mapping_lrmul=0.01, mapping_nonlinearity="lrelu")
+    main.update(normalize_latents=True, truncation_psi=0.5, truncation_cutoff=None)
+    main.update(truncation_psi_val=None, truncation_cutoff_val=None, dlatent_avg_beta=0.995)
+    main.update(style_mixing_prob=0.9, mapping_func="G_mapping")
+    main.update(synthesis_func="G_synthesis_stylegan2")
+    discriminator = dict(both, label_size=0, mbstd_group_size=4, mbstd_num_features=1)
+    return {
+        "G_main": main,
+        "G_synthesis_stylegan2": dict(synthesis, architecture="skip"),
+        "G_synthesis_stylegan_revised": dict(synthesis, structure="auto"),
+        "D_stylegan2": dict(discriminator, architecture="resnet"),
+        "D_stylegan": dict(discriminator, structure="auto"),
+    }
 
 
 def test_keywords_that_change_nothing():

@@ -2,9 +2,13 @@
 
 import gc
 import json
+import os
 import struct
+import subprocess
+import sys
 import threading
 import tracemalloc
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -20,6 +24,7 @@ from tests.networks.common import discriminator, generator, normal, randomize
 pytestmark = pytest.mark.conformance
 
 # Three networks of 69 MB: weights large enough to stand out against Keras's own objects.
+ROOT = Path(__file__).resolve().parents[2]
 OPTIONS = dict(resolution=16, fmap_max=256, num_channels=3)
 
 
@@ -102,6 +107,49 @@ def test_the_bytes_of_a_pickle_go_before_networks_are_made(files, monkeypatch):
     size = path.stat().st_size
     assert first[0] < 2.2 * size  # the file, and its arrays apart from it
     assert peak < 1.4 * size
+
+
+def test_a_pickles_arrays_go_as_its_networks_get_them(files, monkeypatch):
+    path, build, left = files[0]["pkl"], legacy.build, []
+
+    def watched(*args, **kwargs):
+        network = build(*args, **kwargs)
+        left.append(tracemalloc.get_traced_memory()[0])
+        return network
+
+    monkeypatch.setattr(legacy, "build", watched)
+    _, loaded = peak_of(lambda: networks.load(path))
+    assert None not in loaded
+    size = path.stat().st_size
+    assert left[0] < 0.75 * size  # without the first network's
+    assert left[2] < 0.2 * size
+
+
+PEAK = """
+import networks, numpy
+def memory(key):
+    with open("/proc/self/status") as file:
+        return next(int(line.split()[1]) for line in file if line.startswith(key)) * 1024
+networks.build("D_basic", resolution=4, num_channels=1, fmap_max=8)(numpy.zeros([4, 4, 4, 1], "f"))
+with open("/proc/self/clear_refs", "w") as file:
+    file.write("5")  # the peak starts anew
+before = memory("VmRSS:")
+loaded = networks.load({path!r})
+print(memory("VmHWM:") - before)
+"""
+
+
+@pytest.mark.skipif(not os.access("/proc/self/clear_refs", os.W_OK), reason="Linux only")
+def test_opening_a_pickle_takes_twice_its_size(tmp_path):
+    """Of the process's memory, TensorFlow's variables among it."""
+    path, options = tmp_path / "net.pkl", dict(resolution=8, num_channels=1, fmap_base=4096)
+    network = networks.build("D_basic", fmap_max=1024, **options)
+    write_pickle(path, [network], {**options, "fmap_max": 1024})
+    command = [sys.executable, "-c", PEAK.format(path=str(path))]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    size = path.stat().st_size
+    assert size > 150 * 2**20
+    assert int(done.stdout) < 2 * size + 64 * 2**20
 
 
 def test_of_a_frozen_copy_one_array_at_a_time(files):

@@ -6,8 +6,10 @@ import struct
 import pytest
 
 import networks
+from dnnlib import tensor_file
 from dnnlib.errors import UserError
 from networks import layers, snapshot
+from tests.dnnlib.pickles import pickle_assembler as assembler
 from tests.networks.common import discriminator, generator, odd_trio
 
 pytestmark = pytest.mark.conformance
@@ -73,3 +75,50 @@ def test_numbers_beyond_all_bounds_are_an_impossible_option():
     huge = {**generator().options, "fmap_base": 10**308, "fmap_max": 10**308}
     with pytest.raises(ValueError, match="G_style: options beyond all bounds"):
         type(generator()).shapes(**huge)
+
+
+# ---------------------------------------------------------------- sizes that no variable has
+
+HUGE = 2**40
+PLAIN = dict(mapping_layers=0, latent_size=8, dlatent_size=8)
+SMALL_IMAGES = dict(resolution=8, fmap_base=32, fmap_max=8)
+SIZES = {
+    "copies of w": ("G_mapping", PLAIN, "dlatent_broadcast", HUGE, "1 to 1024, or None"),
+    "copies of a generator's w": (
+        "G_style",
+        {**SMALL_IMAGES, "latent_size": 8, "mapping_fmaps": 8, "dlatent_size": 8},
+        "dlatent_broadcast",
+        HUGE,
+        "1 to 1024, or None",
+    ),
+    "z that is w": ("G_mapping", PLAIN, "latent_size", HUGE, "65,536 at most"),
+    "w that nothing looks at": (
+        "G_synthesis",
+        {**SMALL_IMAGES, "use_styles": False, "dlatent_size": 8},
+        "dlatent_size",
+        HUGE,
+        "65,536 at most",
+    ),
+    "labels that nothing looks at": ("D_paper", SMALL_IMAGES, "label_size", HUGE, "65,536 at most"),
+    "taps": ("D_basic", SMALL_IMAGES, "blur_filter", [1] * 1_000, "up to 64 numbers"),
+}
+
+
+@pytest.mark.parametrize("form", ["safetensors", "pkl"])
+@pytest.mark.parametrize("case", SIZES)
+def test_a_size_that_no_variable_has_is_limited(case, form, tmp_path):
+    func_name, options, key, value, message = SIZES[case]
+    arrays = networks.build(func_name, **options).arrays()
+    path, options = tmp_path / f"net.{form}", {**options, key: value}
+    if form == "pkl":
+        network = assembler.original(3, list(arrays.items()), name=func_name, **options)
+        network.state["build_func_name"] = func_name
+        path.write_bytes(assembler.pickled(network, 4))
+        role = "D" if func_name.startswith("D_") else "Gs"
+    else:
+        role, kind = "G", {"func_name": func_name, "options": options}
+        metadata = {"networks": json.dumps({role: kind})}
+        tensors = {f"{role}/{name}": array for name, array in arrays.items()}
+        tensor_file.save(path, tensors, snapshot.FORMAT, metadata)
+    with pytest.raises(UserError, match=f"{path.name}: {role}: {func_name}: {key}=.*{message}"):
+        networks.load(path)

@@ -98,7 +98,7 @@ def test_what_cannot_make_an_image_is_refused():
         (dict(resolution=4, architecture="resnet"), "architecture='resnet', expected 'skip'"),
         (dict(architecture="dense"), "one of 'orig', 'skip', 'resnet'"),
         (dict(resample_kernel=[1, -1]), "their sum not 0"),
-        (dict(resample_kernel=[[1, 2], [3]]), "list of rows"),
+        (dict(resample_kernel=[[1, 2], [3]]), "or of rows of them"),
         (dict(mapping_layers=0), "dlatent_size=512, expected 6"),
     ):
         with pytest.raises(ValueError, match=message):

@@ -68,7 +68,11 @@ def main():
         share = 1e-4 if name.endswith("noise_strength") else 1e-5  # a sum with cancellation
         bound = share * np.abs(expected[name]).max() + 1e-9
         if "/m/" in name or name == "pl_mean":  # with β₁ = 0, m is the gradient
-            assert np.abs(copies[0] - expected[name]).max() < bound, (name, copies[0], expected[name])
+            assert np.abs(copies[0] - expected[name]).max() < bound, (
+                name,
+                copies[0],
+                expected[name],
+            )
     assert np.abs(expected["G_opt/m/G_mapping/Dense0/weight"]).max() > 0
     print("path length check passed")
 
