@@ -28,9 +28,23 @@ from training.state import create_state
 from training.steps import StageSteps
 
 ADAM = dict(beta1=0.0, beta2=0.99, epsilon=1e-8)
-PHASES = make_phases(
-    {"func_name": "G_logistic_nonsaturating"}, {"func_name": "D_logistic_simplegp"}
-)
+# The families' networks and phases; StyleGAN2's are configuration F.
+FAMILIES = {
+    "stylegan": (
+        "G_style",
+        "D_basic",
+        make_phases(
+            {"func_name": "G_logistic_nonsaturating"}, {"func_name": "D_logistic_simplegp"}
+        ),
+    ),
+    "stylegan2": (
+        "G_main",
+        "D_stylegan2",
+        make_phases(
+            {"func_name": "G_logistic_ns_pathreg"}, {"func_name": "D_logistic_r1"}, G_first=True
+        ),
+    ),
+}
 
 
 def timed(function) -> np.ndarray:
@@ -40,20 +54,26 @@ def timed(function) -> np.ndarray:
     return np.array([time.perf_counter() - wall, time.process_time() - cpu])
 
 
-def compare(functions, concrete_functions, minibatch, repeats) -> dict:
+def compare(functions, concrete_functions, minibatch, repeats, weights=None) -> dict:
     """Speed of all `functions` together, and of the products in their graphs alone.
 
-    In turns, and the best of `repeats`, so that a busy machine slows both.
+    weights: how often each is called for one minibatch, by default once. In turns, and the best
+    of `repeats`, so that a busy machine slows both.
     """
     first = sum(timed(function)[0] for function in functions)
     steps = [np.array([timed(function) for function in functions])]
     peak = peak_memory_gb()  # before the floor adds its own
-    counts = sum((floor.products(concrete()) for concrete in concrete_functions), Counter())
+    weights = np.array(weights or [1.0] * len(functions))[:, None]
+    counts: Counter = Counter()
+    for (weight,), concrete in zip(weights, concrete_functions):
+        for product, count in floor.products(concrete()).items():
+            counts[product] += weight * count
     floors = [floor.times(counts, timed)]
     for _ in range(repeats - 1):
         steps.append(np.array([timed(function) for function in functions]))
         floors.append(floor.times(counts, timed))
-    step, least = (np.min(rounds, axis=0).sum(axis=0) for rounds in (steps, floors))
+    step = (np.min(steps, axis=0) * weights).sum(axis=0)
+    least = np.min(floors, axis=0).sum(axis=0)
     return {
         "images_per_second": minibatch / step[0],
         "floor_images_per_second": minibatch / least[0],
@@ -66,8 +86,8 @@ def compare(functions, concrete_functions, minibatch, repeats) -> dict:
     }
 
 
-def generate(resolution, minibatch, dtype, repeats):
-    G = networks.build("G_style", seed=1, resolution=resolution, dtype=dtype)
+def generate(family, resolution, minibatch, dtype, repeats):
+    G = networks.build(FAMILIES[family][0], seed=1, resolution=resolution, dtype=dtype)
     return generation(G, minibatch, repeats)
 
 
@@ -80,30 +100,29 @@ def generation(G, minibatch, repeats):
     )
 
 
-def iterate(resolution, minibatch, dtype, repeats, level=0):
-    """One step of D with R1 and the moving average, and one of G."""
-    steps = make_steps(dict(resolution=resolution, num_channels=3, dtype=dtype), level)
+def iterate(family, resolution, minibatch, dtype, repeats, level=0):
+    """One step of D and of G, and of their regularisers as often as they are due."""
+    steps = make_steps(family, dict(resolution=resolution, num_channels=3, dtype=dtype), level)
     side = resolution >> level
     images = np.random.RandomState(1).randint(0, 256, [minibatch, side, side, 3])
     images, labels = tf.constant(images, tf.uint8), tf.zeros([minibatch, 0])
-    scalars, D, G = make_scalars(0), steps.compiled["D"], steps.compiled["G"]
+    inputs = {"D": (labels, images), "G": (labels,)}
+    scalars, phases = make_scalars(0), FAMILIES[family][2]
+    calls = [(steps.compiled[phase.name], inputs[phase.network]) for phase in phases]
     return compare(
-        [
-            lambda: D(scalars, labels, images),
-            lambda: G(scalars, labels),
-        ],
-        [
-            lambda: D.get_concrete_function(scalars, labels, images),
-            lambda: G.get_concrete_function(scalars, labels),
-        ],
+        [lambda f=f, given=given: f(scalars, *given) for f, given in calls],
+        [lambda f=f, given=given: f.get_concrete_function(scalars, *given) for f, given in calls],
         minibatch,
         repeats,
+        [1 / phase.interval for phase in phases],
     )
 
 
-def make_steps(common, level=0):
-    G, D = dict(func_name="G_style", **common), dict(func_name="D_basic", **common)
-    return StageSteps(create_state(G, D, ADAM, ADAM, seed=1), Stage(level, False), PHASES)
+def make_steps(family, common, level=0):
+    G_name, D_name, phases = FAMILIES[family]
+    G, D = dict(func_name=G_name, **common), dict(func_name=D_name, **common)
+    state = create_state(G, D, ADAM, ADAM, phases=phases, seed=1)
+    return StageSteps(state, Stage(level, False), phases)
 
 
 def make_scalars(index):
@@ -123,7 +142,7 @@ def losses(resolution, minibatch, dtype, repeats):
     """
     names = ("float32", dtype)
     common = dict(resolution=resolution, num_channels=3, fmap_max=128)
-    runs = [make_steps(dict(**common, dtype=name)) for name in names]
+    runs = [make_steps("stylegan", dict(**common, dtype=name)) for name in names]
     pictures, labels = SyntheticImages(), tf.zeros([minibatch, 0])
     values = {f"{network}_{name}": [] for network in "DG" for name in names}
     for index in range(repeats):
@@ -144,6 +163,7 @@ def losses(resolution, minibatch, dtype, repeats):
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("what", choices=("generate", "iterate", "losses"))
+    parser.add_argument("--family", choices=FAMILIES, default="stylegan")
     parser.add_argument("--resolution", type=int, required=True)
     parser.add_argument("--minibatch", type=int, required=True)
     parser.add_argument("--dtype", default="float32")
@@ -153,9 +173,9 @@ def main():
     silence_xla()
     common = (args.resolution, args.minibatch, args.dtype, args.repeats)
     if args.what == "generate":
-        result = generate(*common)
+        result = generate(args.family, *common)
     elif args.what == "iterate":
-        result = iterate(*common, level=args.level)
+        result = iterate(args.family, *common, level=args.level)
     else:
         result = losses(*common)
     print(json.dumps({**vars(args), **result}))

@@ -5,7 +5,7 @@ and every MatMul that the step's results need are listed with their shapes (forw
 and second order), and each is then run by itself on random numbers, as often as the step runs
 it. A step can come close to its floor but, short of other convolutions, not below it. The
 graph's convolutions are already in their cheapest form: ×2 and ÷2 are part of a strided one
-(networks/ops.py). Overhead, and not counted: the blur, which is a depthwise convolution of
+(networks/ops.py). Overhead, and not counted: blurs and filters, which are depthwise convolutions of
 constant weights; forming the 4×4 kernels and summing a bias's gradient, which are matrix
 products here only because that is the fastest way to add.
 """
@@ -21,7 +21,8 @@ _PRODUCTS = ("Conv2D", "Conv2DBackpropInput", "Conv2DBackpropFilter", "MatMul")
 
 
 def products(concrete_function) -> collections.Counter:
-    """{(operation, input shapes, output shape, dtype, strides, transposes): how often}."""
+    """{(operation, input shapes, output shape, dtype, strides and padding or transposes): how
+    often}."""
     counts = collections.Counter()
     for op in _needed(concrete_function.graph):
         if op.type in _PRODUCTS and op.outputs[0].dtype.is_floating and not _is_sum(op):
@@ -59,7 +60,7 @@ def _describe(op):
     if op.type == "MatMul":
         attributes = (op.get_attr("transpose_a"), op.get_attr("transpose_b"))
     else:
-        attributes = tuple(op.get_attr("strides"))
+        attributes = (*op.get_attr("strides"), op.get_attr("padding").decode())
     return op.type, tuple(shapes), output, op.outputs[0].dtype.name, attributes
 
 
@@ -105,7 +106,8 @@ def _runner(product):
         a, b = random(shapes[0]), random(shapes[1])
         transpose_a, transpose_b = attributes
         return lambda: tf.raw_ops.MatMul(a=a, b=b, transpose_a=transpose_a, transpose_b=transpose_b)
-    options = dict(strides=list(attributes), padding="SAME")
+    *strides, padding = attributes
+    options = dict(strides=strides, padding=padding)
     if kind == "Conv2D":
         x, kernel = random(shapes[0]), random(shapes[1])
         return lambda: tf.raw_ops.Conv2D(input=x, filter=kernel, **options)
