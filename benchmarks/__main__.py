@@ -10,6 +10,7 @@ included. docs/speed.md has results and what they mean.
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import os
 import subprocess
@@ -18,7 +19,8 @@ import tempfile
 from typing import Any
 
 MINIBATCH = {32: 32, 64: 16, 128: 8, 256: 4, 1024: 1}
-COLUMNS = "{:>9} {:>5} {:>3} {:>9} {:>9} {:>9} {:>6} {:>6} {:>8} {:>9}"
+FAMILIES = ("stylegan", "stylegan2")
+COLUMNS = "{:>10} {:>9} {:>5} {:>3} {:>9} {:>9} {:>9} {:>6} {:>6} {:>8} {:>9}"
 
 
 def measured(module: str, *arguments: object) -> Any:
@@ -28,11 +30,14 @@ def measured(module: str, *arguments: object) -> Any:
     return json.loads(done.stdout.splitlines()[-1])
 
 
-def run_case(what, resolution, dtype, *, minibatch=None, repeats=3, level=0) -> dict:
+def run_case(
+    what, resolution, dtype, *, minibatch=None, repeats=3, level=0, family="stylegan"
+) -> dict:
     """One measurement in a fresh process; its result."""
     return measured(
         "case",
         what,
+        f"--family={family}",
         f"--resolution={resolution}",
         f"--minibatch={minibatch or MINIBATCH[resolution]}",
         f"--dtype={dtype}",
@@ -44,6 +49,7 @@ def run_case(what, resolution, dtype, *, minibatch=None, repeats=3, level=0) -> 
 def show(result: dict) -> None:
     print(
         COLUMNS.format(
+            result["family"],
             result["what"],
             result["resolution"],
             result["minibatch"],
@@ -184,6 +190,7 @@ def low_precision(steps: int = 50) -> None:
 def main():
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("--resolutions", type=int, nargs="+", default=[32, 64, 128, 256, 1024])
+    parser.add_argument("--families", nargs="+", choices=FAMILIES, default=list(FAMILIES))
     parser.add_argument("--precision", nargs="+", default=["float32", "bfloat16"])
     parser.add_argument("--repeats", type=int, default=3, help="the best of so many counts")
     parser.add_argument("--quick", action="store_true", help="64x64 in float32 alone, once")
@@ -194,6 +201,7 @@ def main():
 
     print(
         COLUMNS.format(
+            "",
             "",
             "size",
             "mb",
@@ -207,18 +215,20 @@ def main():
         )
     )
     results = []
-    for dtype in args.precision:
-        for resolution in args.resolutions:
-            for what in ("generate", "iterate"):
-                if what == "iterate" and resolution > 256:
-                    continue  # more memory and patience than a small machine has
-                results.append(run_case(what, resolution, dtype, repeats=args.repeats))
-                show(results[-1])
+    for family, dtype, resolution in itertools.product(
+        args.families, args.precision, args.resolutions
+    ):
+        for what in ("generate", "iterate"):
+            if what == "iterate" and resolution > 256:
+                continue  # more memory and patience than a small machine has
+            result = run_case(what, resolution, dtype, repeats=args.repeats, family=family)
+            results.append(result)
+            show(result)
     if not args.quick:
         if "bfloat16" in args.precision:
             low_precision()
         low_stage(args.repeats)
-        trained = [r for r in results if r["what"] == "iterate" and r["resolution"] == 32]
+        trained = [r for r in results if (r["what"], r["resolution"]) == ("iterate", 32)]
         if 1024 in args.resolutions:
             results += opening(args.repeats)
         results += stored_or_derived()

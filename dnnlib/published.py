@@ -53,8 +53,10 @@ KNOWN: dict[str, Source] = {
     },
 }
 # As StyleGAN2's own scripts were first told: {old name: name}.
-OLD_NAMES = {f"gdrive:networks/{name}.pkl": name for name in _OF_TABLE_1} | {
-    f"gdrive:networks/table2/{name}.pkl": name for name in _OF_TABLE_2
+OLD_NAMES = {
+    f"gdrive:networks/{source.url.removeprefix(_STYLEGAN2)}": name
+    for name, source in KNOWN.items()
+    if source.url.startswith(_STYLEGAN2)
 }
 
 

@@ -50,6 +50,7 @@ tests/training/test_distributed.py
 tests/training/test_divergence.py
 tests/training/test_resume.py
 tests/training/test_steps.py
+tests/training/test_stylegan2_training.py
 tests/training/test_transfer.py
 """.split()
 

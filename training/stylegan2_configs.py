@@ -152,27 +152,31 @@ def preset(dataset: str, num_gpus: int) -> dict:
     }
 
 
-# For the built-in digits, on two CPU cores: small, at the full 32×32 from the start.
-DEMO: dict[str, dict] = {
+# For the built-in digits, on two CPU cores: small, at the full 32×32 from the start. Twice as many
+# images as StyleGAN's demo in the same time, because there are half as many feature maps.
+DEMO: dict[str, Any] = {
     **_COMMON,
     "G": {
         "func_name": "G_main",
-        "fmap_base": 512,
+        "fmap_base": 256,
         "fmap_max": 64,
         "latent_size": 64,
         "dlatent_size": 64,
         "mapping_fmaps": 64,
-        "mapping_layers": 4,
+        "mapping_layers": 2,
+        "style_mixing_prob": 0.0,
     },
-    "D": {"func_name": "D_stylegan2", "fmap_base": 512, "fmap_max": 64},
+    "D": {"func_name": "D_stylegan2", "fmap_base": 256, "fmap_max": 64},
     "G_loss": {"func_name": "G_logistic_ns", "interval": 0},
-    "D_loss": _r1(gamma=1, interval=16),
+    "D_loss": _r1(gamma=0.5),
     "schedule": {
         "lod_initial_resolution": None,
-        "minibatch_base": 16,
-        "G_lrate_base": 0.003,
-        "D_lrate_base": 0.003,
+        "minibatch_base": 32,
+        "G_lrate_base": 0.004,
+        "D_lrate_base": 0.004,
         "tick_kimg_base": 4,
         "tick_kimg_dict": {},
     },
+    "total_kimg": 150,
+    "G_smoothing_kimg": 5,
 }
