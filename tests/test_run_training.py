@@ -74,7 +74,7 @@ def test_many_command_lines_without_tensorflow(tmp_path):
     tells = {
         ("--help",): "--run_dir=DIR",
         ("-h",): "examples:",
-        ("--list_presets",): "demo\nffhq-1gpu\n",
+        ("--list_presets",): "demo\ndemo-stylegan2\nffhq-1gpu\n",
         (synthetic, "--dry_run", "--seed=77"): "seed                            = 77",
         ("--preset=car-8gpu", "--dataset=synthetic-512", "--dry_run"): "512x512",
     }

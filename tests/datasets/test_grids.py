@@ -33,9 +33,15 @@ def test_golden_sizes(data):
         assert count == columns * rows
 
 
+@pytest.mark.conformance
+def test_golden_sizes_of_an_8k_screen():
+    for resolution, columns, rows in golden.load("stylegan2/misc2/grid_8k.json")["rows_8k"]:
+        assert grid_size("8k", resolution, resolution) == (columns, rows)
+
+
 def test_explicit_sizes():
     assert grid_size("5x3", 999, 1) == (5, 3)
-    for size in ("8k", "0x3", "3x", "3x-1", "", "3x4x5", "99999x1"):
+    for size in ("16k", "0x3", "3x", "3x-1", "", "3x4x5", "99999x1"):
         with pytest.raises(UserError, match="grid size: expected"):
             grid_size(size, 4, 4)
 
