@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from compute.cluster import read_cluster
-from datasets.format.info import DatasetInfo
+from datasets.format.info import DatasetInfo, write_files
 from dnnlib import atomic, config as config_lib, run_dirs
 from dnnlib.errors import UserError, explain_os_errors
 from networks.options import feature_maps
@@ -82,6 +82,7 @@ class Resolved:
         long as nothing was trained, what fails in the block leaves the directory as it was.
         """
         self.check_start()
+        write_files(self.dataset_info)
         absent = _absent(self.run_dir or self.result_dir)
         run_dir = self.run_dir or run_dirs.create(self.result_dir, self.config.description)
         with explain_os_errors("create", run_dir):

@@ -113,10 +113,7 @@ class ResolvedRun(Resolved):
 
 
 def plan(request: Request) -> ResolvedRun:
-    """Checks everything and makes no run. Raises UserError, one line.
-
-    The built-in digits are written to their cache at their first use.
-    """
+    """Checks everything; makes no run and writes nothing. Raises UserError, one line."""
     request.check()
     cluster = read_cluster()
     if cluster.num_workers > 1 and not (request.run_dir or request.resume):
@@ -140,6 +137,7 @@ def plan(request: Request) -> ResolvedRun:
         config.dataset.data_dir,
         resolution=config.dataset.resolution,
         max_label_size=config.dataset.max_label_size,
+        write=False,  # a command that is refused leaves no trace, in the cache neither
     )
     gpus = machine.num_gpus()
     local_replicas = max(config.num_gpus or gpus, 1)

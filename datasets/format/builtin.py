@@ -14,8 +14,18 @@ from datasets.format.writer import MultiResolutionWriter, choose_shuffled_order
 from dnnlib.errors import explain_os_errors
 from dnnlib.paths import cache_directory
 
-DIGITS_RESOLUTION = 32
+DIGITS_RESOLUTION, DIGITS_COUNT, DIGITS_LABELS = 32, 1797, 10
 _DIGITS_FILES = [f"digits-r{log2:02d}.tfrecords" for log2 in (2, 3, 4, 5)] + ["digits-rxx.labels"]
+
+
+def digits_place() -> Path:
+    """Where the `digits` data set is, or will be."""
+    return cache_directory() / "digits-v1"  # another number when the content changes
+
+
+def digits_written() -> bool:
+    """Whether all files of the `digits` data set are there."""
+    return all((digits_place() / name).is_file() for name in _DIGITS_FILES)
 
 
 def digits_directory() -> Path:
@@ -23,8 +33,8 @@ def digits_directory() -> Path:
 
     Several processes may call it at once. Raises UserError if the cache directory is not writable.
     """
-    directory = cache_directory() / "digits-v1"  # another number when the content changes
-    if all((directory / name).is_file() for name in _DIGITS_FILES):
+    directory = digits_place()
+    if digits_written():
         return directory
     # Every process writes a set of its own and moves its files over those of the others. That is
     # safe, since all write the same bytes, and it also completes a set that lost files.

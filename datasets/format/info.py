@@ -14,12 +14,21 @@ from pathlib import Path
 
 import numpy as np
 
-from datasets.format.builtin import SYNTHETIC_COUNT, digits_directory
+from datasets.format.builtin import (
+    DIGITS_COUNT,
+    DIGITS_LABELS,
+    DIGITS_RESOLUTION,
+    SYNTHETIC_COUNT,
+    digits_directory,
+    digits_place,
+    digits_written,
+)
 from datasets.format.mistaken import explain_channels
 from datasets.format.tfrecords import DataError, ImageFile, is_resolution
 from dnnlib.atomic import TEMP_PREFIX
 from dnnlib.errors import UserError
 from dnnlib.paths import check_input
+from dnnlib.run_dirs import check_place
 
 BUILT_IN = ("digits", "synthetic")
 _SYNTHETIC = re.compile(r"synthetic(?:-(\d{1,4})(?:-(\d{1,3}))?)?")
@@ -51,13 +60,15 @@ def inspect(
     *,
     resolution: int | None = None,
     max_label_size: int | str = "full",
+    write: bool = True,
 ) -> DatasetInfo:
     """Finds a data set and checks it as far as is quick: file headers and first records.
 
     name: a directory in `data_dir`, or any directory when `data_dir` is None; else `digits`
     (written at its first use), or `synthetic[-RESOLUTION[-CLASSES]]` (default 64, 0). resolution:
     lod 0, if smaller than what is stored; `synthetic` has any. max_label_size: 'full', or use the
-    first so many columns of the labels; 0: none.
+    first so many columns of the labels; 0: none. write=False: digits that are not written yet are
+    described as they will be (`write_files` writes them).
     Raises UserError, naming the file or directory, if there is no such set or it is not usable.
     """
     if resolution is not None and not is_resolution(resolution):
@@ -74,10 +85,21 @@ def inspect(
             return _inspect_synthetic(name, synthetic, resolution, max_label_size)
         if not built_in:
             raise UserError(_not_found(name, data_dir))
+        if not write and not digits_written():
+            return _describe_digits(name, resolution, max_label_size)
         directory = digits_directory()
     if _is_unfinished(directory):
         raise UserError(f"{directory}: is unfinished: what writes it still runs, or was stopped")
     return _inspect_directory(name, directory, resolution, max_label_size)
+
+
+def write_files(info: DatasetInfo) -> None:
+    """Writes the files of the built-in digits, if it is they and `inspect` has only described them.
+
+    Raises UserError where the cache directory is not writable.
+    """
+    if info.path is not None and Path(info.path) == digits_place():
+        digits_directory()
 
 
 def is_built_in(name: str) -> bool:
@@ -126,13 +148,42 @@ def _inspect_synthetic(
     )
 
 
+def _describe_digits(name: str, resolution: int | None, max_label_size: int | str) -> DatasetInfo:
+    directory = digits_place()
+    try:
+        check_place(directory)
+    except UserError as error:
+        raise UserError(f"{error} (STYLEGAN_CACHE_DIR chooses the cache's place)") from error
+    if resolution is not None and resolution > DIGITS_RESOLUTION:
+        raise _too_large(directory, resolution)
+    largest = resolution or DIGITS_RESOLUTION
+    label_size = _label_columns(DIGITS_LABELS, max_label_size)
+    return DatasetInfo(
+        name=name,
+        path=str(directory),
+        resolution=largest,
+        channels=1,
+        label_size=label_size,
+        num_images=DIGITS_COUNT,
+        files={
+            log2: str(directory / f"digits-r{log2:02d}.tfrecords")
+            for log2 in range(2, largest.bit_length())
+        },
+        labels_path=str(directory / "digits-rxx.labels") if label_size else None,
+    )
+
+
+def _too_large(directory: Path, resolution: int) -> UserError:
+    return UserError(f"{directory}: has no images of {resolution}×{resolution} pixels")
+
+
 def _inspect_directory(
     name: str, directory: Path, resolution: int | None, max_label_size: int | str
 ) -> DatasetInfo:
     files = _find_files(directory)
     if resolution is not None:
         if 1 << max(files) < resolution:
-            raise UserError(f"{directory}: has no images of {resolution}×{resolution} pixels")
+            raise _too_large(directory, resolution)
         files = {log2: path for log2, path in files.items() if 1 << log2 <= resolution}
     channels, num_images = None, None
     for log2, path in sorted(files.items()):  # from the smallest file

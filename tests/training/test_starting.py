@@ -99,3 +99,23 @@ def test_places_that_cannot_be_are_refused_before_anything_is_made():
     started(ask(run_dir="job"))
     with run_dirs.lock("job"), pytest.raises(UserError, match="another process is training"):
         runs.plan(ask(run_dir="job")).check_start()
+
+
+def test_a_command_that_is_refused_or_only_told_writes_no_digits(here, monkeypatch):
+    monkeypatch.setenv("STYLEGAN_CACHE_DIR", str(here / "cache"))
+    digits = {"dataset": "digits"}
+    refused(ask(**digits, overrides=("G_smoothing_kimg=-1",)), "G_smoothing_kimg=-1")
+    refused(ask(**digits, overrides=("schedule.lod_initial_resolution=64",)), "set's 32x32")
+    refused(ask(**digits, resume_from="missing.safetensors"), "--resume_from: no file")
+    attribute = ("attribute.one=11",)
+    refused(ask(**digits, preset="classifier", overrides=attribute), "no label column 11")
+    run = runs.plan(ask(**digits))
+    assert files(here) == []
+    with run.starting() as run:
+        assert all(Path(path).is_file() for path in run.dataset_info.files.values())
+
+
+def test_a_cache_that_cannot_be_written_is_told_before_a_run_is_made(here, monkeypatch):
+    (here / "file").touch()
+    monkeypatch.setenv("STYLEGAN_CACHE_DIR", str(here / "file/cache"))
+    refused(ask(dataset="digits"), "file is not a directory .STYLEGAN_CACHE_DIR chooses")

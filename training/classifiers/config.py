@@ -16,7 +16,7 @@ from typing import Union  # dnnlib.config evaluates the types, on 3.9 as well
 
 import numpy as np
 
-from datasets.format.builtin import digits_directory
+from datasets.format.builtin import digits_place
 from datasets.format.info import DatasetInfo, inspect
 from datasets.format.reader import Dataset
 from dnnlib import config as config_lib
@@ -86,15 +86,20 @@ def make(name: str) -> ClassifierConfig:
     return config_lib.from_dict(ClassifierConfig, {"preset": name, **PRESETS[name]})
 
 
-def inspect_dataset(config: ClassifierConfig) -> DatasetInfo:
-    """Finds the data set, at `MAX_RESOLUTION` where it is larger. Raises UserError."""
+def inspect_dataset(config: ClassifierConfig, write: bool = True) -> DatasetInfo:
+    """Finds the data set, at `MAX_RESOLUTION` where it is larger. Raises UserError.
+
+    write: as of `inspect`.
+    """
     chosen = config.dataset
     if chosen.resolution is not None and chosen.resolution > MAX_RESOLUTION:
         raise UserError(
             f"dataset.resolution={chosen.resolution}: expected at most {MAX_RESOLUTION}, which is "
             "what the metric shows classifiers"
         )
-    find = partial(inspect, chosen.name, chosen.data_dir, max_label_size=chosen.max_label_size)
+    find = partial(
+        inspect, chosen.name, chosen.data_dir, max_label_size=chosen.max_label_size, write=write
+    )
     info = find(resolution=chosen.resolution)
     if info.resolution > MAX_RESOLUTION:
         info = find(resolution=MAX_RESOLUTION)
@@ -107,7 +112,7 @@ def inspect_dataset(config: ClassifierConfig) -> DatasetInfo:
 def attributes(config: ClassifierConfig, info: DatasetInfo) -> dict[str, tuple[int, ...]]:
     """Returns {name: label columns}; UserError for a name that no file can have, or no column."""
     chosen: Mapping[str, Union[int, tuple[int, ...]]] = config.attribute
-    if not chosen and info.path is not None and Path(info.path) == digits_directory():
+    if not chosen and info.path is not None and Path(info.path) == digits_place():
         chosen = DIGITS
     if not chosen:
         width = max(2, len(str(info.label_size - 1)))

@@ -13,6 +13,7 @@ import safetensors
 
 from compute import machine
 from compute.cluster import read_cluster
+from datasets.format.info import write_files
 from datasets.format.reader import open_dataset
 from dnnlib import config as config_lib, json_files, paths, run_dirs
 from dnnlib.errors import UserError, explain_os_errors
@@ -91,7 +92,10 @@ def wanted(request: Request) -> bool:
 
 
 def plan(request: Request) -> ClassifierRun:
-    """Checks everything and makes no run. Raises UserError, one line."""
+    """Checks everything and makes no run. Raises UserError, one line.
+
+    The built-in digits are written to their cache at their first use.
+    """
     _check_flags(request)
     run_dir = Path(request.run_dir) if request.run_dir else None
     if request.resume:
@@ -106,22 +110,23 @@ def plan(request: Request) -> ClassifierRun:
         raise UserError(f"{run_dir} holds checkpoints of another run; choose another --run_dir")
     config = _resolve(request, base)
     classifier_config.validate(config)
-    info = classifier_config.inspect_dataset(config)
+    info = classifier_config.inspect_dataset(config, write=False)
     D = classifier_config.network_options(config, info)
     gpus = config.num_gpus or machine.num_gpus()
     classifier_config.check_minibatch(config, gpus)
     memory.check("minibatch", config.minibatch, D, info.resolution, gpus, machine.memory_bytes())
     attributes = classifier_config.attributes(config, info)
+    finished = {}
+    for name, columns in attributes.items():
+        if run_dir is not None and path_of(run_dir, name).exists():
+            finished[name] = _check_finished(path_of(run_dir, name), own_config(config, columns))
+    write_files(info)  # to look at the labels
     with open_dataset(info) as dataset:
         measured, shares = classifier_config.held_out(dataset, config), {}
         for name, columns in attributes.items():
             present = classifier_config.targets(dataset.labels, columns)
             classifier_config.check_both_kinds(name, present, measured)
             shares[name] = float(present.mean())
-    finished = {}
-    for name, columns in attributes.items():
-        if run_dir is not None and path_of(run_dir, name).exists():
-            finished[name] = _check_finished(path_of(run_dir, name), own_config(config, columns))
     return ClassifierRun(
         config=config,
         dataset_info=info,

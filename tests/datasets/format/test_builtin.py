@@ -8,6 +8,7 @@ import pytest
 from sklearn.datasets import load_digits
 
 from datasets.format.builtin import SyntheticImages, digits_directory, enlarge_digit
+from datasets.format.info import write_files
 from datasets.format.reader import inspect, open_dataset
 from datasets.format.writer import choose_shuffled_order
 from dnnlib.errors import UserError
@@ -82,6 +83,17 @@ def test_digits_are_written_once_and_completed_if_files_are_lost(in_cache):
 def test_digits_at_a_lower_resolution(in_cache):
     with open_dataset(inspect("digits", "/nowhere", resolution=16)) as dataset:
         assert dataset.read([0])[0].shape == (1, 16, 16, 1)
+
+
+@pytest.mark.parametrize("chosen", [{}, {"resolution": 8, "max_label_size": 3}])
+def test_digits_are_described_before_they_are_written(chosen, tmp_path, monkeypatch):
+    monkeypatch.setenv("STYLEGAN_CACHE_DIR", str(tmp_path / "cache"))
+    described = inspect("digits", write=False, **chosen)
+    with pytest.raises(UserError, match="has no images of 64×64"):
+        inspect("digits", resolution=64, write=False)
+    assert list(tmp_path.iterdir()) == []
+    write_files(described)
+    assert described == inspect("digits", **chosen)
 
 
 def test_unusable_cache_directory(tmp_path, monkeypatch):
