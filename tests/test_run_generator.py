@@ -159,7 +159,7 @@ def test_info_as_json(files, capsys):
         (["grid", "--netwrok=x"], "netwrok"),
         (["grid", "--network=x", "more"], "unexpected argument 'more'"),
         (["grid", "--network={d}"], "holds no Gs"),
-        (["grid", "--network={mapping}"], "expected a whole generator (G_style, G_paper)"),
+        (["grid", "--network={mapping}"], "expected a whole generator (G_style, G_paper, G_main)"),
         (["convert", "--network={mapping}", "--out=x"], "a whole generator"),
         (["grid", "--network={labels}", "--class=3"], "3 classes"),
         (["grid", "--network={style}", "--out=x.bmp"], "--out=x.bmp"),

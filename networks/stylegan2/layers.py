@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Optional, Union
+from typing import Optional
 
 import tensorflow as tf
 
@@ -187,6 +187,3 @@ class ToRGB(Layer):
 def residual(x: tf.Tensor, skipped: tf.Tensor) -> tf.Tensor:
     """The sum of two branches, its variance that of one."""
     return (x + skipped) * tf.cast(0.5**0.5, x.dtype)
-
-
-Alpha = Union[float, tf.Tensor, None]

@@ -13,12 +13,13 @@ import tensorflow as tf
 
 import networks
 from networks import fast
+from networks.sampling import generator_function
 from networks.stylegan2.activations import bias_act
 from networks.stylegan2.discriminator import Discriminator
 from networks.stylegan2.generator import MainGenerator
 from networks.stylegan2.layers import ModulatedConv2D
 from tests import golden
-from tests.networks.common import error, nchw, nhwc
+from tests.networks.common import error, nchw, nhwc, normal, randomize
 
 pytestmark = pytest.mark.conformance
 
@@ -137,3 +138,43 @@ def test_parameters_of_the_published_networks(network, options, trained):
     fixed = re.compile(r"(G_synthesis/)?lod|dlatent_avg|G_synthesis/noise\d+")
     sizes = {name: math.prod(shape) for name, shape in shapes.items() if not fixed.fullmatch(name)}
     assert sum(sizes.values()) == trained
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        dict(architecture="resnet", label_size=3),
+        dict(synthesis_func="G_synthesis_stylegan_revised"),
+        dict(resample_kernel=None, nonlinearity="swish", dtype="bfloat16"),
+    ],
+)
+def test_snapshots_and_frozen_weights(options, tmp_path):
+    """The file tells the family; frozen weights and a snapshot's make the same images."""
+    G = randomize(networks.build("G_main", seed=1, **{**TINY, **options}))
+    networks.save(tmp_path / "net.safetensors", G=G)
+    again, _, _ = networks.load(tmp_path / "net.safetensors")
+    assert type(again) is MainGenerator
+    assert again.options == G.options
+    z, labels = normal(2, 8), np.eye(3, dtype=np.float32)[:2] if G.label_size else None
+    expected = G(z, labels, noise="fixed").numpy()
+    np.testing.assert_array_equal(again(z, labels, noise="fixed"), expected)
+    frozen = generator_function(G, noise="fixed")(z, labels)
+    assert error(frozen, expected) < (0.02 if G.options["dtype"] == "bfloat16" else 1e-5)
+
+
+def test_growing_at_any_lod_is_its_stage():
+    """Blocks above a stage are not evaluated, and a fade is between two stages."""
+    G = randomize(
+        networks.build("G_main", seed=1, synthesis_func="G_synthesis_stylegan_revised", **TINY)
+    )
+    D = randomize(networks.build("D_stylegan", seed=2, resolution=16, fmap_base=64, fmap_max=8))
+    w = G.codes(normal(4, 8))
+    whole = [G.synthesis(w, noise="none", lod=float(lod)).numpy() for lod in range(3)]
+    for lod in (0.25, 1.5):
+        level, alpha = int(lod), lod % 1
+        mixed = whole[level] * (1 - alpha) + whole[level + 1] * alpha
+        assert error(G.synthesis(w, noise="none", lod=lod), mixed) < 1e-5
+    assert G.growing
+    assert D.growing
+    images = tf.constant(whole[2])  # of 4×4 pixels each four times as large
+    np.testing.assert_allclose(D(images, lod=2.0), D.stage(images[:, ::4, ::4], None, 2), rtol=1e-5)
