@@ -263,7 +263,7 @@ class ImageNetwork(Network):
     @property
     def growing(self) -> bool:
         """Whether it has layers for images of lower resolutions, so that training can grow it."""
-        return self.HAS_LOD and self.options.get("structure") != "fixed"
+        return registry.grows(self.FUNC_NAME, self.options, self.FAMILY)
 
     def fmaps(self, stage: int) -> int:
         """nf(s): feature maps of a block."""

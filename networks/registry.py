@@ -74,10 +74,9 @@ def has_styles(func_name: str, family: Optional[str] = None) -> bool:
     return locate(func_name, family)[1].has_styles
 
 
-def grows(options: Mapping[str, Any]) -> bool:
-    """Whether a network of these options, func_name among them, can be trained from a lower
-    resolution on."""
-    grows = locate(options["func_name"])[1].grows
+def grows(func_name: str, options: Mapping[str, Any], family: Optional[str] = None) -> bool:
+    """Whether a network of these options, all of them, can grow from a lower resolution."""
+    grows = locate(func_name, family)[1].grows
     return grows is None or grows(options)
 
 

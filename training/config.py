@@ -137,7 +137,7 @@ def resolve(
     initial = config.schedule.lod_initial_resolution
     growing = initial is not None and initial < dataset_info.resolution
     for key, options in (("G", G), ("D", D)):
-        if growing and not registry.grows(options):
+        if growing and not registry.grows(options["func_name"], options):
             raise UserError(
                 f"{key}: this {options['func_name']} has layers for the full resolution alone and "
                 "cannot grow; set schedule.lod_initial_resolution=null"

@@ -147,6 +147,7 @@ FAMILY = Family(
             options=G_SYNTHESIS,
             target="networks.stylegan.synthesis.SynthesisNetwork",
             check=_check_synthesis,
+            grows=o.has_every_resolution,
         ),
         Function(
             "G_style",

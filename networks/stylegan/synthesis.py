@@ -6,12 +6,11 @@ from typing import Any, Optional, Union
 
 import tensorflow as tf
 
-from networks import ops
-from networks.base import BLOCK, ImageNetwork
+from networks.base import BLOCK
 from networks.generator import Noise
 from networks.layers import Conv2D, Layer
-from networks.noise_inputs import NoiseInputs
 from networks.seeds import Seed
+from networks.synthesis import Synthesis
 from networks.synthesis_blocks import DenseInput, SynthesisBlocks, SynthesisLayer
 
 
@@ -30,8 +29,8 @@ class LearnedConstant(Layer):
         return tf.tile(tf.transpose(self.const, [0, 2, 3, 1]), [tf.shape(w)[0], 1, 1, 1])
 
 
-class SynthesisNetwork(SynthesisBlocks, NoiseInputs, ImageNetwork):
-    """Call: w [N, num_layers, dlatent_size] → images [N, R, R, num_channels], about [−1, 1].
+class SynthesisNetwork(SynthesisBlocks, Synthesis):
+    """Call: as Synthesis's.
 
     num_layers is 2·log2 R − 2, or 1 without styles.
     """
@@ -90,15 +89,6 @@ class SynthesisNetwork(SynthesisBlocks, NoiseInputs, ImageNetwork):
             )
         return self._layer(scope, source, res_log2, opt["blur_filter"] if res_log2 > 2 else None)
 
-    def call(
-        self, w: Any, *, noise: Noise = None, lod: Optional[float] = None, seed: Seed = None
-    ) -> tf.Tensor:
-        """noise: 'random' | 'fixed' | 'none', or one image [N or 1, H, W, 1] or None for each
-        layer; lod: None is the network's own; seed: of the random noise, an int or an int
-        tensor [2]; None draws one."""
-        level, alpha = self.split_lod(lod)
-        return ops.upscale2d(self.render(w, level, alpha, noise=noise, seed=seed), 2**level)
-
     def render(
         self,
         w: Any,
@@ -108,16 +98,7 @@ class SynthesisNetwork(SynthesisBlocks, NoiseInputs, ImageNetwork):
         noise: Noise = None,
         seed: Seed = None,
     ) -> tf.Tensor:
-        """Images at the resolution of one stage: [N, R/2^level, R/2^level, C], float32.
-
-        level: floor(lod). alpha: None outside fades, else the weight of the lower
-        resolution (a number or a scalar tensor).
-        """
-        w = tf.convert_to_tensor(w)
-        expected = [self.num_layers, self.options["dlatent_size"]]
-        if w.shape.rank != 3 or list(w.shape[1:]) != expected:
-            layers, width = expected
-            raise ValueError(f"G_synthesis: w has shape {w.shape}, expected [N, {layers}, {width}]")
+        w = self.check_w(w)
         noise_of = self.noise_source(w, noise, seed)
         x, lower = w[:, 0], None
         last = self.resolution_log2 - level - 2
@@ -130,11 +111,3 @@ class SynthesisNetwork(SynthesisBlocks, NoiseInputs, ImageNetwork):
             if block == last - 1 and alpha is not None:
                 lower = self.lower_colours(x, level)
         return self.in_colours(x, lower, level, alpha)
-
-    # ------------------------------------------------------------ as the original's networks
-
-    def inputs_of_run(self) -> dict[str, list]:
-        return {"dlatents": [None, self.num_layers, self.options["dlatent_size"]]}
-
-    def output_of_run(self) -> list:
-        return self.image_shape()

@@ -34,9 +34,5 @@ class MainGenerator(StyleBasedGenerator):
         self.adopt_network("G_synthesis/", self.synthesis)
         self.adopt_network("G_mapping/", self.mapping)
 
-    @property
-    def growing(self) -> bool:
-        return self.synthesis.growing
-
     def mixed_layers(self, level: int) -> int:
         return self.num_layers  # at every stage

@@ -15,10 +15,10 @@ from networks.base import RGB
 from networks.generator import Noise
 from networks.seeds import Seed
 from networks.stylegan2.discriminator import StyleGAN2Discriminator
-from networks.stylegan2.synthesis import Synthesis
+from networks.stylegan2.synthesis import StyleGAN2Synthesis
 
 
-class RevisedSynthesis(Synthesis):
+class RevisedSynthesis(StyleGAN2Synthesis):
     """Call: as Synthesis's."""
 
     FAMILY, FUNC_NAME = "stylegan2", "G_synthesis_stylegan_revised"

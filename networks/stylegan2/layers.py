@@ -115,19 +115,14 @@ class ModulatedConv2D(Layer):
         return tf.cast(kernel, dtype), squares, style
 
     def call(self, x: tf.Tensor, w: tf.Tensor) -> tf.Tensor:
-        y, factor = self.features(x, w)
-        return y if factor is None else y * tf.cast(factor, y.dtype)[:, None, None, :]
-
-    def features(self, x: tf.Tensor, w: tf.Tensor) -> tuple[tf.Tensor, Optional[tf.Tensor]]:
-        """The features before they are normalised, and what each is to be multiplied by:
-        [N, out] float32; None without demodulation."""
         kernel, squares, mod_weight = fast.runtime_weight(self, x.dtype)
         style = tf.matmul(w, mod_weight) + self.mod_bias + 1
         x = x * tf.cast(style, x.dtype)[:, None, None, :]
         y = resampling.conv2d(x, kernel, self.resample, self.taps)
         if squares is None:
-            return y, None
-        return y, tf.math.rsqrt(tf.matmul(tf.square(style), squares) + self.EPSILON)
+            return y
+        factor = tf.math.rsqrt(tf.matmul(tf.square(style), squares) + self.EPSILON)
+        return y * tf.cast(factor, y.dtype)[:, None, None, :]
 
 
 class SynthesisLayer(Layer):

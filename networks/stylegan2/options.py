@@ -163,7 +163,7 @@ def _check_discriminator(name: str, options: dict) -> None:
 
 
 _PACKAGE = "networks.stylegan2"
-# Two forms of one function; a call's own output; the grouping of TensorFlow 1's graph.
+# Two forms of one function; a call's own output.
 _IGNORED = frozenset({"fused_modconv", "return_dlatents"})
 
 FAMILY = Family(
@@ -184,6 +184,7 @@ FAMILY = Family(
             target=f"{_PACKAGE}.synthesis.SynthesisNetwork",
             check=_check_synthesis,
             ignored=_IGNORED,
+            grows=lambda options: False,
         ),
         Function(
             "G_synthesis_stylegan_revised",
@@ -192,6 +193,7 @@ FAMILY = Family(
             target=f"{_PACKAGE}.growing.RevisedSynthesis",
             check=_check_synthesis,
             ignored=_IGNORED,
+            grows=o.has_every_resolution,
         ),
         Function(
             "G_main",

@@ -8,14 +8,13 @@ from typing import Any, Optional, Union
 
 import tensorflow as tf
 
-from networks import ops
-from networks.base import BLOCK, ImageNetwork
+from networks.base import BLOCK
 from networks.generator import Noise
 from networks.layers import Initial, Layer
-from networks.noise_inputs import NoiseInputs
 from networks.resampling import upsample2d
 from networks.seeds import Seed
 from networks.stylegan2.layers import ResampledConv2D, SynthesisLayer, ToRGB, residual
+from networks.synthesis import Synthesis
 
 
 class Constant(Layer):
@@ -30,8 +29,8 @@ class Constant(Layer):
         return tf.tile(tf.transpose(self.const, [0, 2, 3, 1]), [tf.shape(w)[0], 1, 1, 1])
 
 
-class Synthesis(NoiseInputs, ImageNetwork):
-    """Call: w [N, num_layers, dlatent_size] → images [N, R, R, num_channels], about [−1, 1].
+class StyleGAN2Synthesis(Synthesis):
+    """Call: as Synthesis's.
 
     num_layers is 2·log2 R − 2: one for each convolution, and the last ToRGB's own. What two kinds
     of it share: layers, and where their w and noise come from. Each kind gives its `render`, and
@@ -89,31 +88,6 @@ class Synthesis(NoiseInputs, ImageNetwork):
         layer = ToRGB(scope, self.seed, fmaps, opt["num_channels"], opt["dlatent_size"])
         return self.place(scope, layer, kind, side, (opt["num_channels"], side, side))
 
-    def call(
-        self, w: Any, *, noise: Noise = None, lod: Optional[float] = None, seed: Seed = None
-    ) -> tf.Tensor:
-        """noise: 'random' | 'fixed' | 'none', or one image [N or 1, H, W, 1] or None for each
-        convolution; lod: None is the network's own; seed: of the random noise, an int or an int
-        tensor [2]; None draws one."""
-        level, alpha = self.split_lod(lod)
-        return ops.upscale2d(self.render(w, level, alpha, noise=noise, seed=seed), 2**level)
-
-    def render(
-        self,
-        w: Any,
-        level: int = 0,
-        alpha: Union[float, tf.Tensor, None] = None,
-        *,
-        noise: Noise = None,
-        seed: Seed = None,
-    ) -> tf.Tensor:
-        """Images at the resolution of one stage: [N, R/2^level, R/2^level, C], float32.
-
-        level: floor(lod). alpha: None outside fades, else the weight of the lower
-        resolution (a number or a scalar tensor).
-        """
-        raise NotImplementedError
-
     def features(
         self, w: tf.Tensor, noise: Noise, seed: Seed
     ) -> Iterator[tuple[int, Callable[[tf.Tensor], tf.Tensor]]]:
@@ -132,24 +106,11 @@ class Synthesis(NoiseInputs, ImageNetwork):
 
     def start(self, w: Any) -> tuple[tf.Tensor, tf.Tensor]:
         """w as a tensor, and the constant input; ValueError when w has another shape."""
-        w = tf.convert_to_tensor(w)
-        layers, width = self.num_layers, self.options["dlatent_size"]
-        if w.shape.rank != 3 or list(w.shape[1:]) != [layers, width]:
-            raise ValueError(
-                f"{self.func_name}: w has shape {w.shape}, expected [N, {layers}, {width}]"
-            )
+        w = self.check_w(w)
         return w, tf.cast(self.constant(w), self.compute)
 
-    # ------------------------------------------------------------ as the original's networks
 
-    def inputs_of_run(self) -> dict[str, list]:
-        return {"dlatents": [None, self.num_layers, self.options["dlatent_size"]]}
-
-    def output_of_run(self) -> list:
-        return self.image_shape()
-
-
-class SynthesisNetwork(Synthesis):
+class SynthesisNetwork(StyleGAN2Synthesis):
     """Call: as Synthesis's; it does not grow, and `lod` is without effect.
 
     The option architecture says how images come about: 'skip' sums the colours of all resolutions,
