@@ -110,6 +110,8 @@ def _seeds(default: str) -> Flag:
 
 def _noise(*kinds: str) -> Flag:
     text = "fixed: the network's noise images; random: by the seed; none"
+    if "original" in kinds:
+        text += "; original: by the seed, as StyleGAN2's own generator script draws it"
     return flag("noise", CHOICE, "KIND", text, "fixed", enum_values=list(kinds))
 
 
@@ -121,6 +123,7 @@ def _seeds_or_latents(usual: str) -> list[Flag]:
 
 
 _ANY_NOISE = _noise("fixed", "random", "none")
+_NOISE_OF_SEEDS = _noise("fixed", "random", "original", "none")
 _PICTURE = "the picture: .png, .jpg or .webp"
 _MAKING = [_CLASS, *_PSI, _MEMORY]
 
@@ -134,7 +137,7 @@ _COMMANDS = {
     "images": _command(
         "one file for each seed or latent; also saves the latents",
         [
-            *_seeds_or_latents("0-9"), *_MAKING, _ANY_NOISE,
+            *_seeds_or_latents("0-9"), *_MAKING, _NOISE_OF_SEEDS,
             flag("format", CHOICE, "KIND", "png, jpeg or webp", "png",
                   enum_values=["png", "jpeg", "webp"]),
             _QUALITY(default=95), _out("images", "the directory for the files"),
@@ -143,7 +146,7 @@ _COMMANDS = {
     "grid": _command(
         "all in one picture",
         [
-            *_seeds_or_latents("0-63"), *_MAKING, _ANY_NOISE,
+            *_seeds_or_latents("0-63"), *_MAKING, _NOISE_OF_SEEDS,
             flag("columns", WHOLE, "N", "cells in a row; about square by default",
                   lower_bound=1, upper_bound=10_000),
             _QUALITY(default=95), _out("grid.png", _PICTURE),
@@ -169,8 +172,8 @@ _COMMANDS = {
         [
             flag("columns_seeds", TEXT, "LIST", "where styles come from", "0-4"),
             flag("rows_seeds", TEXT, "LIST", "what they are put into", "10-15"),
-            flag("styles", TEXT, "LIST", "for each row: coarse, middle, fine, or layers "
-                  "like 0-3", "coarse,coarse,coarse,middle,middle,fine"),
+            flag("styles", TEXT, "LIST", "for each row, or one for all: coarse, middle, fine, or "
+                  "layers like 0-6", "coarse,coarse,coarse,middle,middle,fine"),
             *_MAKING, _ANY_NOISE, _QUALITY(default=95), _out("style-mixing.png", _PICTURE),
         ],
     ),

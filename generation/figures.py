@@ -134,9 +134,12 @@ def style_mixing(
 ) -> np.ndarray:
     """Figure 3: the destinations (left column) with some styles of the sources (top row).
 
-    styles: for each destination, the layers whose w comes from the source of the column.
+    styles: for each destination, or one for all, the layers whose w comes from the source of the
+    column.
     """
     sampler.need_styles("style-mixing")
+    if len(styles) == 1:
+        styles = [*styles] * len(destinations)
     if len(styles) != len(destinations):
         raise UserError(f"--styles: {len(destinations)} rows and {len(styles)} styles")
 

@@ -159,10 +159,11 @@ class Sampler:
     """Makes images of one generator. The same codes give the same images in any company.
 
     Gs: a generator. psi, cutoff: truncation, by default the network's own. noise: 'fixed' (the
-    network's noise images), 'random' (each image's from a seed) or 'none'. memory: GiB for
-    activations, which decides how many images are made at once. progress: a bar on stderr, where
-    that is a terminal. frozen: the network's weights do not change any more; else the graphs of
-    one stage are kept. minibatch: images at once, instead of what the memory allows.
+    network's noise images), 'random' (each image's from a seed), 'original' (from the seed as
+    StyleGAN2's generator script draws it) or 'none'. memory: GiB for activations, which decides how
+    many images are made at once. progress: a bar on stderr, where that is a terminal. frozen: the
+    network's weights do not change any more; else the graphs of one stage are kept. minibatch:
+    images at once, instead of what the memory allows.
 
     A code is what `codes` makes of a latent: w [layers, width] after truncation where the network
     has styles, else what its family makes of a latent and a label.
@@ -228,8 +229,8 @@ class Sampler:
     ) -> Iterator[np.ndarray]:
         """Yields uint8 images [R, R, C], one for each code.
 
-        noise_seeds: one for each code, with noise='random'. noise_layers: the layers that get
-        noise, by default all. lod: None is the network's own. title: of the progress bar.
+        noise_seeds: one for each code, with noise 'random' or 'original'. noise_layers: the layers
+        that get noise, by default all. lod: None is the network's own. title: of the progress bar.
         """
         count, size = len(codes), min(self.minibatch, len(codes))
         layers = range(len(self.noise_shapes)) if noise_layers is None else noise_layers
@@ -258,7 +259,8 @@ class Sampler:
             drawn = self.Gs.noise_images()
         else:
             # All layers are drawn, so that a layer's noise does not depend on the others.
-            images = (noise_images(seeds[row], self.noise_shapes) for row in rows)
+            after = self.latent_size if self.noise == "original" else None
+            images = (noise_images(seeds[row], self.noise_shapes, after) for row in rows)
             drawn = [np.stack(layer) for layer in zip(*images)]
         return [
             tf.constant(image) if index in layers else None for index, image in enumerate(drawn)
@@ -281,8 +283,18 @@ class Sampler:
         return f"{self.Gs.title} without {' and without '.join(w for w in has if not has[w])}"
 
 
-def noise_images(seed: int, shapes: Sequence[tuple[int, int]]) -> list[np.ndarray]:
-    """The noise images of one image, [H, W, 1] float32 for each layer, on any machine."""
-    # A stream of its own: with the seed alone the noise would start with the latent's numbers.
-    rng = np.random.RandomState([seed, 1])
+def noise_images(
+    seed: int, shapes: Sequence[tuple[int, int]], after_latent: Optional[int] = None
+) -> list[np.ndarray]:
+    """The noise images of one image, [H, W, 1] float32 for each layer, on any machine.
+
+    after_latent: the latent's size, for the numbers that follow a seed's latent, which is how
+    StyleGAN2's generator script replaces a network's noise; None: a stream of their own.
+    """
+    if after_latent is None:
+        # With the seed alone the noise would start with the latent's numbers.
+        rng = np.random.RandomState([seed, 1])
+    else:
+        rng = np.random.RandomState(seed)
+        rng.randn(1, after_latent)
     return [rng.randn(height, width, 1).astype(np.float32) for height, width in shapes]

@@ -110,8 +110,14 @@ def test_styles_that_are_none():
     for text in ("6", "4-6", "3-2"):
         with pytest.raises(UserError, match=r"--styles=.*not within layers 0-5"):
             figures.parse_styles(text, 6)
-    with pytest.raises(UserError, match="2 rows and 1 styles"):
-        figures.style_mixing(sampler(), [1], [2, 3], [range(2)])
+    with pytest.raises(UserError, match="3 rows and 2 styles"):
+        figures.style_mixing(sampler(), [1], [2, 3, 4], [range(2)] * 2)
+
+
+def test_one_choice_of_styles_is_for_all_rows():
+    ours = sampler()
+    one, each = (figures.style_mixing(ours, [1], [2, 3], [range(2)] * n) for n in (1, 2))
+    np.testing.assert_array_equal(one, each)
 
 
 # ---------------------------------------------------------------- figures 4 and 5

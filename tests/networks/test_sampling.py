@@ -74,6 +74,18 @@ def test_noise_and_latents_of_a_seed_have_nothing_in_common():
     assert not np.isin(z, noise).any()
 
 
+def test_the_originals_noise_follows_the_latent():
+    """r = RandomState(seed); z = r.randn(1, latent); each buffer in turn = r.randn of its shape."""
+    ours = sampler(noise="original")
+    rng = np.random.RandomState(9)
+    codes = ours.codes(np.float32(rng.randn(1, 8)))
+    drawn = [np.float32(rng.randn(1, size, size, 1)) for size in (4, 4, 8, 8, 16, 16)]
+    expected = to_uint8(ours.Gs.synthesis(codes, noise=drawn).numpy())
+    found = ours.images(ours.codes(latents.from_seeds([9], 8)), noise_seeds=[9])
+    close_levels(found, expected)
+    assert (found != sampler(noise="random").images(codes, noise_seeds=[9])).mean() > 0.3
+
+
 def test_noise_in_some_layers():
     fixed, none = sampler(), sampler(noise="none")
     codes = fixed.codes(latents.from_seeds([0, 1], 8))
