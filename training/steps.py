@@ -105,7 +105,8 @@ class StageSteps:
     def _make_sums(self, phases: Sequence[Phase]) -> dict[str, dict[str, tf.Variable]]:
         """{network: {name: variable}} that the passes' gradients are added up in; 0 between steps.
 
-        No phase begins before the one before it has ended, so those of a network share them.
+        No phase begins before the one before it has ended, so those of a network share them. Every
+        worker makes them in the same order, as they are copied from the first one.
         """
         with self.strategy.scope():
             return {
@@ -113,7 +114,7 @@ class StageSteps:
                     name: tf.Variable(tf.zeros(variable.shape), trainable=False)
                     for name, variable in self.trained[network].items()
                 }
-                for network in {phase.network for phase in phases}
+                for network in dict.fromkeys(phase.network for phase in phases)
             }
 
     def _compile_passes(self, phase: Phase) -> Callable[..., dict]:
@@ -171,7 +172,8 @@ class StageSteps:
     def finish(self, phase: Phase, scalars: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         """The update by what the passes have added up."""
         totals = list(self.sums[phase.network].values())
-        gradients = [tf.convert_to_tensor(total) for total in totals]
+        # Copies: workers reduce to where a tensor was made, and a variable's value does not say.
+        gradients = [tf.identity(total) for total in totals]
         skipped = self._apply(phase, gradients, scalars)
         for total in totals:
             assign_local(total, tf.zeros(total.shape))

@@ -69,8 +69,10 @@ def test_two_workers_end_with_identical_weights(tmp_path):
     weights = [dict(np.load(path)) for path in outputs]
     assert_same_bits(*weights)
     assert len(weights[0]) > 100
+    assert weights[0]["pl_mean"] > 0
     # One of them wrote the run's files.
     assert len(checkpoint.paths(run_dir)) == checkpoint.KEEP
     assert (run_dir / "network-final.safetensors").exists()
     assert len(list(run_dir.glob("events.out.tfevents.*.v2"))) == 1
-    assert len((run_dir / "metric-ls-16.jsonl").read_text().splitlines()) == 2
+    records = (run_dir / "metric-ls-16.jsonl").read_text().splitlines()
+    assert [json.loads(record)["cur_nimg"] for record in records] == [8, 16, 56]
