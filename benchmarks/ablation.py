@@ -59,7 +59,7 @@ def quality(run_dir: Path, dataset_name: str, count: int) -> dict:
     import networks
 
     _, _, Gs = networks.load(run_dir / "network-final.safetensors")
-    model, _, _ = digits_quality.classifier(Gs.resolution)
+    model, *_ = digits_quality.classifier(Gs.resolution)
     images = digits_quality.generate(Gs, count, seed=1)
     wanted = digits_quality.classes_asked_for(Gs, count)
     return {
