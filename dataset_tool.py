@@ -199,8 +199,9 @@ _COMMANDS = {
             flag("out", PATH, "FILE", "the picture", "dataset.png", needed=True),
             flag("grid", TEXT, "SIZE", "1080p, 4k or COLUMNSxROWS", "1080p"),
             flag("layout", CHOICE, "NAME", "first (as they come), random, row_per_class, "
-                 "col_per_class or class4x4", "first",
-                 enum_values=["first", "random", "row_per_class", "col_per_class", "class4x4"]),
+                 "col_per_class, class4x4, or auto: row_per_class if there are classes", "first",
+                 enum_values=["first", "random", "auto", "row_per_class", "col_per_class",
+                              "class4x4"]),
             flag("seed", WHOLE, "N", "of the other layouts", 0, lower_bound=0,
                  upper_bound=2**31 - 1),
         ],

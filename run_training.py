@@ -29,8 +29,8 @@ from training import presets
 _INTRO = """\
 usage: python run_training.py [--preset=NAME] [--set KEY=VALUE ...] [options]
 
-Trains a StyleGAN, or the classifiers of its separability metric. Without options: the demo, a
-small network on handwritten digits.
+Trains a StyleGAN or a StyleGAN2, or the classifiers of their separability metric. Without options:
+the demo, a small StyleGAN2 on handwritten digits.
 """
 
 _EXAMPLES = """\
@@ -41,12 +41,12 @@ examples:
       the paper's run, on /data/ffhq
   python run_training.py --preset=ffhq256-1gpu --data_dir=/data --dataset=my-photos --dry_run
       look at every setting first; --set changes any of them
-  python run_training.py --set schedule.lod_training_kimg=10 --set G.fmap_max=32
+  python run_training.py --total_kimg=40 --set G.fmap_max=32
       the demo, changed
-  python run_training.py --set dataset.max_label_size=full --set grid.layout=row_per_class
-      the demo with labels, one row of pictures for each digit
-  python run_training.py --preset=demo+table1-b
-      the demo as configuration B of the paper's Table 1; --list_presets names all such rows
+  python run_training.py --set dataset.max_label_size=0
+      the demo without labels: it is not told which digit an image shows
+  python run_training.py --preset=demo-stylegan+table1-b
+      StyleGAN's demo as configuration B of its Table 1; --list_presets names all such rows
   python run_training.py --preset=classifier --set attribute.loop=0,6,8,9 --set attribute.one=1
       classifiers of two attributes, by label columns; alone --preset=classifier has six of digits
   python run_training.py --preset=classifier-celebahq --data_dir=/data

@@ -90,7 +90,7 @@ def main():
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--presets", default=ROWS, help="rows, separated by commas")
-    parser.add_argument("--base", default="demo", help="the preset that they change")
+    parser.add_argument("--base", default="demo-stylegan", help="the preset that they change")
     parser.add_argument("--dataset", default=None, help="instead of the base's")
     parser.add_argument("--data_dir", default=None)
     parser.add_argument("--total_kimg", type=float, default=None, help="default: the base's")

@@ -17,7 +17,7 @@ from datasets.format.reader import Dataset
 from dnnlib.atomic import write_bytes
 from dnnlib.errors import UserError
 
-LAYOUTS = ("random", "row_per_class", "col_per_class", "class4x4")
+LAYOUTS = ("random", "auto", "row_per_class", "col_per_class", "class4x4")
 # Named size → screen (width, height) to fill, fewest and most columns, fewest and most rows.
 _NAMED_SIZES = {
     "1080p": ((1920, 1080), (3, 32), (2, 32)),
@@ -104,7 +104,8 @@ def setup_snapshot_grid(
     """Chooses real images for a grid, and with them the labels of the generated ones.
 
     size: see `grid_size`. layout: 'random'; 'row_per_class' or 'col_per_class' (row or column i is
-    of class i); 'class4x4' (blocks of 4×4 cells of one class, from left to right, then downwards).
+    of class i); 'class4x4' (blocks of 4×4 cells of one class, from left to right, then downwards);
+    'auto': row_per_class where each image has one class and each class an image, else random.
     Where there are more rows, columns or blocks than classes, the classes start again. seed: of the
     dataset's shuffled stream, whose images are taken in turn.
     Returns (columns, rows), uint8 [columns · rows, R, R, C], float32 [columns · rows, label_size].
@@ -117,6 +118,8 @@ def setup_snapshot_grid(
         for position in itertools.count(0, info.num_images):
             yield from dataset.order(position, info.num_images, seed)
 
+    if layout == "auto":
+        layout = "row_per_class" if _has_classes(dataset.labels) else "random"
     # Labels are in memory: only the images that are shown are read.
     if layout == "random":
         indices = dataset.order(0, columns * rows, seed)
@@ -126,6 +129,12 @@ def setup_snapshot_grid(
         indices = np.array(chosen)
     images, labels = dataset.read(indices)
     return (columns, rows), images, labels
+
+
+def _has_classes(labels: np.ndarray) -> bool:
+    """Whether each of labels [N, label_size] is one of all the classes."""
+    one_hot = bool(labels.size) and ((labels == 0) | (labels == 1)).all()
+    return one_hot and (labels.sum(1) == 1).all() and (labels.sum(0) > 0).all()
 
 
 def arrange_by_class(
@@ -138,8 +147,8 @@ def arrange_by_class(
     """Fills the cells of a grid, block by block, with the first items of the fitting classes.
 
     items: (anything, label [label_size]) pairs; an item's class is its label's largest entry. grid:
-    columns, rows. layout: one of LAYOUTS except 'random'; see `setup_snapshot_grid`. patience: give
-    up after so many items in a row that fit nowhere twice over.
+    columns, rows. layout: one of LAYOUTS except 'random' and 'auto'; see `setup_snapshot_grid`.
+    patience: give up after so many items in a row that fit nowhere twice over.
     Returns the chosen "anything"s, row by row. Raises UserError for another layout, for a set
     without labels, and naming the classes without images.
     """

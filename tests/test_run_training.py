@@ -57,7 +57,7 @@ def test_many_command_lines_without_tensorflow(tmp_path):
     synthetic = "--dataset=synthetic-32"
     mistakes = {
         ("--preset=demoo",): "unknown preset 'demoo' (did you mean 'demo'?)",
-        (synthetic, "--set", "G.fmap_maxx=3"): "G.fmap_maxx: G_style has no such option",
+        (synthetic, "--set", "G.fmap_maxx=3"): "G.fmap_maxx: G_main has no such option",
         (synthetic, "--set=schedule.lod=3"): "unknown key 'schedule.lod'",
         (synthetic, "--set", "seed"): "expected key=value",
         (synthetic, "--total_kimg=0"): "total_kimg=0.0: expected more than 0",
@@ -74,7 +74,7 @@ def test_many_command_lines_without_tensorflow(tmp_path):
     tells = {
         ("--help",): "--run_dir=DIR",
         ("-h",): "examples:",
-        ("--list_presets",): "demo\ndemo-stylegan2\nffhq-1gpu\n",
+        ("--list_presets",): "demo\ndemo-stylegan\ndemo-stylegan2\nffhq-1gpu\n",
         (synthetic, "--dry_run", "--seed=77"): "seed                            = 77",
         ("--preset=car-8gpu", "--dataset=synthetic-512", "--dry_run"): "512x512",
     }

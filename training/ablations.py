@@ -1,8 +1,8 @@
 """The rows of the paper's tables, as data: what each changes in configuration F.
 
 A row has the shape of a preset and is put on top of one (`training.presets.make`), so that every
-ablation runs on every data set: `demo+table1-b`. What a row does not name stays as it is there.
-Configurations that are the same in several tables are the same data.
+ablation runs on every data set: `demo-stylegan+table1-b`. What a row does not name stays as it is
+there. Configurations that are the same in several tables are the same data.
 """
 
 from __future__ import annotations

@@ -14,7 +14,7 @@ from training.schedule import ScheduleConfig
 
 # Precision of training → compute dtype of the networks; their variables are always float32.
 PRECISIONS = {"float32": "float32", "mixed_bfloat16": "bfloat16", "mixed_float16": "float16"}
-GRID_LAYOUTS = ("random", "row_per_class", "col_per_class", "class4x4")
+GRID_LAYOUTS = ("random", "auto", "row_per_class", "col_per_class", "class4x4")
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,8 @@ class GridConfig:
     """The image grids that are saved during training."""
 
     size: str = "1080p"  # '1080p', '4k', '8k' (as many as fit), or columns x rows: '16x8'
-    layout: str = "random"  # 'random', 'row_per_class', 'col_per_class', 'class4x4'
+    # 'random', 'row_per_class', 'col_per_class', 'class4x4'; 'auto': row_per_class or random
+    layout: str = "random"
 
 
 @dataclass(frozen=True)
@@ -142,7 +143,7 @@ def resolve(
                 f"{key}: this {options['func_name']} has layers for the full resolution alone and "
                 "cannot grow; set schedule.lod_initial_resolution=null"
             )
-    if config.grid.layout != "random" and not dataset_info.label_size:
+    if config.grid.layout not in ("random", "auto") and not dataset_info.label_size:
         raise UserError(
             f"grid.layout={config.grid.layout!r} needs labels; set dataset.max_label_size=full "
             "for a data set that has them"

@@ -1,10 +1,12 @@
 """Named configurations, as data: each is only what differs from `TrainingConfig`'s defaults.
 
-`demo` learns the built-in digits in minutes. `<data set>-<n>gpu` are the paper's runs
+`demo` learns the built-in digits in minutes, with StyleGAN2; `demo-stylegan` with StyleGAN, which
+grows. `<data set>-<n>gpu` are the paper's runs
 (configuration F): start at 8x8, 600 + 600 kimg per resolution, 25,000 kimg in all.
 `progan-<data set>-<n>gpu` are Progressive GAN's (configuration A): start at 4x4, 12,000 kimg.
 `stylegan2-<data set>-<n>gpu` are StyleGAN2's (its configuration F, training/stylegan2_configs.py).
-Rows (training/ablations.py) go on top of any of them: `demo+table1-b`.
+Rows (training/ablations.py, training/stylegan2_configs.py) go on top of any of them:
+`demo-stylegan+table1-b`.
 """
 
 from __future__ import annotations
@@ -22,9 +24,12 @@ from training.classifiers.config import PRESETS as CLASSIFIERS
 from training.config import TrainingConfig
 
 # --------------------------------------------------------------------------------------
-# The demo: small networks, 8x8 -> 16x16 -> 32x32, for two CPU cores.
+# The demos: small networks, for two CPU cores.
 
-_DEMO = {
+_DEMO = {**stylegan2_configs.DEMO, "num_gpus": 0}
+
+# 8x8 -> 16x16 -> 32x32.
+_DEMO_STYLEGAN = {
     "dataset": {"name": "digits"},
     "G": {
         "func_name": "G_style",
@@ -174,7 +179,8 @@ def _progan(dataset: str, num_gpus: int) -> dict:
 
 PRESETS: dict[str, dict] = {
     "demo": _DEMO,
-    "demo-stylegan2": {**_DEMO, **stylegan2_configs.DEMO},
+    "demo-stylegan": _DEMO_STYLEGAN,
+    "demo-stylegan2": _DEMO,  # by its family's name, for what compares the two
     **{f"{d}-{n}gpu": _paper(d, n) for d in _DATASETS for n in _GPUS},
     **{f"progan-{d}-{n}gpu": _progan(d, n) for d in _PROGAN_DATASETS for n in _GPUS},
     **{
@@ -191,7 +197,8 @@ def make(name: str) -> TrainingConfig:
 
     `name` is BASE, BASE+ROW[+ROW...], or ROW[+ROW...], with BASE from `PRESETS` and ROW from
     `ROWS`; later rows win. Rows without a base change FFHQ's configuration F (`table1-a`:
-    Progressive GAN on FFHQ; StyleGAN2's: its own F), for as many GPUs as there are.
+    Progressive GAN on FFHQ; StyleGAN2's: its own F), for as many GPUs as there are. StyleGAN's
+    rows on `demo` change `demo-stylegan`.
     Raises UserError naming the part that is unknown or in the wrong place.
     """
     base, rows = _parse(name)
@@ -204,7 +211,9 @@ def make(name: str) -> TrainingConfig:
 def _parse(name: str) -> tuple[dict, list[str]]:
     """Returns the values to start from, and the names of the rows that change them."""
     first, *rows = name.split("+")
-    if first in PRESETS:
+    if first == "demo" and any(row in ABLATIONS for row in rows):
+        base = _DEMO_STYLEGAN
+    elif first in PRESETS:
         base = PRESETS[first]
     elif first in ROWS:
         rows.insert(0, first)
@@ -254,11 +263,11 @@ def summary() -> str:
     """Returns all names by family, short enough for help and for messages."""
     gpus = _braces(_GPUS)
     return (
-        f"demo, demo-stylegan2, {_braces(_DATASETS)}-{gpus}gpu, "
+        f"demo, demo-{_braces(['stylegan', 'stylegan2'])}, {_braces(_DATASETS)}-{gpus}gpu, "
         f"progan-{_braces(_PROGAN_DATASETS)}-{gpus}gpu, "
         f"stylegan2-{_braces(stylegan2_configs.DATASETS)}-{gpus}gpu; "
         f"{', '.join(CLASSIFIERS)} (what the separability metric takes); "
-        f"and rows, alone or on top as in demo+table1-b: {', '.join(_row_families())}"
+        f"and rows, alone or on top as in demo-stylegan+table1-b: {', '.join(_row_families())}"
     )
 
 
@@ -270,8 +279,9 @@ def listing() -> str:
             *CLASSIFIERS,
             "",
             "--preset=NAME+ROW[+ROW...] is one of these with rows of the paper's tables on top",
-            "(docs/ablations.md): demo+table1-b, ffhq256-1gpu+table2-mix50+labels. Rows alone are",
-            "on top of the paper's FFHQ run, on all GPUs there are; --dataset names other data.",
+            "(docs/ablations.md): demo-stylegan+table1-b, ffhq256-1gpu+table2-mix50+labels. Rows",
+            "alone are on top of the paper's FFHQ run, on all GPUs there are; --dataset names",
+            "other data. StyleGAN's rows on demo are on demo-stylegan.",
             "Rows:",
             *_row_families(),
         ]

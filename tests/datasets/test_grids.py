@@ -7,6 +7,7 @@ from PIL import Image
 
 from datasets.format.reader import inspect, open_dataset
 from datasets.grids import (
+    _has_classes,
     arrange_by_class,
     create_image_grid,
     grid_latents,
@@ -124,8 +125,8 @@ def test_golden_latents(data):
     np.testing.assert_array_equal(grid_latents(123, 28, 7), expected.astype(np.float32))
 
 
-def some_set(name="synthetic-16-5", count=60):
-    return open_dataset(dataclasses.replace(inspect(name), num_images=count))
+def some_set(name="synthetic-16-5", count=60, **options):
+    return open_dataset(dataclasses.replace(inspect(name, **options), num_images=count))
 
 
 @pytest.mark.parametrize("layout", ["random", "row_per_class", "col_per_class", "class4x4"])
@@ -153,6 +154,21 @@ def test_grid_shows_the_images_of_the_stream_in_turn():
         for label in range(5):
             expected, _ = dataset.read(order[order % 5 == label][:4])
             np.testing.assert_array_equal(images[4 * label : 4 * label + 4], expected)
+
+
+def test_a_row_for_each_class_if_there_are_classes():
+    def same(name, count, layout, **labels):
+        with some_set(name, count, **labels) as dataset:
+            (_, ours, _), (_, expected, _) = (
+                setup_snapshot_grid(dataset, "4x5", which, seed=1) for which in ("auto", layout)
+            )
+        return np.array_equal(ours, expected)
+
+    assert same("synthetic-16-5", 60, "row_per_class")
+    assert same("synthetic-16-5", 3, "random")  # two classes without images
+    assert same("synthetic-16-5", 60, "random", max_label_size=0)
+    assert not _has_classes(np.float32([[1, 1, 0], [0, 0, 1]]))  # attributes
+    assert not _has_classes(np.float32([[0.5, 0.5], [0, 1]]))
 
 
 def test_few_images_are_repeated():

@@ -40,7 +40,7 @@ def test_the_same_configuration_in_two_tables_is_the_same():
 
 
 def test_a_number_in_a_row_s_name_holds_on_every_preset():
-    assert presets.make("demo").G["mapping_layers"] != 8
+    assert presets.make("demo-stylegan").G["mapping_layers"] != 8
     assert presets.make("demo+table4-stylebased-8").G["mapping_layers"] == 8
     assert presets.make("demo+table4-traditional-8").G["mapping_layers"] == 8
     assert presets.make("demo+table2-mix90").G["style_mixing_prob"] == 0.9

@@ -13,7 +13,7 @@ from training.config import network_options, resolve
 
 
 def demo(*overrides):
-    return config_lib.apply_overrides(presets.make("demo"), overrides)
+    return config_lib.apply_overrides(presets.make("demo-stylegan"), overrides)
 
 
 def test_network_options_come_from_the_data_set_and_the_precision():
@@ -22,7 +22,7 @@ def test_network_options_come_from_the_data_set_and_the_precision():
     for kwargs in (G, D):
         assert (kwargs["resolution"], kwargs["num_channels"]) == (64, 1)
         assert (kwargs["label_size"], kwargs["dtype"]) == (10, "bfloat16")
-    assert (G["func_name"], D["func_name"]) == ("G_style", "D_basic")
+    assert (G["func_name"], D["func_name"]) == ("G_main", "D_stylegan2")
     assert G["fmap_max"] == config.G["fmap_max"]
 
 

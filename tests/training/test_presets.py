@@ -54,7 +54,7 @@ STYLEGAN2 = [
 
 def info_for(config):
     if config.preset.startswith("demo"):
-        return make_info(channels=1)
+        return make_info(channels=1, label_size=10)
     name = config.preset.removeprefix("progan-").split("-")[0]
     labels = 10 if config.dataset.max_label_size else 0
     # Bare rows are on FFHQ.
@@ -75,7 +75,7 @@ def points(config, case):
 
 
 def test_the_list_of_presets_and_rows():
-    demos = ["demo", "demo-stylegan2"]
+    demos = ["demo", "demo-stylegan", "demo-stylegan2"]
     assert list(presets.PRESETS) == [*demos, *PAPER, *PROGAN, *STYLEGAN2]
     assert list(ablations.ROWS) == ROWS
     assert list(presets.ROWS) == [*ROWS, *stylegan2_configs.ROWS]
@@ -198,8 +198,8 @@ def test_the_paper_s_numbers(name):
         assert loss == ("D_logistic_simplegp", {"r1_gamma": 10.0, "r2_gamma": 0.0})
 
 
-def test_the_demo_grows_through_three_resolutions_or_more():
-    config = presets.make("demo")
+def test_stylegans_demo_grows_through_three_resolutions_or_more():
+    config = presets.make("demo-stylegan")
     periods = schedules.periods(config.schedule, 32)
     assert sum(period.stable_kimg < config.total_kimg for period in periods) >= 3
     assert periods[-1].stable_kimg < config.total_kimg
@@ -211,7 +211,7 @@ def test_the_demo_grows_through_three_resolutions_or_more():
         ("ffhq-8gpus", r"^unknown preset 'ffhq-8gpus' \(did you mean 'ffhq-8gpu'\?\)"),
         (
             "zzz",
-            r"^unknown preset 'zzz' \(known: demo, demo-stylegan2, \{ffhq,.*table2-mix\{0,50,",
+            r"^unknown preset 'zzz' \(known: demo, demo-\{stylegan,.*\}, .*table2-mix\{0,50,",
         ),
         ("table1-g", r"^unknown preset 'table1-g' \(did you mean 'table1-f'\?\)"),
         ("demoo+table1-b", r"^unknown preset 'demoo' \(did you mean 'demo'\?\)"),
@@ -246,7 +246,7 @@ def test_presets_cannot_be_changed_through_a_configuration():
 
 
 def test_configuration_f_on_a_preset_is_the_preset():
-    for name in ("demo", "ffhq-8gpu"):
+    for name in ("demo-stylegan", "ffhq-8gpu"):
         changed = dataclasses.replace(
             presets.make(f"{name}+table1-f"), preset=name, description=name
         )
@@ -256,7 +256,7 @@ def test_configuration_f_on_a_preset_is_the_preset():
 @pytest.mark.parametrize("row", ROWS)
 @pytest.mark.parametrize("label_size", [0, 10])
 def test_every_row_works_on_the_demo(row, label_size):
-    name = f"demo+{row}"
+    name = f"demo-stylegan+{row}"
     config = presets.make(name)
     assert (config.preset, config.description, config.dataset.name) == (name, name, "digits")
     assert re.fullmatch(r"[a-z0-9+-]+", name)  # the run directory's name, unchanged
@@ -267,6 +267,16 @@ def test_every_row_works_on_the_demo(row, label_size):
     resolve(config, make_info(32, 1, label_size))
 
 
+def test_stylegans_rows_on_the_demo_are_on_stylegans_demo():
+    for rows in ("table1-b", "labels", "lazy+table2-mix50"):
+        changed, own = (presets.make(f"{base}+{rows}") for base in ("demo", "demo-stylegan"))
+        assert (
+            dataclasses.replace(own, preset=f"demo+{rows}", description=f"demo+{rows}") == changed
+        )
+    assert presets.make("demo+config-b").D["func_name"] == "D_stylegan"
+    assert presets.make("demo").G["func_name"] == "G_main"
+
+
 def test_options_that_the_new_network_does_not_have_are_dropped():
     config = presets.make("demo+spectral-norm+table1-a")
     G = {"func_name": "G_paper", "fmap_base": 512, "fmap_max": 64, "latent_size": 64}
@@ -275,8 +285,8 @@ def test_options_that_the_new_network_does_not_have_are_dropped():
     assert (config.G_loss, config.D_loss) == ({"func_name": "G_wgan"}, {"func_name": "D_wgan_gp"})
     # All else is the demo's, but for the resolution to start from.
     schedule = dataclasses.replace(config.schedule, lod_initial_resolution=8)
-    assert schedule == presets.make("demo").schedule
-    assert config.total_kimg == presets.make("demo").total_kimg
+    assert schedule == presets.make("demo-stylegan").schedule
+    assert config.total_kimg == presets.make("demo-stylegan").total_kimg
 
 
 def test_options_of_losses_are_dropped_in_the_same_way(monkeypatch):

@@ -113,8 +113,8 @@ def test_resume_refuses_flags_that_contradict():
     refused(Request(resume="latest", preset="nonsense"), "unknown preset")
     refused(Request(resume="latest", overrides=("G.fmap_max=8",)), "G.fmap_max=")
     refused(Request(resume="latest", resume_from="x.safetensors"), "resume_from=None, not")
-    longer = runs.plan(Request(resume="latest", total_kimg=99.0))
-    assert longer.config.total_kimg == 99.0
+    longer = runs.plan(Request(resume="latest", total_kimg=199.0))
+    assert longer.config.total_kimg == 199.0
     assert longer.config.seed == 3
 
 
@@ -234,7 +234,8 @@ def test_several_machines_share_one_directory_and_one_writer(monkeypatch):
 
 
 def test_networks_and_losses_are_resolved_and_written_down():
-    run = started(ask(run_dir="job", overrides=("G.fmap_max=16", "D_loss.r1_gamma=7")))
+    overrides = ("G.fmap_max=16", "D_loss.r1_gamma=7")
+    run = started(ask(preset="demo-stylegan", run_dir="job", overrides=overrides))
     assert run.parts.G["resolution"] == run.parts.D["resolution"] == 32
     assert (run.parts.G["fmap_max"], run.parts.G["style_mixing_prob"]) == (16, 0.9)
     facts = json.loads(Path("job/resolved.json").read_text())
@@ -296,7 +297,8 @@ def test_a_run_of_the_first_release_goes_on():
 
 
 def test_the_overview_tells_what_matters():
-    text = runs.plan(ask(overrides=("D_loss.r1_gamma=7",))).describe_all()
+    stylegan = ask(preset="demo-stylegan", overrides=("D_loss.r1_gamma=7",))
+    text = runs.plan(stylegan).describe_all()
     for part in (
         "total_kimg ",
         "style_mixing_prob=0.9",
@@ -306,5 +308,5 @@ def test_the_overview_tells_what_matters():
         "Would write to a new directory in results",
     ):
         assert part in text
-    short = runs.plan(ask(total_kimg=1.0)).describe()
+    short = runs.plan(ask(preset="demo-stylegan", total_kimg=1.0)).describe()
     assert "(not reached)" in short

@@ -82,7 +82,7 @@ def test_published_runs():
     ]
 
 
-@pytest.mark.parametrize("base", ["demo", "demo-stylegan2", "ffhq256-1gpu", "progan-cifar10-1gpu"])
+@pytest.mark.parametrize("base", ["demo", "demo-stylegan", "ffhq256-1gpu", "progan-cifar10-1gpu"])
 def test_every_row_goes_on_top_of_any_preset(base):
     for row in [*ROWS, "lazy"]:
         resolve(presets.make(f"{base}+{row}"), make_info(32), 1)
