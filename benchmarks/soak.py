@@ -21,6 +21,7 @@ ROOT = Path(__file__).resolve().parents[1]
 LONGEST = 20.0  # seconds from a start to a kill, of which a start takes about half
 # Grows and fades within half a minute; a checkpoint every second or so.
 SETTINGS = (
+    "--preset=demo-stylegan",
     "--total_kimg=6",
     "--set=G.fmap_max=8",
     "--set=D.fmap_max=8",
