@@ -1,0 +1,203 @@
+"""Geometric transforms: one affine map of pixels, carried out without aliasing (appendix B).
+
+The image is doubled with an orthogonal wavelet's filter, sampled bilinearly and halved again, so
+that a map that moves no pixel returns the image. Doubling and halving are products with matrices,
+which are quick on every device and have exact gradients.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import tensorflow as tf
+
+from training.augmentation.draws import Parameters
+
+SYM6 = (
+    0.015404109327027373, 0.0034907120842174702, -0.11799011114819057, -0.048311742585633,
+    0.4910559419267466, 0.787641141030194, 0.3379294217276218, -0.07263752278646252,
+    -0.021060292512300564, 0.04472490177066578, 0.0017677118642428036, -0.007800708325034148,
+)  # fmt: skip
+_TAPS = (np.array(SYM6) / sum(SYM6)).astype(np.float32)
+_REACH = len(_TAPS) // 2  # pixels beyond an image's border that its filtered pixels depend on
+
+
+# ---------------------------------------------------------------- matrices
+
+
+def _scaling(x: tf.Tensor, y: tf.Tensor) -> tf.Tensor:
+    return tf.linalg.diag(tf.stack([x, y, tf.ones_like(x)], axis=-1))
+
+
+def _rotation(angle: tf.Tensor) -> tf.Tensor:
+    cosine, sine = tf.cos(angle), tf.sin(angle)
+    zero, one = tf.zeros_like(angle), tf.ones_like(angle)
+    flat = tf.stack([cosine, -sine, zero, sine, cosine, zero, zero, zero, one], axis=-1)
+    return tf.reshape(flat, [-1, 3, 3])
+
+
+def _translation(x: tf.Tensor, y: tf.Tensor) -> tf.Tensor:
+    zero, one = tf.zeros_like(x), tf.ones_like(x)
+    flat = tf.stack([one, zero, x, zero, one, y, zero, zero, one], axis=-1)
+    return tf.reshape(flat, [-1, 3, 3])
+
+
+def inverse_map(parameters: Parameters, height: int, width: int) -> tf.Tensor:
+    """[N, 3, 3]: pixels of the result → pixels of the image, (x, y, 1) from the centre.
+
+    The transforms' inverses in order, each on the right.
+    """
+    steps = {
+        "xflip": lambda flip: _scaling(1 - 2 * flip, tf.ones_like(flip)),
+        "rotate90": lambda turns: _rotation(turns * (math.pi / 2)),
+        "xint": lambda part: _translation(
+            -tf.round(part[:, 0] * width), -tf.round(part[:, 1] * height)
+        ),
+        "scale": lambda scale: _scaling(1 / scale, 1 / scale),
+        "rotate_before": _rotation,
+        "aniso": lambda scale: _scaling(1 / scale, scale),
+        "rotate_after": _rotation,
+        "xfrac": lambda part: _translation(-part[:, 0] * width, -part[:, 1] * height),
+    }
+    matrix = None
+    for name, make in steps.items():
+        if name in parameters:
+            step = make(parameters[name])
+            matrix = step if matrix is None else matrix @ step
+    assert matrix is not None, "no geometric transform is on"
+    return matrix
+
+
+# ---------------------------------------------------------------- doubling and halving
+
+
+def _doubling(size: int, before: tf.Tensor, after: tf.Tensor) -> tf.Tensor:
+    """[2 · (before + size + after), size]: reflects at the ends, then doubles along an axis."""
+    padded = before + size + after
+    source = tf.abs(tf.range(padded) - before)
+    source = tf.where(source >= size, 2 * (size - 1) - source, source)
+    reflecting = tf.one_hot(source, size)
+    outputs, inputs = tf.range(2 * padded)[:, None], tf.range(padded)[None]
+    tap = outputs + _REACH - 1 - 2 * inputs
+    values = tf.gather(2 * _TAPS, tf.clip_by_value(tap, 0, len(_TAPS) - 1))
+    within = tf.logical_and(tap >= 0, tap < len(_TAPS))
+    return tf.where(within, values, 0.0) @ reflecting
+
+
+def _halving(size: int) -> np.ndarray:
+    """float32 [size, 2 · (size + 6)]: halves along an axis, and cuts the margins off."""
+    matrix = np.zeros([size, 2 * (size + _REACH)], np.float32)
+    for row in range(size):
+        matrix[row, 2 * row + 1 : 2 * row + 1 + len(_TAPS)] = _TAPS
+    return matrix
+
+
+def _along_axes(planes: tf.Tensor, along_y: tf.Tensor, along_x: tf.Tensor) -> tf.Tensor:
+    """[N, C, H, W] → [N, C, H', W'], by matrices [H', H] and [W', W]."""
+    return tf.matmul(along_y, tf.matmul(planes, along_x, transpose_b=True))
+
+
+# ---------------------------------------------------------------- sampling
+
+
+def _bilinear(images: tf.Tensor, matrix: tf.Tensor, height: int, width: int) -> tf.Tensor:
+    """Samples images [N, H', W', C] at matrix · (x, y, 1), zeros outside: [N, height, width, C].
+
+    A pixel's coordinates are its index − (size − 1)/2, in both images.
+    """
+    shape = tf.shape(images)
+    sizes = tf.cast(tf.stack([shape[2], shape[1]]), tf.float32)
+    x = tf.range(width, dtype=tf.float32) - (width - 1) / 2
+    y = tf.range(height, dtype=tf.float32) - (height - 1) / 2
+    grid = tf.stack(tf.meshgrid(x, y), axis=-1)  # [height, width, 2]
+    at = tf.einsum("nij,hwj->nhwi", matrix[:, :2, :2], grid) + matrix[:, None, None, :2, 2]
+    at += (sizes - 1) / 2
+    first = tf.floor(at)
+    part = at - first
+    # A pixel before the image, and all that is farther away, is one of a border of zeros.
+    limits = tf.stack([shape[2], shape[1]])
+    corner = tf.cast(tf.clip_by_value(first, -1.0, sizes), tf.int32)
+    indices, weights = [], []
+    for dx, dy in ((0, 0), (1, 0), (0, 1), (1, 1)):
+        pixel = corner + [dx, dy]
+        inside = tf.reduce_all(tf.logical_and(pixel >= 0, pixel < limits), axis=-1)
+        pixel = tf.clip_by_value(pixel, 0, limits - 1)
+        indices.append(pixel[..., 1] * shape[2] + pixel[..., 0])
+        weight = (part[..., 0] if dx else 1 - part[..., 0]) * (
+            part[..., 1] if dy else 1 - part[..., 1]
+        )
+        weights.append(tf.where(inside, weight, 0.0))
+    offsets = (tf.range(shape[0]) * shape[1] * shape[2])[:, None, None, None]
+    index = tf.reshape(tf.stack(indices, axis=-1) + offsets, [-1, 4])
+    weight = tf.reshape(tf.stack(weights, axis=-1), [-1, 4, 1])
+    rows = tf.reshape(images, [-1, images.shape[-1]])
+    sampled = _weighted_rows(rows, index, weight)
+    return tf.reshape(sampled, [shape[0], height, width, images.shape[-1]])
+
+
+def _weighted_rows(rows: tf.Tensor, index: tf.Tensor, weight: tf.Tensor) -> tf.Tensor:
+    """Σ over k of weight[:, k] · rows[index[:, k]]; linear in rows, with its exact adjoint.
+
+    The adjoint of a gather is written out, because TensorFlow's own is a sparse tensor, of whose
+    conversion it warns in every graph. index and weight have no gradient.
+    """
+
+    @tf.custom_gradient
+    def gather(rows: tf.Tensor):
+        def grad(dy: tf.Tensor) -> tf.Tensor:
+            return scatter(dy)
+
+        return tf.reduce_sum(tf.gather(rows, index) * weight, axis=1), grad
+
+    @tf.custom_gradient
+    def scatter(values: tf.Tensor):
+        spread = tf.reshape(values[:, None] * weight, [-1, values.shape[-1]])
+        total = tf.math.unsorted_segment_sum(spread, tf.reshape(index, [-1]), tf.shape(rows)[0])
+
+        def grad(dy: tf.Tensor) -> tf.Tensor:
+            return gather(dy)
+
+        return total, grad
+
+    return gather(rows)
+
+
+# ---------------------------------------------------------------- all of it
+
+
+def apply_geometry(images: tf.Tensor, matrix: tf.Tensor) -> tf.Tensor:
+    """images [N, H, W, C] through inverse maps [N, 3, 3]; what lies outside is reflected."""
+    _, height, width, _ = images.shape
+    left, top, right, bottom = _margins(matrix, height, width)
+    planes = tf.transpose(images, [0, 3, 1, 2])
+    planes = _along_axes(planes, _doubling(height, top, bottom), _doubling(width, left, right))
+    one = tf.ones([1])
+    shift_x = tf.cast(left - right, tf.float32) / 2
+    shift_y = tf.cast(top - bottom, tf.float32) / 2
+    matrix = _translation(shift_x * one, shift_y * one) @ matrix
+    matrix = _scaling(2 * one, 2 * one) @ matrix @ _scaling(one / 2, one / 2)
+    matrix = _translation(-one / 2, -one / 2) @ matrix @ _translation(one / 2, one / 2)
+    doubled = tf.transpose(planes, [0, 2, 3, 1])
+    sampled = _bilinear(doubled, matrix, 2 * (height + _REACH), 2 * (width + _REACH))
+    planes = tf.transpose(sampled, [0, 3, 1, 2])
+    planes = _along_axes(planes, tf.constant(_halving(height)), tf.constant(_halving(width)))
+    result = tf.transpose(planes, [0, 2, 3, 1])
+    return tf.ensure_shape(result, images.shape)
+
+
+def _margins(matrix: tf.Tensor, height: int, width: int) -> list[tf.Tensor]:
+    """Pixels that the minibatch needs beyond its images: left, top, right, bottom."""
+    center_x, center_y = (width - 1) / 2, (height - 1) / 2
+    corners = np.array(
+        [[x, y, 1] for x in (-center_x, center_x) for y in (-center_y, center_y)], np.float32
+    )
+    at = tf.einsum("nij,kj->nki", matrix[:, :2], corners)
+    limits = np.array([width - 1, height - 1], np.float32)
+    centers = np.array([center_x, center_y], np.float32)
+    margins = []
+    for sign in (-1.0, 1.0):
+        beyond = tf.reduce_max(sign * at, axis=[0, 1]) + _REACH - centers
+        whole = tf.cast(tf.math.ceil(tf.clip_by_value(beyond, 0.0, limits)), tf.int32)
+        margins += tf.unstack(whole)
+    return margins
