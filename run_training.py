@@ -81,6 +81,13 @@ _FLAGS = {
         ),
         flag("seed", WHOLE, "N", "seed of everything random (default: 1000)"),
         flag(
+            "augment",
+            TEXT,
+            "SET",
+            "what D is shown is augmented, as strongly as it overfits: bgc, for data sets that are "
+            "small; none, blit, geom, color, filter, noise, cutout, bg, bgcf, bgcfn, bgcfnc",
+        ),
+        flag(
             "resume_from",
             PATH,
             "FILE",

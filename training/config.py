@@ -10,6 +10,7 @@ from typing import Any, Optional, Union  # dnnlib.config evaluates the types, on
 from dnnlib.errors import UserError
 from networks import registry
 from training import checks, loss_options, schedule as schedules
+from training.augmentation.transforms import SMALLEST_FOR_FILTER, Transforms, transforms_of
 from training.schedule import ScheduleConfig
 
 # Precision of training → compute dtype of the networks; their variables are always float32.
@@ -59,6 +60,20 @@ class MetricsConfig:
 
 
 @dataclass(frozen=True)
+class AugmentConfig:
+    """What all that D is shown goes through (Karras et al. 2020); metrics and pictures do not."""
+
+    # A set: 'none', 'blit', 'geom', 'color', 'filter', 'noise', 'cutout', 'bg', 'bgc', 'bgcf',
+    # 'bgcfn', 'bgcfnc'; or single transforms: 'xflip+hue'.
+    transforms: str = "none"
+    p: Optional[float] = None  # strength; None: from 0, as `target` says
+    target: float = 0.6  # of r, the mean sign of D's scores of real images
+    kimg: Optional[float] = None  # in which p moves by 1; None: 500, or 100 with resume_from
+    interval: int = 4  # rounds of G and D between two moves of p
+    options: dict = field(default_factory=dict)  # multipliers and ranges: training/augmentation
+
+
+@dataclass(frozen=True)
 class TrainingConfig:
     """Everything that decides what a run computes, and how often it writes."""
 
@@ -78,9 +93,12 @@ class TrainingConfig:
     schedule: ScheduleConfig = field(default_factory=ScheduleConfig)
     grid: GridConfig = GridConfig()
     total_kimg: float = 25000.0  # kimg (thousands of real images) shown to the discriminator
-    G_smoothing_kimg: float = 10.0  # half-life of the moving average of G, kimg
+    G_smoothing_kimg: float = 10.0  # half-life of the moving average of G, kimg ...
+    # ... and no more than this part of what has been shown, so that Gs forgets G's beginning
+    G_smoothing_rampup: Optional[float] = None
     minibatch_repeats: int = 4  # steps of D and G per look at the schedule
     D_repeats: int = 1  # steps of D per step of G
+    augment: AugmentConfig = field(default_factory=AugmentConfig)
     G_first: bool = False  # G's steps before D's, and Gs follows the new G, as in StyleGAN2
     reset_opt_for_new_lod: bool = True  # forget Adam's moments when a fade begins or ends
     seed: int = 1000  # of everything random
@@ -148,6 +166,7 @@ def resolve(
             f"grid.layout={config.grid.layout!r} needs labels; set dataset.max_label_size=full "
             "for a data set that has them"
         )
+    check_augmentation(config, dataset_info)
     check_minibatches(config, dataset_info, num_replicas or max(config.num_gpus, 1), D)
     return checks.Parts(G=G, D=D, losses=losses)
 
@@ -162,6 +181,25 @@ def _check_objectives(config: TrainingConfig, generator: str) -> None:
             f"G_path_length measures paths of w, which a {generator} has not; choose another "
             "G_reg.func_name or G_loss.func_name"
         )
+
+
+def check_augmentation(config: TrainingConfig, dataset_info: Any) -> Optional[Transforms]:
+    """The transforms of a run, None for none; UserError naming the setting that cannot be."""
+    chosen = transforms_of(config.augment.transforms, config.augment.options)
+    if chosen is None:
+        return None
+    if dataset_info.channels not in (1, 3):
+        raise UserError(
+            f"augment.transforms={config.augment.transforms}: images have {dataset_info.channels} "
+            "channels, expected 1 or 3"
+        )
+    smallest = min(schedules.resolutions(config.schedule, dataset_info.resolution))
+    if chosen.imgfilter and smallest < SMALLEST_FOR_FILTER:
+        raise UserError(
+            f"augment.transforms={config.augment.transforms}: the filter needs images of "
+            f"{SMALLEST_FOR_FILTER} pixels or more, and training has some of {smallest}; take bgc"
+        )
+    return chosen
 
 
 def check_minibatches(
@@ -210,6 +248,8 @@ def _check_ranges(config: TrainingConfig) -> None:
     check("dataset.max_label_size", full_or_number, "'full', or 0 or more")
     for key in ("total_kimg", "checkpoint_minutes"):
         check(key, 0 < getattr(config, key) < float("inf"), "more than 0")
+    rampup = config.G_smoothing_rampup
+    check("G_smoothing_rampup", rampup is None or 0 < rampup < float("inf"), "more than 0, or null")
     check("G_smoothing_kimg", config.G_smoothing_kimg >= 0, "0 (no averaging) or more")
     for key in (
         "minibatch_repeats",
@@ -220,6 +260,14 @@ def _check_ranges(config: TrainingConfig) -> None:
         "diverged_ticks",
     ):
         check(key, getattr(config, key) >= 1, "1 or more")
+    augment = config.augment
+    for key in ("target", "p", "kimg"):
+        value = getattr(augment, key)
+        finite = value is None or abs(value) < float("inf")
+        check(f"augment.{key}", finite, "a number")
+    check("augment.p", augment.p is None or augment.p >= 0, "0 or more, or null to adapt it")
+    check("augment.kimg", augment.kimg is None or augment.kimg > 0, "more than 0")
+    check("augment.interval", augment.interval >= 1, "1 or more")
     for key in ("G_opt", "D_opt"):
         opt = getattr(config, key)
         check(f"{key}.beta1", 0 <= opt.beta1 < 1, "0 or more, less than 1")

@@ -20,9 +20,15 @@ from datasets.format.reader import Dataset, inspect, open_dataset
 from dnnlib import atomic, config as config_lib, run_dirs
 from networks.base import Network
 from training import checkpoint, feeding, phases
+from training.augmentation.adaptive import P
 from training.checkpoint import Progress
 from training.checks import Parts
-from training.config import TrainingConfig, check_minibatches, network_options
+from training.config import (
+    TrainingConfig,
+    check_augmentation,
+    check_minibatches,
+    network_options,
+)
 from training.divergence import Watch
 from training.phases import Phase
 from training.pictures import Pictures
@@ -247,7 +253,11 @@ class _Run:
 
     def _enter_stage(self, point: SchedulePoint) -> None:
         if self.steps is None or self.steps.stage != point.stage:
-            settings = StepSettings(mirror_augment=self.config.dataset.mirror_augment)
+            settings = StepSettings(
+                mirror_augment=self.config.dataset.mirror_augment,
+                augment=check_augmentation(self.config, self.dataset.info),
+                augment_p=self.config.augment.p,
+            )
             strategy = self.replicas.strategy
             self.steps = StageSteps(
                 self.state, point.stage, self.phases, settings, strategy, point.passes
@@ -256,6 +266,9 @@ class _Run:
     def _step(self, phase: Phase, point: SchedulePoint, batches: Iterator[tuple]) -> dict:
         """One step of a phase; returns its means."""
         config, steps = self.config, self.progress.steps
+        # Rounds of this iteration that are over are not in cur_nimg yet.
+        rounds = self.progress.rounds % config.minibatch_repeats
+        shown = self.progress.loop.cur_nimg + rounds * point.minibatch * config.D_repeats
         number = steps.get(phase.name, 0)
         steps[phase.name] = number + 1
         seed = phase.seed_words(config.seed, number)
@@ -271,7 +284,9 @@ class _Run:
         scalars = {
             "alpha": tf.constant(point.alpha, tf.float32),
             "learning_rate": tf.constant(point.lrate(phase.network), tf.float32),
-            "ema_beta": tf.constant(ema_beta(point.minibatch, config.G_smoothing_kimg)),
+            "ema_beta": tf.constant(
+                ema_beta(point.minibatch, config.G_smoothing_kimg, config.G_smoothing_rampup, shown)
+            ),
             "seed": tf.constant(seed, tf.int32),
         }
         return self.steps.compiled[phase.name](scalars, *inputs)
@@ -300,6 +315,8 @@ class _Run:
             "Timing/maintenance_sec": maintenance,
             "Resources/memory_gb": peak_memory_gb(),
         }
+        if P in self.state.numbers:
+            record["Progress/augment"] = float(self.state.numbers[P].numpy())
         self.report.tick(record, values)
         self.state.set_lod(point.lod)
         if not self.replicas.is_chief:

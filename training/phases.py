@@ -15,6 +15,8 @@ from typing import Any, Callable
 import tensorflow as tf
 
 from training import loss_options
+from training.augmentation import adaptive
+from training.augmentation.transforms import transforms_of
 from training.config import TrainingConfig
 from training.loss_options import Objective
 from training.losses import LOSSES, Batch, Game
@@ -118,8 +120,18 @@ def phases_of(config: TrainingConfig) -> list[Phase]:
 
 
 def hooks_of(config: TrainingConfig) -> list[Hook]:
-    """The hooks of a run: nothing adapts in StyleGAN."""
-    return []
+    """The hooks of a run: the strength of augmentation adapts, and nothing else."""
+    augment = config.augment
+    if transforms_of(augment.transforms, augment.options) is None or augment.p is not None:
+        return []
+    # A network that is tuned to other data is at their edge sooner.
+    kimg = augment.kimg or (100 if config.resume_from else 500)
+
+    def adapt(state: Any, point: SchedulePoint) -> None:
+        images = point.minibatch * config.D_repeats * augment.interval
+        adaptive.adapt(state.numbers, target=augment.target, kimg=kimg, images=images)
+
+    return [Hook(augment.interval, adapt, adaptive.NUMBERS)]
 
 
 def _of_network(

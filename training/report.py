@@ -178,6 +178,8 @@ def status_line(record: dict, means: dict) -> str:
         f"mem {record['Resources/memory_gb']:<5.1f}"
     )
     line += "".join(f" {name} {means[name]:<6.3f}" for name in ("D", "G") if name in means)
+    if "Progress/augment" in record:
+        line += f" augment {record['Progress/augment']:<6.3f}"
     line += f" overflow {overflow:.1%}" if overflow else ""
     lost = [name for name in ("D", "G") if means.get(name + OVERFLOW) == 1]
     return line + (f" WARNING: no usable step of {' and '.join(lost)}" if lost else "")

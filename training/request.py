@@ -31,6 +31,7 @@ class Request:
     num_gpus: int | None = None
     precision: str | None = None
     xla: bool | None = None
+    augment: str | None = None  # a set of transforms
     metrics: str | None = None  # names with commas between
     result_dir: str | None = None  # None: DEFAULT_RESULT_DIR
     run_dir: str | None = None

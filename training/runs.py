@@ -27,7 +27,8 @@ from training import (
     saved_config,
     schedule as schedules,
 )
-from training.config import TrainingConfig
+from training.augmentation.transforms import transforms_of
+from training.config import AugmentConfig, TrainingConfig
 from training.request import Request
 from training.resolved import Resolved, Seen, describe_data, describe_maps
 
@@ -93,6 +94,7 @@ class ResolvedRun(Resolved):
             f"           {describe_maps(parts.G)}",
             f"Discrim.   {self.config.D['func_name']}: {describe_maps(parts.D)}",
             f"Losses     {', '.join(map(_describe_loss, parts.losses.values()))}",
+            *_describe_augmentation(self.config.augment),
             "",
             *_schedule_table(self),
         ]
@@ -168,6 +170,14 @@ def plan(request: Request) -> ResolvedRun:
 # What a run will do, for people
 
 
+def _describe_augmentation(augment: AugmentConfig) -> list[str]:
+    """A line, if D's images are augmented."""
+    if transforms_of(augment.transforms, augment.options) is None:
+        return []
+    strength = f"p towards r = {augment.target:g}" if augment.p is None else f"p = {augment.p:g}"
+    return [f"Augmented  {augment.transforms}, {strength}"]
+
+
 def _describe_loss(loss: dict[str, Any]) -> str:
     options = (f"{key} {value:g}" for key, value in loss.items() if key != "func_name")
     shown = ", ".join(options)
@@ -236,7 +246,11 @@ def _resolve(request: Request, base: TrainingConfig) -> TrainingConfig:
     if request.metrics is not None:
         names = tuple(name.strip() for name in request.metrics.split(",") if name.strip())
         metrics = dataclasses.replace(base.metrics, names=() if names == ("none",) else names)
+    augment = None
+    if request.augment is not None:
+        augment = dataclasses.replace(base.augment, transforms=request.augment)
     flags = {
+        "augment": augment,
         "total_kimg": request.total_kimg,
         "seed": request.seed,
         "num_gpus": request.num_gpus,

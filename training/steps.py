@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import itertools
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -18,6 +19,9 @@ from compute.devices import assign_local
 from networks import fast
 from networks.options import OWN
 from networks.seeds import fold_in
+from training.augmentation import adaptive
+from training.augmentation.pipeline import augment
+from training.augmentation.transforms import Transforms
 from training.losses import Batch, Game
 from training.optimizer import Adam
 from training.phases import Phase
@@ -26,7 +30,7 @@ from training.schedule import Stage
 from training.state import TrainingState
 
 # Purposes a step's seed is folded with; the generator folds it further, per layer.
-_LATENTS, _GENERATOR, _MIRROR, _PENALTY, _OTHER = range(5)
+_LATENTS, _GENERATOR, _MIRROR, _PENALTY, _OTHER, _AUGMENT = range(6)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -36,6 +40,8 @@ class StepSettings:
     mirror_augment: bool = False
     noise: str | None = None  # None: as the generator was built
     mixing: Any = OWN  # probability of style mixing; OWN: the generator's
+    augment: Transforms | None = None  # what D's images go through
+    augment_p: float | None = None  # how strongly; None: as the state's number says
 
 
 class StageSteps:
@@ -207,6 +213,9 @@ class StageSteps:
             )
         variables, optimizer = self.trained[phase.network], self.state.parts[phase.optimizer]
         game = self.game(optimizer, self._alpha(scalars), seed, mixing_factors)
+        judged: list[tf.Tensor] = []  # scores of real images
+        if self.settings.augment:
+            game = self._augmented(game, batch.reals, seed, judged)
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(list(variables.values()))
             loss, terms = phase.objective(game, batch)
@@ -214,7 +223,10 @@ class StageSteps:
         gradients = tape.gradient(
             scaled, list(variables.values()), unconnected_gradients=tf.UnconnectedGradients.ZERO
         )
-        return gradients, {phase.name: loss, **terms}
+        if judged and self.settings.augment_p is None:
+            adaptive.count_signs(self.state.numbers, tf.sign(tf.concat(judged, axis=0)))
+        signs = {"signs/real": tf.sign(judged[0])} if judged else {}
+        return gradients, {phase.name: loss, **signs, **terms}
 
     def _apply(self, phase, gradients, scalars):
         """The update, and Gs if it follows; returns whether it was skipped, as `Adam.apply`."""
@@ -267,6 +279,27 @@ class StageSteps:
             normal=lambda shape: _normal(shape, fold_in(seed, _OTHER)),
         )
 
+    def _augmented(
+        self, game: Game, reals: tf.Tensor | None, seed: tf.Tensor, judged: list[tf.Tensor]
+    ) -> Game:
+        """The same with a D that sees what augmentations leave of images, drawn anew at each look.
+
+        judged: scores of `reals` are appended.
+        """
+        transforms, p = self.settings.augment, self.settings.augment_p
+        strength = tf.convert_to_tensor(self.state.numbers[adaptive.P] if p is None else p)
+        looks = itertools.count()
+
+        def discriminate(images: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
+            own_seed = fold_in(fold_in(seed, _AUGMENT), next(looks))
+            shown = augment(tf.cast(images, tf.float32), transforms, strength, own_seed)
+            scores = game.discriminate(shown, labels)
+            if images is reals:
+                judged.append(scores)
+            return scores
+
+        return dataclasses.replace(game, discriminate=discriminate)
+
     def update_average(self, beta):
         """Gs ← lerp(G, Gs, β) for what this stage trains; what G tracks is copied."""
         G, Gs = self.state.G.named, self.state.Gs.named
@@ -297,6 +330,15 @@ def _means(per_image: dict, scalars: dict) -> dict:
     return means
 
 
-def ema_beta(minibatch: int, smoothing_kimg: float) -> float:
-    """β of the moving average: half-life `smoothing_kimg`; 0 keeps no memory."""
-    return 0.5 ** (minibatch / (smoothing_kimg * 1000)) if smoothing_kimg > 0 else 0.0
+def ema_beta(
+    minibatch: int, smoothing_kimg: float, rampup: float | None = None, cur_nimg: int = 0
+) -> float:
+    """β of the moving average: half-life `smoothing_kimg`; 0 keeps no memory.
+
+    rampup: the half-life is at most that part of the images shown so far, cur_nimg, so that Gs does
+    not remember G's first steps (StyleGAN2-ADA).
+    """
+    images = smoothing_kimg * 1000
+    if rampup is not None:
+        images = min(images, cur_nimg * rampup)
+    return 0.5 ** (minibatch / max(images, 1e-8)) if smoothing_kimg > 0 else 0.0

@@ -70,6 +70,7 @@ def test_two_workers_end_with_identical_weights(tmp_path):
     assert_same_bits(*weights)
     assert len(weights[0]) > 100
     assert weights[0]["pl_mean"] > 0
+    assert "augment_p" in weights[0]
     # One of them wrote the run's files.
     assert len(checkpoint.paths(run_dir)) == checkpoint.KEEP
     assert (run_dir / "network-final.safetensors").exists()

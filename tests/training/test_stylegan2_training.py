@@ -51,7 +51,14 @@ RUNS = {
     "config-b": [*GROWING, "schedule.minibatch_gpu_base=0"],
     "config-d": [*GROWING, "D_loss.interval=3", "G_loss.interval=2"],
     "config-f": ["D_loss.interval=3", "G_loss.interval=2"],
-    "config-e+Gorig-Dskip": ["schedule.minibatch_gpu_base=8", "D_loss.interval=5"],
+    "config-e+Gorig-Dskip": [
+        "schedule.minibatch_gpu_base=8",
+        "D_loss.interval=5",
+        "augment.transforms=bgc",
+        "augment.kimg=0.05",
+        "augment.interval=2",
+        "G_smoothing_rampup=0.05",
+    ],
     "config-f+Gresnet-Dorig": ["G_loss.pl_minibatch_shrink=1", "precision=mixed_bfloat16"],
 }
 TRACED = "config-f"  # the others run eagerly: most of the time of a small run is tracing

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, Optional
+
+from dnnlib.config import nearest
+from dnnlib.errors import UserError
 
 BLIT = ("xflip", "rotate90", "xint")
 GEOM = ("scale", "rotate", "aniso", "xfrac")
@@ -74,3 +78,43 @@ class Transforms:
     def any_of(self, names: tuple[str, ...]) -> bool:
         """Whether one of the transforms is on."""
         return any(getattr(self, name) > 0 for name in names)
+
+
+_RANGES = {field.name: field.default for field in dataclasses.fields(Transforms)}
+
+
+def transforms_of(text: str, options: Mapping[str, Any]) -> Optional[Transforms]:
+    """The transforms that a configuration names, None for 'none'.
+
+    text: sets and single transforms with '+' between. options: multipliers and ranges that differ.
+    Raises UserError naming augment.transforms or the option.
+    """
+    chosen: dict[str, Any] = {}
+    for name in text.split("+"):
+        if name not in SETS and name not in ALL:
+            known = [*SETS, *ALL]
+            hint = nearest(name, known) or f"; known: {', '.join(known)}"
+            raise UserError(f"augment.transforms: unknown {name!r}{hint}")
+        chosen.update({transform: 1.0 for transform in SETS.get(name, (name,))})
+    for name, value in options.items():
+        chosen[name] = _option(name, value)
+    transforms = Transforms(**chosen)
+    return transforms if transforms.any_of(ALL) else None
+
+
+def _option(name: str, value: Any) -> Any:
+    """A multiplier or a range as `Transforms` has it."""
+    key = f"augment.options.{name}"
+    if name not in _RANGES:
+        hint = nearest(name, _RANGES) or f"; known: {', '.join(_RANGES)}"
+        raise UserError(f"{key}: no such option{hint}")
+    bands = name == "imgfilter_bands"
+    values = value if bands and isinstance(value, (list, tuple)) else [value]
+    good = all(
+        isinstance(number, (int, float)) and not isinstance(number, bool) and 0 <= number < 1e6
+        for number in values
+    )
+    if not good or len(values) != (4 if bands else 1):
+        expected = "four numbers, 0 or more" if bands else "a number, 0 or more"
+        raise UserError(f"{key}={value!r}: expected {expected}")
+    return tuple(map(float, values)) if bands else float(value)

@@ -179,7 +179,7 @@ def test_p_is_a_probability():
 
 
 def test_identity_and_adjoint():
-    """With nothing to do the geometry returns its input; what it does is linear, exactly adjoint."""
+    """With nothing to do the geometry returns its input; else it is linear, exactly adjoint."""
     rng = np.random.RandomState(1)
     x, y = (tf.constant(rng.randn(2, 16, 24, 3), tf.float32) for _ in range(2))
     transforms = Transforms.of("bg")
