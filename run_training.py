@@ -73,6 +73,7 @@ _FLAGS = {
         ),
         flag("dataset", PATH, "NAME", "a directory in --data_dir, or 'digits' or 'synthetic'"),
         flag("data_dir", PATH, "DIR", "where data sets are (default: the current directory)"),
+        flag("subset", WHOLE, "N", "train on N images of the data set, for experiments"),
         flag(
             "total_kimg",
             NUMBER,

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Optional, Union  # dnnlib.config evaluates the types, on 3.9 as well
 
+from datasets.format.info import DatasetInfo, inspect
 from dnnlib.errors import UserError
 from networks import registry
 from training import checks, loss_options, schedule as schedules
@@ -26,6 +27,8 @@ class DatasetConfig:
     data_dir: Optional[str] = None  # where data sets are; None: the default place
     resolution: Optional[int] = None  # pixels; None: the data set's own
     max_label_size: Union[int, str] = 0  # 0: no labels; 'full'; or that many columns of them
+    subset: Optional[int] = None  # images to train on, of those there are; None: all
+    subset_seed: int = 0  # which ones
     mirror_augment: bool = False  # flip each image with probability 1/2
     replace_damaged: bool = False  # train on another image for a damaged record, or stop
 
@@ -113,6 +116,19 @@ class TrainingConfig:
     diverged_ticks: int = 3  # ticks without one usable step of G or of D that end a run
     metrics: MetricsConfig = MetricsConfig()
     resume_from: Optional[str] = None  # snapshot whose weights training starts from
+
+
+def inspect_dataset(chosen: DatasetConfig, write: bool = True) -> DatasetInfo:
+    """The data set of a run; UserError when there is none. write: as of `inspect`."""
+    return inspect(
+        chosen.name,
+        chosen.data_dir,
+        resolution=chosen.resolution,
+        max_label_size=chosen.max_label_size,
+        subset=chosen.subset,
+        subset_seed=chosen.subset_seed,
+        write=write,
+    )
 
 
 def network_options(config: TrainingConfig, dataset_info: Any) -> tuple[dict, dict]:
@@ -245,6 +261,7 @@ def _check_ranges(config: TrainingConfig) -> None:
     check("num_gpus", config.num_gpus >= 0, "0 (all) or more")
     labels = config.dataset.max_label_size
     full_or_number = labels == "full" or (isinstance(labels, int) and labels >= 0)
+    check("dataset.subset_seed", 0 <= config.dataset.subset_seed < 2**32, "0 to 4294967295")
     check("dataset.max_label_size", full_or_number, "'full', or 0 or more")
     for key in ("total_kimg", "checkpoint_minutes"):
         check(key, 0 < getattr(config, key) < float("inf"), "more than 0")

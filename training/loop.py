@@ -16,7 +16,7 @@ import tensorflow as tf
 import networks
 from compute.devices import Replicas, lost_peers_explained, make_strategy, silence_xla
 from datasets.format.info import DatasetInfo
-from datasets.format.reader import Dataset, inspect, open_dataset
+from datasets.format.reader import Dataset, open_dataset
 from dnnlib import atomic, config as config_lib, run_dirs
 from networks.base import Network
 from training import checkpoint, feeding, phases
@@ -27,6 +27,7 @@ from training.config import (
     TrainingConfig,
     check_augmentation,
     check_minibatches,
+    inspect_dataset,
     network_options,
 )
 from training.divergence import Watch
@@ -71,7 +72,7 @@ def train(
     replicas = Replicas(strategy or make_strategy(config.num_gpus))
     silence_xla()
     report = Report(run_dir, enabled=replicas.is_chief)
-    dataset_info = dataset_info or inspect_dataset(config)
+    dataset_info = dataset_info or inspect_dataset(config.dataset)
     opened = open_dataset(dataset_info, replace_damaged=config.dataset.replace_damaged)
     ours = locked or not replicas.is_chief
     lock = contextlib.nullcontext() if ours else run_dirs.lock(run_dir)
@@ -90,17 +91,6 @@ def train(
                 return run.loop(stop)
         finally:
             report.close()
-
-
-def inspect_dataset(config: TrainingConfig) -> DatasetInfo:
-    """The data set of a run; UserError when there is none."""
-    chosen = config.dataset
-    return inspect(
-        chosen.name,
-        chosen.data_dir,
-        resolution=chosen.resolution,
-        max_label_size=chosen.max_label_size,
-    )
 
 
 class _Run:

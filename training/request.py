@@ -26,6 +26,7 @@ class Request:
     overrides: tuple[str, ...] = ()  # 'key.key=value', the flag --set
     dataset: str | None = None
     data_dir: str | None = None
+    subset: int | None = None  # images of the data set
     total_kimg: float | None = None
     seed: int | None = None
     num_gpus: int | None = None
@@ -68,7 +69,9 @@ def apply(request: Request, base: Config, flags: Mapping[str, Any]) -> Config:
     set's are taken from the request. Its directory is absolute, because the run may continue from
     another working directory. Raises UserError naming an unknown key or a wrong value.
     """
-    chosen = given({"name": request.dataset, "data_dir": request.data_dir})
+    chosen = given(
+        {"name": request.dataset, "data_dir": request.data_dir, "subset": request.subset}
+    )
     config = dataclasses.replace(
         base, dataset=dataclasses.replace(base.dataset, **chosen), **given(flags)
     )

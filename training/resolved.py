@@ -169,8 +169,9 @@ def _restore(before: dict[Path, bytes | None], lock: Path | None) -> None:
 
 def describe_data(info: DatasetInfo, labels: str, mirror: bool) -> str:
     """One line about the images of a run."""
+    of = f" of {info.subset.of:,}" if info.subset else ""
     return (
-        f"Data set   {info.name}: {info.num_images:,} images of {info.resolution}x"
+        f"Data set   {info.name}: {info.num_images:,}{of} images of {info.resolution}x"
         f"{info.resolution}x{info.channels}, {labels}{', mirrored' if mirror else ''}"
     )
 

@@ -14,7 +14,6 @@ import safetensors
 
 from compute import machine
 from compute.cluster import read_cluster
-from datasets.format.info import inspect
 from dnnlib import config as config_lib, paths, run_dirs
 from dnnlib.errors import UserError, explain_os_errors
 from training import (
@@ -134,13 +133,8 @@ def plan(request: Request) -> ResolvedRun:
     notes: tuple[str, ...] = ()
     if saved is not None:
         notes = _compare(saved, config, run_dir, bool(request.resume))
-    info = inspect(
-        config.dataset.name,
-        config.dataset.data_dir,
-        resolution=config.dataset.resolution,
-        max_label_size=config.dataset.max_label_size,
-        write=False,  # a command that is refused leaves no trace, in the cache neither
-    )
+    # A command that is refused leaves no trace, in the cache neither.
+    info = training_config.inspect_dataset(config.dataset, write=False)
     gpus = machine.num_gpus()
     local_replicas = max(config.num_gpus or gpus, 1)
     num_replicas = local_replicas * cluster.num_workers

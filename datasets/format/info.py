@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -36,6 +36,20 @@ _RECORDS = re.compile(r"([^.].*)-r(\d\d)\.tfrecords")  # not those hidden: macOS
 
 
 @dataclass(frozen=True)
+class Subset:
+    """Some images of a data set: the first of a shuffle, in the order of the files."""
+
+    of: int  # images of the whole set
+    seed: int  # of the shuffle
+
+    def indices(self, count: int) -> np.ndarray:
+        """Which `count` of them: int64, ascending; as StyleGAN2-ADA chooses them."""
+        order = np.arange(self.of)
+        np.random.RandomState(self.seed).shuffle(order)
+        return np.sort(order[:count])
+
+
+@dataclass(frozen=True)
 class DatasetInfo:
     """What `inspect` found. Plain data; `open_dataset` reads it."""
 
@@ -47,6 +61,7 @@ class DatasetInfo:
     num_images: int
     files: dict[int, str]  # log2 of the resolution → path, down to 2 (4×4)
     labels_path: str | None = None
+    subset: Subset | None = None  # which ones the num_images are; None: all
 
     @property
     def max_lod(self) -> int:
@@ -60,6 +75,8 @@ def inspect(
     *,
     resolution: int | None = None,
     max_label_size: int | str = "full",
+    subset: int | None = None,
+    subset_seed: int = 0,
     write: bool = True,
 ) -> DatasetInfo:
     """Finds a data set and checks it as far as is quick: file headers and first records.
@@ -67,7 +84,8 @@ def inspect(
     name: a directory in `data_dir`, or any directory when `data_dir` is None; else `digits`
     (written at its first use), or `synthetic[-RESOLUTION[-CLASSES]]` (default 64, 0). resolution:
     lod 0, if smaller than what is stored; `synthetic` has any. max_label_size: 'full', or use the
-    first so many columns of the labels; 0: none. write=False: digits that are not written yet are
+    first so many columns of the labels; 0: none. subset: only so many of the images, which
+    subset_seed chooses. write=False: digits that are not written yet are
     described as they will be (`write_files` writes them).
     Raises UserError, naming the file or directory, if there is no such set or it is not usable.
     """
@@ -77,6 +95,23 @@ def inspect(
         raise UserError(f"max_label_size: expected 'full' or a number, got {max_label_size!r}")
     if not name:
         raise UserError("the name of the data set is empty")
+    info = _inspect_whole(name, data_dir, resolution, max_label_size, write)
+    return info if subset is None else _subset(info, subset, subset_seed)
+
+
+def _subset(info: DatasetInfo, count: int, seed: int) -> DatasetInfo:
+    if not 1 <= count <= info.num_images:
+        raise UserError(f"subset={count}: {info.name} has {info.num_images} images")
+    return replace(info, num_images=count, subset=Subset(info.num_images, seed))
+
+
+def _inspect_whole(
+    name: str,
+    data_dir: str | os.PathLike | None,
+    resolution: int | None,
+    max_label_size: int | str,
+    write: bool,
+) -> DatasetInfo:
     synthetic, built_in = _SYNTHETIC.fullmatch(name), is_built_in(name)
     directory = Path(data_dir or ".") / name
     # A user's own set may have a built-in one's name, but only where they say their sets are.

@@ -11,6 +11,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from functools import cached_property, lru_cache
 from typing import Any
 
@@ -36,11 +37,15 @@ def open_dataset(
     `replace_damaged`: the next readable image, with its label, stands in for a damaged record,
     which is named on stderr; otherwise reading it raises DataError.
     """
+    whole = replace(info, num_images=info.subset.of) if info.subset else info
     if info.path is None:
         images: Any = SyntheticImages(info.label_size)
-        labels = images.labels(info.num_images)
+        labels = images.labels(whole.num_images)
     else:
-        images, labels = _RecordImages(info), _read_labels(info)
+        images, labels = _RecordImages(whole), _read_labels(whole)
+    if info.subset:
+        chosen = info.subset.indices(info.num_images)
+        images, labels = _ChosenImages(images, chosen), labels[chosen]
     return Dataset(info, images, labels, cache_bytes, replace_damaged)
 
 
@@ -55,7 +60,7 @@ class Dataset:
     def __init__(
         self,
         info: DatasetInfo,
-        images: SyntheticImages | _RecordImages,
+        images: SyntheticImages | _RecordImages | _ChosenImages,
         labels: np.ndarray,
         cache_bytes: int,
         replace_damaged: bool,
@@ -120,6 +125,8 @@ class Dataset:
             with ImageFile(info.files[max(info.files)]) as file:
                 for checksum in file.checksums():
                     digest.update(checksum)
+        if info.subset:
+            digest.update(info.subset.indices(info.num_images).tobytes())
         digest.update(np.ascontiguousarray(self.labels).tobytes())
         return digest.hexdigest()[:40]
 
@@ -243,6 +250,20 @@ class _RecordImages:
                     raise count_error(file.path, len(file), self._info.num_images)
                 self._files[log2] = file
             return self._files[log2]
+
+
+class _ChosenImages:
+    """Some of the images of `images`, under indices of their own."""
+
+    def __init__(self, images: SyntheticImages | _RecordImages, chosen: np.ndarray):
+        self._images, self._chosen = images, chosen
+
+    def read(self, log2: int, indices: np.ndarray) -> np.ndarray:
+        """Images [N] → uint8 [N, R, R, C] with R = 2**log2."""
+        return self._images.read(log2, self._chosen[indices])
+
+    def close(self) -> None:
+        self._images.close()
 
 
 def _philox(*words: str | int) -> np.random.Philox:

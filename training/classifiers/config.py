@@ -17,12 +17,18 @@ from typing import Union  # dnnlib.config evaluates the types, on 3.9 as well
 import numpy as np
 
 from datasets.format.builtin import digits_place
-from datasets.format.info import DatasetInfo, inspect
+from datasets.format.info import DatasetInfo
 from datasets.format.reader import Dataset
 from dnnlib import config as config_lib
 from dnnlib.errors import UserError
 from training import checks
-from training.config import PRECISIONS, DatasetConfig, OptimizerConfig, settled_options
+from training.config import (
+    PRECISIONS,
+    DatasetConfig,
+    OptimizerConfig,
+    inspect_dataset as inspect_set,
+    settled_options,
+)
 
 MAX_RESOLUTION = 256  # pixels; the metric shows classifiers nothing larger
 
@@ -97,12 +103,9 @@ def inspect_dataset(config: ClassifierConfig, write: bool = True) -> DatasetInfo
             f"dataset.resolution={chosen.resolution}: expected at most {MAX_RESOLUTION}, which is "
             "what the metric shows classifiers"
         )
-    find = partial(
-        inspect, chosen.name, chosen.data_dir, max_label_size=chosen.max_label_size, write=write
-    )
-    info = find(resolution=chosen.resolution)
+    info = inspect_set(chosen, write)
     if info.resolution > MAX_RESOLUTION:
-        info = find(resolution=MAX_RESOLUTION)
+        info = inspect_set(dataclasses.replace(chosen, resolution=MAX_RESOLUTION), write)
     if not info.label_size:
         hint = "" if chosen.max_label_size else "; set dataset.max_label_size=full"
         raise UserError(f"data set {info.name}: classifiers need labels, and it has none{hint}")

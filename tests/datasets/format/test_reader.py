@@ -10,6 +10,7 @@ from hypothesis import given, settings, strategies as st
 from datasets.format.reader import inspect, open_dataset
 from datasets.format.tfrecords import DataError
 from datasets.format.writer import MultiResolutionWriter
+from dnnlib.errors import UserError
 from tests import golden
 from tests.datasets.data_sets import COUNT, write_file
 
@@ -273,3 +274,37 @@ def test_reads_the_synthetic_set():
         assert images.shape == (10, 16, 16, 3)
         np.testing.assert_array_equal(labels.argmax(1), dataset.order(0, 10, 0) % 4)
         np.testing.assert_array_equal(images, dataset.read(dataset.order(0, 10, 0), 1)[0])
+
+
+# ---------------------------------------------------------------------------------------------
+# Some of the images.
+
+
+def test_a_subset_is_some_images_with_their_labels(data_dir):
+    expected = np.arange(COUNT)
+    np.random.RandomState(5).shuffle(expected)
+    expected = np.sort(expected[:4])
+    with (
+        open_dataset(inspect("some", data_dir)) as whole,
+        open_dataset(inspect("some", data_dir, subset=4, subset_seed=5)) as some,
+    ):
+        assert some.info.num_images == len(some.labels) == 4
+        for lod in (0, 1):
+            images, labels = some.read(range(4), lod)
+            found = whole.read(expected, lod)
+            np.testing.assert_array_equal(images, found[0])
+            np.testing.assert_array_equal(labels, found[1])
+        some.minibatch(0, 8, 0, 1)  # through the cache
+        np.testing.assert_array_equal(some.read([3])[0], whole.read(expected[3:])[0])
+        assert set(some.order(0, 8, 1)) == {0, 1, 2, 3}
+        assert some.content_key != whole.content_key
+        with pytest.raises(IndexError):
+            some.read([4])
+    with open_dataset(inspect("synthetic-8-3", subset=5)) as some:
+        assert some.read(range(5))[0].shape == (5, 8, 8, 3)
+
+
+@pytest.mark.parametrize("count", [0, -1, COUNT + 1])
+def test_a_subset_is_not_larger_than_the_set(data_dir, count):
+    with pytest.raises(UserError, match=f"subset={count}: some has {COUNT} images"):
+        inspect("some", data_dir, subset=count)
