@@ -107,40 +107,43 @@ def _bilinear(images: tf.Tensor, matrix: tf.Tensor, height: int, width: int) -> 
     A pixel's coordinates are its index − (size − 1)/2, in both images.
     """
     shape = tf.shape(images)
-    sizes = tf.cast(tf.stack([shape[2], shape[1]]), tf.float32)
     x = tf.range(width, dtype=tf.float32) - (width - 1) / 2
     y = tf.range(height, dtype=tf.float32) - (height - 1) / 2
-    grid = tf.stack(tf.meshgrid(x, y), axis=-1)  # [height, width, 2]
-    at = tf.einsum("nij,hwj->nhwi", matrix[:, :2, :2], grid) + matrix[:, None, None, :2, 2]
-    at += (sizes - 1) / 2
-    first = tf.floor(at)
-    part = at - first
-    # A pixel before the image, and all that is farther away, is one of a border of zeros.
-    limits = tf.stack([shape[2], shape[1]])
-    corner = tf.cast(tf.clip_by_value(first, -1.0, sizes), tf.int32)
-    indices, weights = [], []
-    for dx, dy in ((0, 0), (1, 0), (0, 1), (1, 1)):
-        pixel = corner + [dx, dy]
-        inside = tf.reduce_all(tf.logical_and(pixel >= 0, pixel < limits), axis=-1)
-        pixel = tf.clip_by_value(pixel, 0, limits - 1)
-        indices.append(pixel[..., 1] * shape[2] + pixel[..., 0])
-        weight = (part[..., 0] if dx else 1 - part[..., 0]) * (
-            part[..., 1] if dy else 1 - part[..., 1]
-        )
-        weights.append(tf.where(inside, weight, 0.0))
-    offsets = (tf.range(shape[0]) * shape[1] * shape[2])[:, None, None, None]
-    index = tf.reshape(tf.stack(indices, axis=-1) + offsets, [-1, 4])
-    weight = tf.reshape(tf.stack(weights, axis=-1), [-1, 4, 1])
-    rows = tf.reshape(images, [-1, images.shape[-1]])
-    sampled = _weighted_rows(rows, index, weight)
+    row, column = y[:, None], x[None]
+
+    def axis(number: int, size: tf.Tensor) -> tuple[list[tf.Tensor], list[tf.Tensor]]:
+        """Of both neighbours along an axis: index, and weight, 0 outside; [N, height, width]."""
+        by_x, by_y, shift = tf.unstack(matrix[:, number, :, None, None], axis=1)
+        at = by_x * column + (by_y * row + (shift + (tf.cast(size, tf.float32) - 1) / 2))
+        first = tf.floor(at)
+        part = at - first
+        # All that is farther away than one pixel is the same: outside.
+        first = tf.cast(tf.clip_by_value(first, -2.0, tf.cast(size, tf.float32)), tf.int32)
+        indices, weights = [], []
+        for index, weight in ((first, 1 - part), (first + 1, part)):
+            inside = tf.clip_by_value(index, 0, size - 1)
+            indices.append(inside)
+            weights.append(tf.where(tf.equal(inside, index), weight, 0.0))
+        return indices, weights
+
+    columns, column_weights = axis(0, shape[2])
+    rows, row_weights = axis(1, shape[1])
+    image = (tf.range(shape[0]) * shape[1])[:, None, None]
+    starts = [(image + index) * shape[2] for index in rows]
+    index = [tf.reshape(start + column, [-1]) for start in starts for column in columns]
+    weight = [tf.reshape(a * b, [-1, 1]) for a in row_weights for b in column_weights]
+    pixels = tf.reshape(images, [-1, images.shape[-1]])
+    sampled = _weighted_rows(pixels, index, weight)
     return tf.reshape(sampled, [shape[0], height, width, images.shape[-1]])
 
 
-def _weighted_rows(rows: tf.Tensor, index: tf.Tensor, weight: tf.Tensor) -> tf.Tensor:
-    """Σ over k of weight[:, k] · rows[index[:, k]]; linear in rows, with its exact adjoint.
+def _weighted_rows(
+    rows: tf.Tensor, indices: list[tf.Tensor], weights: list[tf.Tensor]
+) -> tf.Tensor:
+    """Σ over k of weights[k] · rows[indices[k]]; linear in rows, with its exact adjoint.
 
     The adjoint of a gather is written out, because TensorFlow's own is a sparse tensor, of whose
-    conversion it warns in every graph. index and weight have no gradient.
+    conversion it warns in every graph. Indices and weights have no gradient.
     """
 
     @tf.custom_gradient
@@ -148,17 +151,21 @@ def _weighted_rows(rows: tf.Tensor, index: tf.Tensor, weight: tf.Tensor) -> tf.T
         def grad(dy: tf.Tensor) -> tf.Tensor:
             return scatter(dy)
 
-        return tf.reduce_sum(tf.gather(rows, index) * weight, axis=1), grad
+        parts = [weight * tf.gather(rows, index) for index, weight in zip(indices, weights)]
+        return tf.add_n(parts), grad
 
     @tf.custom_gradient
     def scatter(values: tf.Tensor):
-        spread = tf.reshape(values[:, None] * weight, [-1, values.shape[-1]])
-        total = tf.math.unsorted_segment_sum(spread, tf.reshape(index, [-1]), tf.shape(rows)[0])
+        count = tf.shape(rows)[0]
+        parts = [
+            tf.math.unsorted_segment_sum(weight * values, index, count)
+            for index, weight in zip(indices, weights)
+        ]
 
         def grad(dy: tf.Tensor) -> tf.Tensor:
             return gather(dy)
 
-        return total, grad
+        return tf.add_n(parts), grad
 
     return gather(rows)
 
