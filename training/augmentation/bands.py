@@ -64,7 +64,13 @@ def apply_bands(images: tf.Tensor, amplified: tf.Tensor) -> tf.Tensor:
     gains = band_gains(amplified)
     along_y = tf.einsum("nb,bij->nij", gains, band_matrices(height))
     along_x = tf.einsum("nb,bij->nij", gains, band_matrices(width))
-    planes = tf.transpose(images, [0, 3, 1, 2])
-    planes = tf.matmul(planes, along_x[:, None], transpose_b=True)
-    planes = tf.matmul(along_y[:, None], planes)
-    return tf.transpose(planes, [0, 2, 3, 1])
+    planes = _along_last(tf.transpose(images, [0, 3, 1, 2]), along_x)
+    planes = _along_last(tf.transpose(planes, [0, 1, 3, 2]), along_y)
+    return tf.transpose(planes, [0, 3, 2, 1])
+
+
+def _along_last(planes: tf.Tensor, matrices: tf.Tensor) -> tf.Tensor:
+    """[N, C, A, B] by each image's own matrix [N, B, B]."""
+    _, channels, rows, size = planes.shape
+    flat = tf.reshape(planes, [-1, channels * rows, size])
+    return tf.reshape(tf.matmul(flat, matrices, transpose_b=True), [-1, channels, rows, size])

@@ -20,11 +20,13 @@ _CROSS[:3, :3] = np.array([[0, -1, 1], [1, 0, -1], [-1, 1, 0]]) / np.sqrt(3)
 
 
 def colour_matrix(parameters: Parameters) -> tf.Tensor:
-    """[N, 4, 4] or [4, 4], acting on (R, G, B, 1); the transforms in order, each on the left."""
-    matrix = tf.constant(_IDENTITY)
+    """[N, 4, 4], acting on (R, G, B, 1): the transforms in order, each on the left."""
+    matrix = None
     for name, make in _MATRICES.items():
         if name in parameters:
-            matrix = make(parameters[name][:, None, None]) @ matrix
+            step = make(parameters[name][:, None, None])
+            matrix = step if matrix is None else step @ matrix
+    assert matrix is not None, "no colour transform is on"
     return matrix
 
 

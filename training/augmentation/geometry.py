@@ -93,9 +93,18 @@ def _halving(size: int) -> np.ndarray:
     return matrix
 
 
-def _along_axes(planes: tf.Tensor, along_y: tf.Tensor, along_x: tf.Tensor) -> tf.Tensor:
-    """[N, C, H, W] → [N, C, H', W'], by matrices [H', H] and [W', W]."""
-    return tf.matmul(along_y, tf.matmul(planes, along_x, transpose_b=True))
+def _along_axes(images: tf.Tensor, along_y: tf.Tensor, along_x: tf.Tensor) -> tf.Tensor:
+    """[N, H, W, C] → [N, H', W', C], by matrices [H', H] and [W', W]."""
+    planes = _along_last(tf.transpose(images, [0, 3, 1, 2]), along_x)
+    planes = _along_last(tf.transpose(planes, [0, 1, 3, 2]), along_y)
+    return tf.transpose(planes, [0, 3, 2, 1])
+
+
+def _along_last(planes: tf.Tensor, matrix: tf.Tensor) -> tf.Tensor:
+    # As one product of two matrices: those that broadcast crash TensorFlow 2.21's CPU kernel.
+    rows = tf.reshape(planes, [-1, tf.shape(planes)[-1]])
+    result = tf.matmul(rows, matrix, transpose_b=True)
+    return tf.reshape(result, tf.concat([tf.shape(planes)[:-1], [-1]], axis=0))
 
 
 # ---------------------------------------------------------------- sampling
@@ -132,9 +141,10 @@ def _bilinear(images: tf.Tensor, matrix: tf.Tensor, height: int, width: int) -> 
     starts = [(image + index) * shape[2] for index in rows]
     index = [tf.reshape(start + column, [-1]) for start in starts for column in columns]
     weight = [tf.reshape(a * b, [-1, 1]) for a in row_weights for b in column_weights]
-    pixels = tf.reshape(images, [-1, images.shape[-1]])
+    channels = images.shape[-1]
+    pixels = tf.reshape(images, [-1, channels])
     sampled = _weighted_rows(pixels, index, weight)
-    return tf.reshape(sampled, [shape[0], height, width, images.shape[-1]])
+    return tf.reshape(sampled, [shape[0], height, width, channels])
 
 
 def _weighted_rows(
@@ -177,19 +187,16 @@ def apply_geometry(images: tf.Tensor, matrix: tf.Tensor) -> tf.Tensor:
     """images [N, H, W, C] through inverse maps [N, 3, 3]; what lies outside is reflected."""
     _, height, width, _ = images.shape
     left, top, right, bottom = _margins(matrix, height, width)
-    planes = tf.transpose(images, [0, 3, 1, 2])
-    planes = _along_axes(planes, _doubling(height, top, bottom), _doubling(width, left, right))
-    one = tf.ones([1])
+    doubled = _along_axes(images, _doubling(height, top, bottom), _doubling(width, left, right))
+    doubled = tf.ensure_shape(doubled, [None, None, None, images.shape[-1]])
+    one = tf.ones([tf.shape(images)[0]])
     shift_x = tf.cast(left - right, tf.float32) / 2
     shift_y = tf.cast(top - bottom, tf.float32) / 2
     matrix = _translation(shift_x * one, shift_y * one) @ matrix
     matrix = _scaling(2 * one, 2 * one) @ matrix @ _scaling(one / 2, one / 2)
     matrix = _translation(-one / 2, -one / 2) @ matrix @ _translation(one / 2, one / 2)
-    doubled = tf.transpose(planes, [0, 2, 3, 1])
     sampled = _bilinear(doubled, matrix, 2 * (height + _REACH), 2 * (width + _REACH))
-    planes = tf.transpose(sampled, [0, 3, 1, 2])
-    planes = _along_axes(planes, tf.constant(_halving(height)), tf.constant(_halving(width)))
-    result = tf.transpose(planes, [0, 2, 3, 1])
+    result = _along_axes(sampled, tf.constant(_halving(height)), tf.constant(_halving(width)))
     return tf.ensure_shape(result, images.shape)
 
 

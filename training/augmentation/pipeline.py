@@ -26,7 +26,7 @@ def apply(images: tf.Tensor, transforms: Transforms, parameters: Parameters) -> 
     if transforms.any_of((*BLIT, *GEOM)):
         _, height, width, _ = images.shape
         images = apply_geometry(images, inverse_map(parameters, height, width))
-    if transforms.any_of(COLOR):
+    if any(name in parameters for name in COLOR):  # of gray images hue has none
         images = apply_colour(images, colour_matrix(parameters))
     if "imgfilter" in parameters:
         images = apply_bands(images, parameters["imgfilter"])
