@@ -12,9 +12,10 @@ from metrics.declaration import Declaration, Metric
 from metrics.fid import fid
 from metrics.ls import ls
 from metrics.ppl import ppl
+from metrics.ppl2 import ppl2
 
 # All there are, in the order in which they are shown. A new one needs its file and a place here.
-METRICS: list[Declaration] = [fid, ppl, ls]
+METRICS: list[Declaration] = [fid, ppl, ls, ppl2]
 MOST = 10_000_000  # samples
 
 

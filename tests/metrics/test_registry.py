@@ -3,7 +3,8 @@
 import pytest
 
 from dnnlib.errors import UserError
-from metrics import registry
+from metrics import ppl, ppl2, registry
+from tests import golden
 
 
 @pytest.mark.parametrize(
@@ -18,6 +19,9 @@ from metrics import registry
         ("ppl_zfull", None, "ppl_zfull", 100_000),
         ("ppl_wend-10k", None, "ppl_wend-10k", 10_000),
         ("ppl_wend", 100_000, "ppl_wend", 100_000),
+        ("ppl2_wend", None, "ppl2_wend", 50_000),
+        ("ppl2_wend-50k", None, "ppl2_wend", 50_000),
+        ("ppl2_wend-1k", None, "ppl2_wend-1k", 1_000),
         ("ls", 2000, "ls-2k", 2000),
         ("ls-200k", None, "ls", 200_000),
     ],
@@ -37,7 +41,8 @@ def test_options_and_keys():
 
 
 def test_lists():
-    assert [m.name for m in registry.parse_list("all")] == registry.standard_names()
+    papers = [f"ppl_{space}{sampling}" for sampling in ("full", "end") for space in "zw"]
+    assert [m.name for m in registry.parse_list("all")] == ["fid50k", *papers, "ls"]
     assert [m.name for m in registry.parse_list("fid5k, ls,fid5k")] == ["fid5k", "ls"]
 
 
@@ -54,3 +59,16 @@ def test_lists():
 def test_mistakes(text, message):
     with pytest.raises(UserError, match=message):
         registry.parse(text)
+
+
+def test_golden_defaults_of_stylegan2():
+    """Its numbers of samples, but for the paths of what StyleGAN's paper had with twice as many."""
+    for default in golden.load("stylegan2/misc2/metric_defaults2.json"):
+        name, count = default["name"], default.get("num_images") or default["num_samples"]
+        if name not in registry.standard_names():
+            continue
+        metric = registry.parse(name)
+        assert metric.count == (2 * count if name.startswith("ppl_") else count), name
+        if name == "ppl2_wend":
+            assert default["minibatch_per_gpu"] == ppl2.NOISE_GROUP
+            assert default["epsilon"] == ppl.EPSILON
