@@ -15,10 +15,11 @@ STYLE = dict(latent_size=8, dlatent_size=8, mapping_fmaps=8, mapping_layers=2)
 
 
 def generator(func_name="G_style", seed=1, **options):
-    kinds = {"G_style": STYLE, "G_paper": {"latent_size": 8}}
+    kinds = {"G_style": STYLE, "G_main": STYLE, "G_paper": {"latent_size": 8}}
     Gs = networks.build(func_name, seed=seed, **{**OPTIONS, **kinds[func_name], **options})
     for name, variable in Gs.named.items():
-        if name.endswith("Noise/weight"):  # 0 in a new network, which would hide all noise
+        # 0 in a new network, which would hide all noise
+        if name.endswith(("Noise/weight", "noise_strength")):
             variable.assign(tf.ones(variable.shape))
     return Gs
 
