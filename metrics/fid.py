@@ -33,7 +33,7 @@ NETWORK = "inception"
     samples="fakes",
     networks=(NETWORK,),
     reals=Reals(),
-    method="covariances over n - 1",
+    method="covariances over n - 1, float64",
     in_all=True,
 )
 def fid(evaluation: Evaluation, metric: Metric) -> dict[str, float]:
@@ -55,7 +55,7 @@ def fid(evaluation: Evaluation, metric: Metric) -> dict[str, float]:
     samples="fakes",
     networks=(NETWORK,),
     reals=Reals(whole=True, least=2),
-    method="covariances over n",
+    method="covariances over n, float64",
 )
 def fid_full(evaluation: Evaluation, metric: Metric) -> dict[str, float]:
     """{'': FID} of generated images and all of the data set, none of them mirrored.

@@ -88,7 +88,7 @@ def test_fid_of_all_reals(records):
     np.testing.assert_allclose(kept["fid24_full"]["results"]["fid24_full"], expected, rtol=1e-5)
     provenance = kept["fid24_full"]["provenance"]
     assert (provenance["num_reals"], provenance["mirror"]) == (REALS, False)
-    assert provenance["method"] == "covariances over n"
+    assert provenance["method"] == "covariances over n, float64"
 
 
 @pytest.mark.parametrize(("name", "kind"), [("kid24", "first"), ("kid24_full", "all")])
