@@ -27,13 +27,14 @@ from dnnlib.command_line import (
 from metrics import registry
 from training.config import PRECISIONS
 
-_SUMMARY = textwrap.fill(f"The paper's metrics of trained generators: {registry.summary()}.", 92)
+_SUMMARY = textwrap.fill(f"Metrics of trained generators: {registry.summary()}.", 92)
 _INTRO = f"""\
 usage: python run_metrics.py [COMMAND] [options]
 
 {_SUMMARY}
-fid5k, ppl_wend-10k or ls-20k take another number of samples. docs/metrics.md tells which
-files with feature networks are needed, and where they are.
+fid5k, pr5k3_full, ppl_wend-10k or ls-20k take another number of samples; _full compares with
+the whole data set. docs/metrics.md tells what each is for, what it costs, which files with
+feature networks are needed, and where they are.
 """
 
 _EXAMPLES = """\
@@ -42,6 +43,8 @@ examples:
       the newest snapshot of the newest run in results/, with the data set it was trained on
   python run_metrics.py --run_dir=results/00002-ffhq --snapshots=all --metrics=fid50k,ppl_wend
       all snapshots; the same command again goes on where it was stopped
+  python run_metrics.py --run_dir=latest --metrics=fid10k_full,kid10k_full,pr10k3_full
+      of a small data set: all of it, none of it mirrored; KID has no bias from few images
   python run_metrics.py --network=ffhq-1024 --data_dir=/data --dataset=ffhq --mirror \\
       --metrics=all --classifiers=/data/celebahq-classifiers
       the paper's numbers of one of NVIDIA's networks
@@ -56,13 +59,15 @@ Exit codes: 0 done, 2 a mistake in the command or a missing file, 130 stopped by
 
 _WEIGHTS = [
     flag(
-        "inception_weights",
-        PATH,
-        "FILE",
-        "the Inception network of FID, in any published form, or its address",
+        "inception_weights", PATH, "FILE",
+        "the Inception network of FID, KID and Inception Score, in any published form, or its "
+        "address",
     ),
-    flag("vgg16_weights", PATH, "FILE", "the VGG16 network of PPL, likewise"),
-]
+    flag(
+        "vgg16_weights", PATH, "FILE",
+        "the VGG16 network of PPL, and of precision and recall, likewise",
+    ),
+]  # fmt: skip
 _CACHE = flag(
     "cache_dir",
     PATH,
@@ -87,13 +92,14 @@ _COMMANDS = {
             ),
             flag(
                 "metrics", TEXT, "LIST",
-                f"what to measure: all, or some of {', '.join(registry.standard_names())}",
+                "what to measure: all (StyleGAN's own), or some of "
+                f"{', '.join(registry.standard_names())}",
                 "fid50k",
             ),
             flag(
                 "num_images", WHOLE, "N",
-                "samples of metrics without a number in their name, and of fid50k; by default as "
-                "in the paper",
+                "samples of metrics without a number in their name, and of those with their "
+                "standard one, such as fid50k; by default as in the paper",
                 lower_bound=1, upper_bound=10_000_000,
             ),
             flag("dataset", PATH, "NAME", "the real images (default: those the run trained on)"),

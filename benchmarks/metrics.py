@@ -23,7 +23,7 @@ import networks
 from compute.devices import silence_xla
 from compute.replica_map import ReplicaMap
 from dnnlib import tensor_file
-from metrics import frechet, separability
+from metrics import frechet, kernel_distance, neighbours, separability
 from metrics.evaluation import Evaluation
 from metrics.features import inception, vgg16, weight_files
 from metrics.registry import parse
@@ -85,7 +85,8 @@ def _weights(directory, network, shapes) -> str:
 
 
 def arithmetic(count: int = 50_000, features: int = 2048, samples: int = 200_000) -> dict:
-    """Seconds of what is not networks, at the size of fid50k and of one attribute of ls."""
+    """Seconds of what is not networks, at the size of fid50k, kid50k and of one attribute of ls;
+    of precision and recall, which takes as the square of the images, for fewer of them."""
     rng, seconds = np.random.RandomState(0), {}
 
     def clock(name, function, *args):
@@ -97,7 +98,11 @@ def arithmetic(count: int = 50_000, features: int = 2048, samples: int = 200_000
     sets = [np.abs(rng.standard_normal([count, features])).astype(np.float32) for _ in range(2)]
     one, other = (clock("FID moments", frechet.statistics, part) for part in sets)
     clock("FID root", frechet.distance, one, other)
+    clock("KID", _kernel_distance, *sets)
     del sets
+    few = [np.maximum(rng.standard_normal([8192, 4096]), 0).astype(np.float32) for _ in range(2)]
+    clock("precision and recall of 8192 and 8192", neighbours.precision_and_recall, *few, 3)
+    del few
     z = rng.standard_normal([samples, 512]).astype(np.float32)
     w = (z + 0.3 * np.tanh(z @ rng.standard_normal([512, 512]))).astype(np.float32)
     logits = w @ rng.standard_normal(512) + 4 * rng.standard_normal(samples)
@@ -111,6 +116,11 @@ def arithmetic(count: int = 50_000, features: int = 2048, samples: int = 200_000
                 lambda: list(pool.map(lambda fit: separability.fit(*fit), fits)),  # noqa: B023
             )
     return seconds
+
+
+def _kernel_distance(one, other):
+    for x, y in kernel_distance.draw(0, len(one), len(other)):
+        kernel_distance.squared_mmd(one[x], other[y])
 
 
 def main():

@@ -17,15 +17,18 @@ class Reals:
     """The real images that a metric compares with.
 
     whole: every image of the data set once, none mirrored; else as many as are generated, mirrored
-    if the evaluation is told so. limit: how many at most.
+    if the evaluation is told so, and, where there are fewer, again from the beginning, unless once.
+    limit: how many at most; least: how few there may be.
     """
 
     whole: bool = False
     limit: Optional[int] = None
+    once: bool = False
+    least: int = 1
 
     def number(self, fakes: int, total: int) -> int:
         """How many, for `fakes` generated images and a data set of `total`."""
-        number = total if self.whole else fakes
+        number = total if self.whole else min(fakes, total) if self.once else fakes
         return number if self.limit is None else min(number, self.limit)
 
 
@@ -54,7 +57,8 @@ class Declaration:
 
     networks: feature networks that it looks through (metrics/tools.py). classifiers: whether it
     needs those of attributes. reals: the real images it needs. settings: names of `Settings` that
-    its result depends on, besides those that all depend on.
+    its result depends on, besides those that all depend on. method: which of several forms of the
+    arithmetic it has, for the line and the record, where other programs have another.
     check: (generator, tools, **options) raises UserError when a generator cannot be measured.
 
     digits: after the point, at most. in_all: whether it belongs to the paper's, --metrics=all.
@@ -73,6 +77,7 @@ class Declaration:
     classifiers: bool = False
     reals: Optional[Reals] = None
     settings: tuple[str, ...] = ()
+    method: str = ""
     check: Optional[Callable[..., None]] = None
     digits: int = 4
     in_all: bool = False

@@ -195,6 +195,8 @@ class Evaluation:
             networks.update({one.attribute: one.sha256 for one in self.tools.classifiers()})
         provenance["feature_networks"] = networks
         provenance.update({name: getattr(settings, name) for name in needs.settings})
+        if needs.method:
+            provenance["method"] = needs.method
         if needs.reals:
             provenance["num_reals"], provenance["mirror"] = self.number_of_reals(metric)
             if settings.replace_damaged:

@@ -1,4 +1,4 @@
-"""Fréchet inception distance, FID: Heusel et al. 2017; StyleGAN table 1."""
+"""Fréchet inception distance, FID: Heusel et al. 2017; StyleGAN table 1; StyleGAN2-ADA."""
 
 from __future__ import annotations
 
@@ -33,6 +33,7 @@ NETWORK = "inception"
     samples="fakes",
     networks=(NETWORK,),
     reals=Reals(),
+    method="covariances over n - 1, float64",
     in_all=True,
 )
 def fid(evaluation: Evaluation, metric: Metric) -> dict[str, float]:
@@ -41,9 +42,33 @@ def fid(evaluation: Evaluation, metric: Metric) -> dict[str, float]:
     No truncation, random noise; the data set's images in the order of its files, from the beginning
     again if there are fewer, as in the original. The record tells so.
     """
-    reals = real_statistics(evaluation, metric)
-    fakes = _statistics(evaluation.fake_features(NETWORK, metric))
+    return {"": frechet.distance(*_both(evaluation, metric))}
+
+
+@metric(
+    title="Fréchet inception distance to the whole data set",
+    families={"fid": {}},
+    spelling="fid{count}_full",
+    standard_spelling="fid{count}_full",
+    count=50_000,
+    least=2,
+    samples="fakes",
+    networks=(NETWORK,),
+    reals=Reals(whole=True, least=2),
+    method="covariances over n, float64",
+)
+def fid_full(evaluation: Evaluation, metric: Metric) -> dict[str, float]:
+    """{'': FID} of generated images and all of the data set, none of them mirrored.
+
+    As StyleGAN2-ADA has it: covariances are divided by the number of images.
+    """
+    reals, fakes = (frechet.over_n(one) for one in _both(evaluation, metric))
     return {"": frechet.distance(reals, fakes)}
+
+
+def _both(evaluation: Evaluation, metric: Metric) -> tuple[Statistics, Statistics]:
+    reals = real_statistics(evaluation, metric)
+    return reals, _statistics(evaluation.fake_features(NETWORK, metric))
 
 
 def real_statistics(evaluation: Evaluation, metric: Metric) -> Statistics:

@@ -71,6 +71,12 @@ def statistics(features: np.ndarray) -> Statistics:
     return moments.statistics()
 
 
+def over_n(statistics: Statistics) -> Statistics:
+    """The same with the covariance divided by count, not by count − 1."""
+    shrunk = statistics.covariance * ((statistics.count - 1) / statistics.count)
+    return dataclasses.replace(statistics, covariance=shrunk)
+
+
 def distance(one: Statistics, other: Statistics) -> float:
     """|μ₁ − μ₂|² + tr(Σ₁ + Σ₂ − 2 (Σ₁ Σ₂)^½).
 

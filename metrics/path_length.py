@@ -1,6 +1,6 @@
 """Perceptual path length: how much images change for a small step in latent space.
 
-StyleGAN §4.1. A path's length is measured at one point t of it, from there to t + ε.
+StyleGAN §4.1, StyleGAN2 §3. A path's length is measured at one point t of it, from there to t + ε.
 """
 
 from __future__ import annotations
@@ -89,11 +89,21 @@ def step_codes(
 
 
 def path_images(
-    samples: Samples, ends: tuple[tf.Tensor, tf.Tensor], noise_numbers: tf.Tensor
+    samples: Samples,
+    ends: tuple[tf.Tensor, tf.Tensor],
+    noise_numbers: tf.Tensor,
+    whole: bool = False,
 ) -> list[tf.Tensor]:
-    """What is compared: the parts of both ends' images [N, S, S, C], in 0 … 255, not rounded."""
+    """What is compared: both ends' images, or the parts of them where a face would be."""
     images = samples.images(tf.concat(ends, axis=0), tf.tile(noise_numbers, [2]))
-    return tf.split((crop(images) + 1) * 127.5, 2)
+    return tf.split(compared(images, whole), 2)
+
+
+def compared(images: tf.Tensor, whole: bool = False) -> tf.Tensor:
+    """What LPIPS sees of images [N, R, R, C] in about [−1, 1]: the whole, or what `crop` leaves, of
+    at most 256×256 pixels, in 0 … 255, not rounded."""
+    images = shrink(images, MAX_SIDE) if whole else crop(images)
+    return (images + 1) * 127.5
 
 
 def filtered_mean(distances: np.ndarray) -> float:

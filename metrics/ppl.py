@@ -18,18 +18,24 @@ if TYPE_CHECKING:
 EPSILON = 1e-4
 NETWORK = "vgg16"
 NOISE_GROUP = 16  # paths that share their noise, as the paper's minibatch did
+LEAST_SIDE = 16  # pixels, for VGG16
 
 
 def check(generator: GeneratorFacts, tools: Tools, *, space: str, sampling: str) -> None:
     """Raises UserError unless paths of a generator can be measured."""
-    if space == "w" and not generator.has_styles:
-        raise UserError("ppl_w…: the network has no w; ppl_zfull and ppl_zend measure its z")
+    check_paths(generator, tools, space)
     side = generator.resolution
-    if side < 32:
+    if side < 2 * LEAST_SIDE:
         raise UserError(
             f"ppl: the network's images are {side}x{side}, and the part that is compared too small "
-            "for VGG16; 32x32 is the least"
+            f"for VGG16; {2 * LEAST_SIDE}x{2 * LEAST_SIDE} is the least"
         )
+
+
+def check_paths(generator: GeneratorFacts, tools: Tools, space: str) -> None:
+    """Raises UserError where the space or the precision does not allow it."""
+    if space == "w" and not generator.has_styles:
+        raise UserError("ppl in w: the network has no w; ppl_zfull and ppl_zend measure its z")
     precision = tools.settings.precision
     if precision != "float32":
         raise UserError(
@@ -58,17 +64,34 @@ def ppl(evaluation: Evaluation, metric: Metric, *, space: str, sampling: str) ->
     space: 'z', great circles through normalised latents; 'w', lines. sampling: 'full', at a random
     point of the path; 'end', at its beginning. Both ends of a step have the same noise.
     """
+    return {"": measure(evaluation, metric, space, sampling)}
+
+
+def measure(
+    evaluation: Evaluation,
+    metric: Metric,
+    space: str,
+    sampling: str,
+    *,
+    whole: bool = False,
+    noise_group: int = NOISE_GROUP,
+) -> float:
+    """The mean length of a metric's paths, in LPIPS / ε².
+
+    space, sampling: as `ppl` has them. whole: compare images, not the part of them where a face
+    would be. noise_group: how many paths share their noise. Both ends of a path have one label.
+    """
     from metrics import path_length
 
     samples, distance = evaluation.samples, evaluation.tools.network(NETWORK)
 
     def step(numbers: tf.Tensor, labels: tf.Tensor) -> tuple[tf.Tensor, ...]:
         ends = path_length.path_codes(samples, numbers, labels, space, sampling, EPSILON)
-        first, second = path_length.path_images(samples, ends, numbers // NOISE_GROUP)
+        first, second = path_length.path_images(samples, ends, numbers // noise_group, whole)
         return (distance(first, second) / EPSILON**2,)
 
     minibatch = max(evaluation.minibatch // 2, 1)  # of two images each
     parts = evaluation.map(step, metric.count, minibatch=minibatch, unit=f"paths in {space}")
     lengths = np.concatenate([part for (part,) in parts])
     evaluation.check_finite(lengths, "path lengths")
-    return {"": path_length.filtered_mean(lengths)}
+    return path_length.filtered_mean(lengths)

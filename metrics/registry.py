@@ -9,12 +9,19 @@ from typing import Optional
 from dnnlib.config import nearest
 from dnnlib.errors import UserError
 from metrics.declaration import Declaration, Metric
-from metrics.fid import fid
+from metrics.fid import fid, fid_full
+from metrics.inception_score import inception_score
+from metrics.kid import kid, kid_full
 from metrics.ls import ls
 from metrics.ppl import ppl
+from metrics.ppl2 import ppl2
+from metrics.precision_recall import pr, pr_full
 
 # All there are, in the order in which they are shown. A new one needs its file and a place here.
-METRICS: list[Declaration] = [fid, ppl, ls]
+METRICS: list[Declaration] = [
+    *(fid, ppl, ls, ppl2),
+    *(fid_full, kid, kid_full, pr, pr_full, inception_score),
+]
 MOST = 10_000_000  # samples
 
 
@@ -84,5 +91,5 @@ def _find(name: str) -> tuple[Metric, Optional[int]]:
     names = standard_names()
     raise UserError(
         f"unknown metric {name!r}{nearest(name, names)}; known: {', '.join(names)}, and with "
-        "another number of samples: fid5k, ppl_wend-10k, ls-20k"
+        "another number of samples: fid5k, ppl_wend-10k, pr5k3_full"
     )

@@ -28,7 +28,8 @@ def path_in(run_dir: StrPath, metric_name: str) -> Path:
 
 
 def find(run_dir: StrPath, metric_name: str, provenance: dict[str, Any]) -> Optional[Record]:
-    """The record of the same evaluation, if the run has it."""
+    """The record of the same evaluation, if the run has it; older ones tell of no method."""
+    method = {"method": provenance["method"]} if "method" in provenance else {}
     path = path_in(run_dir, metric_name)
     try:
         lines = json_files.read_text(path).splitlines()
@@ -37,7 +38,7 @@ def find(run_dir: StrPath, metric_name: str, provenance: dict[str, Any]) -> Opti
     for text in lines:
         with contextlib.suppress(ValueError, TypeError, KeyError):  # a damaged line
             record = json_files.parse(text)
-            if record["provenance"] == provenance and line(record):
+            if {**method, **record["provenance"]} == provenance and line(record):
                 return record
     return None
 
@@ -109,6 +110,8 @@ def line(record: Record, digits: int = 4) -> str:
         parts.append(f"{p['svm']} SVMs")
     if p["precision"] != "float32":
         parts.append(p["precision"])
+    if "method" in p:
+        parts.append(p["method"])
     parts.append(f"metrics version {p['version']}")
     return f"{'  '.join(numbers)}  [{'; '.join(parts)}]  {format_time(record['seconds'])}"
 

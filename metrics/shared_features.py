@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 import numpy as np
 
@@ -42,3 +42,21 @@ class SharedFeatures:
                 self._kept.append(features)
                 self._bytes += features.nbytes
             yield features
+
+
+def rows(parts: Iterable[np.ndarray], numbers: np.ndarray) -> np.ndarray:
+    """Some of the features that come as parts [n, D], in order: [len(numbers), D].
+
+    numbers: theirs, ascending. Raises ValueError when the parts end before the last of them.
+    """
+    result, position = np.empty([0, 0]), 0
+    for features in parts:
+        stop = position + len(features)
+        if not result.size:
+            result = np.empty([len(numbers), features.shape[1]], features.dtype)
+        low, high = np.searchsorted(numbers, [position, stop])
+        result[low:high] = features[numbers[low:high] - position]
+        position = stop
+    if position <= numbers[-1]:
+        raise ValueError(f"{position} features, expected more than {numbers[-1]}")
+    return result

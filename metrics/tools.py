@@ -18,11 +18,15 @@ from metrics.declaration import GeneratorFacts, Metric
 from metrics.features import classifiers, weights
 from metrics.features.classifiers import Classifier
 from metrics.features.inception import Inception
-from metrics.features.vgg16 import Lpips
+from metrics.features.vgg16 import Lpips, SecondDense
 from metrics.features.weights import FeatureWeights
 
 # By the names that metrics/features/weights.py has: {name: arrays → what looks at images}.
-NETWORKS: dict[str, Callable[..., tf.Module]] = {"inception": Inception, "vgg16": Lpips}
+NETWORKS: dict[str, Callable[..., tf.Module]] = {
+    "inception": Inception,
+    "vgg16": Lpips,
+    "vgg16_fc2": SecondDense,
+}
 
 
 @dataclasses.dataclass
@@ -64,7 +68,8 @@ class Tools(contextlib.ExitStack):
     def weights(self, name: str) -> FeatureWeights:
         """Those of a feature network (metrics/features/weights.py), loaded once."""
         if name not in self._weights:
-            path: Union[str, None] = getattr(self.settings, f"{name}_weights")
+            network = weights.PARTS.get(name, name)
+            path: Union[str, None] = getattr(self.settings, f"{network}_weights")
             self._weights[name] = weights.load(name, path, self.cache_dir, self.say)
         return self._weights[name]
 
@@ -121,7 +126,12 @@ class Tools(contextlib.ExitStack):
             if needs.reals:
                 if self.settings.dataset is None:
                     raise UserError(f"{metric.name} needs a data set: --dataset=NAME")
-                inspect(self.settings.dataset, self.settings.data_dir)
+                info = inspect(self.settings.dataset, self.settings.data_dir)
+                if needs.reals.number(metric.count, info.num_images) < needs.reals.least:
+                    raise UserError(
+                        f"{metric.name} needs {needs.reals.least} real images or more; the data "
+                        f"set {info.name} has {info.num_images:,}"
+                    )
             for name in needs.networks:
                 self.weights(name)
             if needs.classifiers:

@@ -22,6 +22,7 @@ tests/metrics/features/test_inception.py
 tests/metrics/features/test_weights.py
 tests/metrics/test_during_training.py
 tests/metrics/test_evaluation.py
+tests/metrics/test_image_sets.py
 tests/metrics/test_mirrored.py
 tests/metrics/test_own_metric.py::test_features_are_computed_once_and_no_number_depends_on_it
 tests/metrics/test_samples.py

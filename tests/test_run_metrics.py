@@ -2,10 +2,12 @@
 
 import json
 
+import numpy as np
 import pytest
 
 import networks
 import run_metrics
+from metrics import registry
 from tests.metrics import small
 from tests.metrics.features import feature_weights
 
@@ -52,6 +54,13 @@ def network(tmp_path):
     return small.save(tmp_path / "network.safetensors", small.generator(), cur_nimg=12)
 
 
+def test_help_names_every_metric(capsys):
+    assert run("--help") == 0
+    shown = capsys.readouterr().out
+    for name in registry.standard_names():
+        assert name in shown
+
+
 def test_missing_weights_say_what_to_get_and_where_to_put_it(network, tmp_path, capsys):
     cache = f"--cache_dir={tmp_path}"
     assert run(f"--network={network}", "--dataset=synthetic-32", "--metrics=fid9", cache) == 2
@@ -61,11 +70,16 @@ def test_missing_weights_say_what_to_get_and_where_to_put_it(network, tmp_path, 
     assert str(tmp_path) in error
     assert "--inception_weights" in error
     assert error.count("\n") == 1
+    assert run(f"--network={network}", "--dataset=synthetic-32", "--metrics=pr93", cache) == 2
+    error = capsys.readouterr().err
+    assert "no weights of vgg16 with its dense layers" in error
+    assert "vgg16-397923af.pth" in error
+    assert error.count("\n") == 1
 
 
 @pytest.mark.conformance
 def test_all_metrics_of_a_file(network, tmp_path, capsys):
-    """With both feature networks at full size, from weights in this package's own form."""
+    """With Inception and LPIPS at full size, from weights in this package's own form."""
     from dnnlib import tensor_file
     from metrics.features import weight_files
 
@@ -76,7 +90,10 @@ def test_all_metrics_of_a_file(network, tmp_path, capsys):
     ):
         source = tmp_path / f"{which}.safetensors"
         metadata = {"network": which, "source": "random", "source_sha256": "0" * 64}
-        tensor_file.save(source, make(), weight_files.FORMAT, metadata)
+        arrays = make()
+        if which == "inception":
+            arrays["softmax/weights"] = np.random.RandomState(1).randn(2048, 1008).astype("f4") / 50
+        tensor_file.save(source, arrays, weight_files.FORMAT, metadata)
         paths.append(tmp_path / f"{which}-again.safetensors")
         assert run("convert_weights", f"--{which}_weights={source}", f"--out={paths[-1]}") == 0
     D = networks.build(
@@ -90,10 +107,11 @@ def test_all_metrics_of_a_file(network, tmp_path, capsys):
     )
     networks.save(tmp_path / "classifier-red.safetensors", D=D, info={"attribute": "red"})
     capsys.readouterr()
+    names = ("fid5", "ppl_zend-4", "ls-12", "kid5", "is10")
     args = [
         f"--network={network}",
         "--dataset=synthetic-32",
-        "--metrics=fid5,ppl_zend-4,ls-12",
+        f"--metrics={','.join(names)}",
         f"--inception_weights={paths[0]}",
         f"--vgg16_weights={paths[1]}",
         f"--classifiers={tmp_path}",
@@ -102,8 +120,10 @@ def test_all_metrics_of_a_file(network, tmp_path, capsys):
     ]
     assert run(*args) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert [line.split()[0] for line in lines] == ["fid5", "ppl_zend-4", "ls_z-12"]
-    for name in ("fid5", "ppl_zend-4", "ls-12"):
+    shown = ["fid5", "ppl_zend-4", "ls_z-12", "kid5", "is10_mean"]
+    assert [line.split()[0] for line in lines] == shown
+    for name in names:
         record = json.loads((tmp_path / "out" / f"metric-{name}.jsonl").read_text())
         assert record["cur_nimg"] == 12
-        assert all(value >= 0 for value in record["results"].values())
+        assert all(value >= (-0.1 if name == "kid5" else 0) for value in record["results"].values())
+    assert record["results"]["is10_mean"] == pytest.approx(1)  # of one image each

@@ -13,8 +13,11 @@ from typing import Protocol, TypeVar
 import numpy as np
 import tensorflow as tf
 
+from metrics.features.legacy_resize import legacy_resize
+
 SIZE = 299  # pixels, height and width
 FEATURES = 2048
+CLASSES = 1008  # ImageNet has 1000; the surplus ones are the network's all the same
 EPSILON = 1e-3
 VECTORS = ("beta", "moving_mean", "moving_variance")
 
@@ -93,11 +96,7 @@ class Inception(tf.Module):
 
 def preprocess(images: tf.Tensor) -> tf.Tensor:
     """Images as `Inception` takes them → float32 [N, 299, 299, 3] in [-1, 1)."""
-    images = tf.convert_to_tensor(images)
-    if images.shape.rank != 4 or images.shape[-1] not in (1, 3, None):
-        raise ValueError(f"images have shape {images.shape}, expected [N, H, W, 1 or 3]")
-    # Pixel y comes from y·H/299 of the source, not from (y + ½)·H/299 − ½.
-    x = tf.raw_ops.ResizeBilinear(images=images, size=[SIZE, SIZE], half_pixel_centers=False)
+    x = legacy_resize(images, SIZE)
     return (x - [128.0] * 3) / 128  # three channels from one
 
 
@@ -108,6 +107,12 @@ def shapes() -> dict[str, tuple[int, ...]]:
         result[_kernel(scope)] = shape
         result.update({name: shape[-1:] for name in _vectors(scope)})
     return result
+
+
+def class_shapes() -> dict[str, tuple[int, ...]]:
+    """{name: shape} of what makes the outputs of the classes of the features, without their bias.
+    Not all published files have it."""
+    return {"softmax/weights": (FEATURES, CLASSES)}
 
 
 def network(net: Operations[X], x: X) -> X:

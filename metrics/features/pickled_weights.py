@@ -31,7 +31,26 @@ def match(network: str, stored: Arrays) -> tuple[Arrays, Arrays]:
     Ignored are arrays of up to 3 values and the dense layers that follow the features. Raises
     UserError naming the first array that has no place, or no certain one.
     """
-    return _inception(stored) if network == "inception" else (_vgg16(stored), {})
+    if network == "inception":
+        return _inception(stored)
+    return {"inception_classes": _classes, "vgg16": _vgg16, "vgg16_fc2": _dense}[network](
+        stored
+    ), {}
+
+
+def _classes(stored: Arrays) -> Arrays:
+    ((name, shape),) = inception.class_shapes().items()
+    fitting = [array for array in stored.values() if array.shape == shape]
+    if len(fitting) != 1:
+        raise UserError(f"{len(fitting)} arrays of shape {list(shape)}, expected one")
+    return {name: fitting[0]}
+
+
+def _dense(stored: Arrays) -> Arrays:
+    # Nothing tells whether rows are in the order of channel, height, width, or of height, width.
+    raise UserError(
+        "a legacy pickle, in which the order of the first dense layer's rows is unknown"
+    )
 
 
 def _kept(stored: Arrays, ignored: Sequence[tuple[int, ...]]) -> Arrays:

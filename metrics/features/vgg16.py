@@ -1,17 +1,20 @@
-"""LPIPS v0.1 over VGG16: the perceptual distance of PPL (Zhang et al. 2018).
+"""VGG16: LPIPS v0.1, the perceptual distance of PPL, over it, and its second dense layer.
 
-The trunk is torchvision's VGG16, whose names and pixel range differ from those of Keras's weights
+Zhang et al. 2018; Kynkäänniemi et al. 2019 for the dense layer, which precision and recall see. The
+trunk is torchvision's VGG16, whose names and pixel range differ from those of Keras's weights
 (Caffe's). The five weightings come with this package, under the licence in LICENSE-lpips.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
 import tensorflow as tf
 
 from dnnlib import tensor_file
+from metrics.features.legacy_resize import legacy_resize
 
 FORMAT = "stylegan-tf2 lpips heads 1"
 HEADS = Path(__file__).with_name("lpips-vgg-v0.1.safetensors")
@@ -23,18 +26,45 @@ MEAN = (0.485, 0.456, 0.406)
 STDDEV = (0.229, 0.224, 0.225)
 
 
-class Lpips(tf.Module):
+SIZE = 224  # pixels, height and width, of what the dense layers take
+SIDE = SIZE // 2 ** len(BLOCKS)  # of the last block's output after its maximum
+FEATURES = 4096
+
+
+class Trunk(tf.Module):
+    """VGG16 without its dense layers.
+
+    arrays: {name: float32 array} as `trunk_shapes` lists them, and `more` names; others are
+    ignored. Created inside a strategy's scope, its variables are the strategy's. Call it within a
+    tf.function.
+    """
+
+    def __init__(self, arrays: dict[str, np.ndarray], more: Iterable[str] = ()) -> None:
+        super().__init__()
+        names = [*trunk_shapes(), *more]
+        self._weights = {name: tf.Variable(arrays[name], trainable=False) for name in names}
+
+    def features(self, images: tf.Tensor) -> list[tf.Tensor]:
+        """Images [N, H, W, 1 or 3] in 0…255 → the last ReLU's output of each block."""
+        x = (images / 255 - MEAN) / STDDEV  # three channels from one
+        outputs = []
+        for block, layers in enumerate(_layers()):
+            x = tf.nn.max_pool2d(x, 2, 2, "VALID") if block else x
+            for name in layers:
+                x = tf.nn.conv2d(x, self._weights[f"{name}/weight"], 1, "SAME")
+                x = tf.nn.relu(tf.nn.bias_add(x, self._weights[f"{name}/bias"]))
+            outputs.append(x)
+        return outputs
+
+
+class Lpips(Trunk):
     """Pairs of images → their perceptual distance.
 
-    arrays: {name: float32 array} as `trunk_shapes` and `head_shapes` list them; others are
-    ignored. Created inside a strategy's scope, its variables are the strategy's. Call it within
-    a tf.function.
+    arrays: {name: float32 array} as `trunk_shapes` and `head_shapes` list them; else as `Trunk`.
     """
 
     def __init__(self, arrays: dict[str, np.ndarray]) -> None:
-        super().__init__()
-        names = [*trunk_shapes(), *head_shapes()]
-        self._weights = {name: tf.Variable(arrays[name], trainable=False) for name in names}
+        super().__init__(arrays, head_shapes())
 
     def __call__(self, images0: tf.Tensor, images1: tf.Tensor) -> tf.Tensor:
         """Images [N, H, W, 1 or 3] in 0…255, twice the same shape → float32 [N], 0 if equal.
@@ -53,17 +83,28 @@ class Lpips(tf.Module):
             distances.append(tf.linalg.matvec(x, self._weights[f"lin{index}/weight"]))
         return tf.add_n(distances)
 
-    def features(self, images: tf.Tensor) -> list[tf.Tensor]:
-        """Images [N, H, W, 1 or 3] in 0…255 → the last ReLU's output of each block."""
-        x = (images / 255 - MEAN) / STDDEV  # three channels from one
-        outputs = []
-        for block, layers in enumerate(_layers()):
-            x = tf.nn.max_pool2d(x, 2, 2, "VALID") if block else x
-            for name in layers:
-                x = tf.nn.conv2d(x, self._weights[f"{name}/weight"], 1, "SAME")
-                x = tf.nn.relu(tf.nn.bias_add(x, self._weights[f"{name}/bias"]))
-            outputs.append(x)
-        return outputs
+
+class SecondDense(Trunk):
+    """Images → the second dense layer after its ReLU, for precision and recall.
+
+    arrays: {name: float32 array} as `trunk_shapes` and `dense_shapes` list them; else as `Trunk`.
+    """
+
+    def __init__(self, arrays: dict[str, np.ndarray]) -> None:
+        super().__init__(arrays, dense_shapes())
+
+    def __call__(self, images: tf.Tensor) -> tf.Tensor:
+        """Images [N, H, W, 1 or 3], uint8 or float in 0…255 → float32 [N, 4096].
+
+        One channel counts as three equal ones. Raises ValueError for other shapes.
+        """
+        last = self.features(legacy_resize(images, SIZE))[-1]
+        x = tf.nn.max_pool2d(last, 2, 2, "VALID")
+        x = tf.reshape(x, [-1, SIDE * SIDE * x.shape[-1]])
+        for layer in ("fc1", "fc2"):
+            weight, bias = (self._weights[f"{layer}/{name}"] for name in ("weight", "bias"))
+            x = tf.nn.relu(tf.linalg.matmul(x, weight) + bias)
+        return x
 
 
 def trunk_shapes() -> dict[str, tuple[int, ...]]:
@@ -76,6 +117,17 @@ def trunk_shapes() -> dict[str, tuple[int, ...]]:
             result[f"{name}/bias"] = (channels,)
             before = channels
     return result
+
+
+def dense_shapes() -> dict[str, tuple[int, ...]]:
+    """{name: shape} of the first two dense layers; the first one's rows are in the order of
+    height, width, channel. Not all published files have them."""
+    return {
+        "fc1/weight": (SIDE * SIDE * BLOCKS[-1][1], FEATURES),
+        "fc1/bias": (FEATURES,),
+        "fc2/weight": (FEATURES, FEATURES),
+        "fc2/bias": (FEATURES,),
+    }
 
 
 def head_shapes() -> dict[str, tuple[int, ...]]:

@@ -47,15 +47,26 @@ _BLOCKS = {
 }
 _TORCH_VARIABLES = ("conv.weight", "bn.bias", "bn.running_mean", "bn.running_var")
 _VGG16_LAYERS = (0, 2, 5, 7, 10, 12, 14, 17, 19, 21, 24, 26, 28)  # the others have no weights
+_VGG16_DENSE = ("classifier.0", "classifier.3")
+_INCEPTION = ("inception", "inception_classes")
 
 
 def shapes(network: str) -> dict[str, tuple[int, ...]]:
-    """{canonical name: shape} of the weights of "inception" or "vgg16" that files hold."""
-    return inception.shapes() if network == "inception" else vgg16.trunk_shapes()
+    """{canonical name: shape} of the weights of a network that files hold.
+
+    network: here and below "inception", "vgg16", or what not all files have: "inception_classes",
+    "vgg16_fc2".
+    """
+    if network == "inception":
+        return inception.shapes()
+    if network == "inception_classes":
+        return inception.class_shapes()
+    dense = vgg16.dense_shapes() if network == "vgg16_fc2" else {}
+    return {**vgg16.trunk_shapes(), **dense}
 
 
 def read(network: str, path: Path, data: bytes) -> tuple[dict[str, np.ndarray], str]:
-    """({canonical name: float32 array}, kind of file) of "inception" or "vgg16".
+    """({canonical name: float32 array}, kind of file) of a network.
 
     data: the contents of the file at path. Raises UserError listing the first few differences
     when it does not hold exactly this network's weights, or saying what is wrong with the file.
@@ -69,9 +80,9 @@ def read(network: str, path: Path, data: bytes) -> tuple[dict[str, np.ndarray], 
         arrays, kind = _from_pickle(network, data), "legacy pickle"
     elif data[8:9] == b"{":
         arrays, kind = _from_converted(network, path)
-    elif network == "inception" and (kind_of_file is None or data[:2] == b"\x1f\x8b"):
+    elif network in _INCEPTION and (kind_of_file is None or data[:2] == b"\x1f\x8b"):
         graph = _unpacked(data) if data[:2] == b"\x1f\x8b" else data
-        arrays, kind = _from_graph(graph), "frozen graph"
+        arrays, kind = _from_graph(network, graph), "frozen graph"
     else:
         prefix = f"it is {kind_of_file}; " if kind_of_file else ""
         raise UserError(prefix + _expected_forms(network))
@@ -122,9 +133,9 @@ def _check_gammas(gammas: dict[str, np.ndarray]) -> None:
 def _from_converted(network: str, path: Path) -> tuple[dict[str, np.ndarray], str]:
     try:
         file = tensor_file.TensorFile(path, FORMAT)
-        held = file.metadata.get("network")
-        if held != network:
-            raise UserError(f"holds the network {show(str(held))}, expected {network!r}")
+        held, expected = file.metadata.get("network"), network.partition("_")[0]
+        if held != expected:
+            raise UserError(f"holds the network {show(str(held))}, expected {expected!r}")
         present = set(file.names)
 
         def stored(name: str) -> np.ndarray:
@@ -146,13 +157,15 @@ def _from_converted(network: str, path: Path) -> tuple[dict[str, np.ndarray], st
 def _from_torch(network: str, state: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     names = torch_names(network)
     classes = state.get("fc.weight")
-    if network == "inception" and classes is not None and classes.shape[:1] != (1008,):
+    if network in _INCEPTION and classes is not None and classes.shape[:1] != (1008,):
         # torchvision's network for ImageNet has the same names and shapes up to here.
         raise UserError(f"fc.weight is {list(classes.shape)}, but FID's network has 1008 classes")
 
     def channels_last(source: str) -> np.ndarray:
         array = state[source]
-        return array.transpose(2, 3, 1, 0) if array.ndim == 4 else array
+        if source == "classifier.0.weight" and array.ndim == 2:
+            array = _rows_by_place(array)
+        return array.transpose(2, 3, 1, 0) if array.ndim == 4 else array.T
 
     arrays = _collect(names, shapes(network), channels_last)
     gammas = (f"{layer}.bn.weight" for layer in torch_layers(network))
@@ -160,16 +173,29 @@ def _from_torch(network: str, state: Mapping[str, np.ndarray]) -> dict[str, np.n
     return arrays
 
 
+def _rows_by_place(weight: np.ndarray) -> np.ndarray:
+    """The first dense layer's weights [outputs, inputs], whose inputs are in the order of channel,
+    height, width, in that of height, width, channel."""
+    places = vgg16.SIDE**2
+    if weight.shape[1] % places:
+        return weight  # is refused for its shape
+    by_channel = weight.reshape(len(weight), -1, places)
+    return by_channel.transpose(0, 2, 1).reshape(weight.shape)
+
+
 def torch_names(network: str) -> dict[str, str]:
     """{canonical name: torchvision's name}; pytorch-fid has the same ones."""
+    if network == "inception_classes":
+        return {"softmax/weights": "fc.weight"}
     variables = _TORCH_VARIABLES if network == "inception" else ("weight", "bias")
     sources = (f"{layer}.{variable}" for layer in torch_layers(network) for variable in variables)
     return dict(zip(shapes(network), sources))
 
 
 def torch_layers(network: str) -> list[str]:
-    if network == "vgg16":
-        return [f"features.{index}" for index in _VGG16_LAYERS]
+    if network in ("vgg16", "vgg16_fc2"):
+        dense = _VGG16_DENSE if network == "vgg16_fc2" else ()
+        return [f"features.{index}" for index in _VGG16_LAYERS] + list(dense)
     return _STEM.split() + [
         f"Mixed_{block}.branch{branch}"
         for blocks, branches in _BLOCKS.items()
@@ -226,8 +252,8 @@ def _unpacked(data: bytes) -> memoryview:
     raise UserError(f"a .tgz file without {GRAPH}, or a damaged one")
 
 
-def _from_graph(graph: bytes | memoryview) -> dict[str, np.ndarray]:
-    wanted = shapes("inception")
+def _from_graph(network: str, graph: bytes | memoryview) -> dict[str, np.ndarray]:
+    wanted = shapes(network)
     gammas = {
         name.replace("beta", "gamma"): shape for name, shape in wanted.items() if "beta" in name
     }
@@ -293,7 +319,7 @@ def _no_graph() -> NoReturn:
 
 
 def _expected_forms(network: str) -> str:
-    if network == "inception":
+    if network in _INCEPTION:
         return (
             "expected a frozen graph (.pb or .tgz), or a .pth, .pkl or converted .safetensors "
             "file, by its content"

@@ -5,6 +5,7 @@ They are not part of this package, except LPIPS's heads, and nothing is download
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import hashlib
 import os
@@ -27,10 +28,14 @@ _MAX_BYTES = 2**30  # the largest published one, VGG16 with its dense layers, ha
 
 @dataclasses.dataclass(frozen=True)
 class Published:
-    """One published form of a network's weights; sha256 is "" where none is known."""
+    """One published form of a network's weights; sha256 is "" where none is known.
+
+    parts: of PARTS, those that it has.
+    """
 
     url: str
     sha256: str = ""
+    parts: tuple[str, ...] = ()
 
     @property
     def file(self) -> str:
@@ -44,17 +49,29 @@ PUBLISHED = {
             "https://github.com/mseitzer/pytorch-fid/releases/download/fid_weights/"
             "pt_inception-2015-12-05-6726825d.pth",
             "6726825d0af5f729cebd5821db510b11b1cfad8faad88a03f1befd49fb9129b2",
+            ("inception_classes",),
         ),
-        Published("http://download.tensorflow.org/models/image/imagenet/inception-2015-12-05.tgz"),
+        Published(
+            "http://download.tensorflow.org/models/image/imagenet/inception-2015-12-05.tgz",
+            parts=("inception_classes",),
+        ),
+        Published(f"{_NVIDIA}/inception_v3_softmax.pkl", parts=("inception_classes",)),
         Published(f"{_NVIDIA}/inception_v3_features.pkl"),
     ),
     "vgg16": (
         Published(
             "https://download.pytorch.org/models/vgg16-397923af.pth",
             "397923af8e79cdbb6a7127f12361acd7a2f83e06b05044ddf496e83de57a5bf0",
+            ("vgg16_fc2",),
         ),
         Published(f"{_NVIDIA}/vgg16_zhang_perceptual.pkl"),
     ),
+}
+# What some metrics need of a network's file, and not all files have: {part: network}.
+PARTS = {"inception_classes": "inception", "vgg16_fc2": "vgg16"}
+_NOUNS = {
+    "inception_classes": "inception with its 1008 classes",
+    "vgg16_fc2": "vgg16 with its dense layers",
 }
 CONVERTED = {"inception": "inception-2015-12-05.safetensors", "vgg16": "vgg16-lpips.safetensors"}
 FLAGS = {network: f"--{network}_weights" for network in PUBLISHED}
@@ -62,9 +79,9 @@ FLAGS = {network: f"--{network}_weights" for network in PUBLISHED}
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class FeatureWeights:
-    """What `Inception` and `Lpips` take, and its provenance.
+    """What `Inception`, `Lpips` and `SecondDense` take, and its provenance.
 
-    arrays: {canonical name: float32 array}, for VGG16 with LPIPS's heads. file: its name;
+    arrays: {canonical name: float32 array}, for Lpips with its heads. file: its name;
     sha256: the file's, hexadecimal; kind: the form, and what a converted file was made from.
     """
 
@@ -80,7 +97,8 @@ def load(
     cache_dir: Optional[StrPath] = None,
     say: Optional[Say] = None,
 ) -> FeatureWeights:
-    """The weights of "inception" or "vgg16".
+    """The weights of "inception" or "vgg16", or of one of PARTS: "inception_classes", those of its
+    outputs alone, or "vgg16_fc2", VGG16 with its dense layers.
 
     path: a file in any published or our converted form, or an http(s) address, which is
     downloaded once into cache_dir; None: a file in cache_dir (dnnlib.paths.cache_directory()
@@ -88,10 +106,11 @@ def load(
 
     Raises UserError, one line, when there is no such file (where to get it, and where to put it),
     when a file with a published name is not the published one, and when it does not hold exactly
-    this network's weights, all of them finite.
+    this network's weights, all of them finite, or not the part.
     """
+    part, network = network, PARTS.get(network, network)
     if path is None:
-        path = _cached(network, cache_dir)
+        path = _cached(part, cache_dir)
     else:
         path = _given(network, os.fspath(path), cache_dir, say)
     with explain_os_errors("read", path):
@@ -107,10 +126,11 @@ def load(
             "download it again, or rename it if it is meant to be another one"
         )
     try:
-        arrays, kind = weight_files.read(network, path, data)
+        arrays, kind = weight_files.read(part, path, data)
     except UserError as error:
-        raise UserError(f"{path}: {error}") from error
-    if network == "vgg16":
+        holders = f"; {_NOUNS[part]} is in {' or '.join(_holders(part))}" if part in PARTS else ""
+        raise UserError(f"{path}: {error}{holders}") from error
+    if part == "vgg16":
         arrays.update(vgg16.heads())
     return FeatureWeights(arrays, path.name, sha256, kind)
 
@@ -118,7 +138,8 @@ def load(
 def convert(network: str, source: StrPath, out: StrPath, **options: Any) -> None:
     """Writes the weights in `source` (as `path` of `load`) to the `.safetensors` file `out`.
 
-    options: those of `load`.
+    Inception's classes, where the source has them, are 8 MB of it; VGG16's dense layers, of 478 MB,
+    are left out. options: those of `load`.
 
     It records the source's name and sha256. Raises UserError as `load` does, or when writing
     fails.
@@ -127,6 +148,9 @@ def convert(network: str, source: StrPath, out: StrPath, **options: Any) -> None
         raise UserError(f"--out={out}: is the file that is to be converted; choose another")
     weights = load(network, source, **options)
     arrays = {name: weights.arrays[name] for name in weight_files.shapes(network)}
+    if network == "inception":
+        with contextlib.suppress(UserError):  # not all sources have them
+            arrays.update(load("inception_classes", source, **options).arrays)
     metadata = {"network": network, "source": weights.file, "source_sha256": weights.sha256}
     tensor_file.save(out, arrays, weight_files.FORMAT, metadata)
 
@@ -154,19 +178,24 @@ def _known(network: str) -> dict[str, str]:
     }
 
 
-def _cached(network: str, cache_dir: Optional[StrPath]) -> Path:
-    folder = paths.cache_directory(cache_dir)
-    names = [CONVERTED[network]]
-    for published in PUBLISHED[network]:
+def _holders(part: str) -> list[str]:
+    """The names of published files that have a part."""
+    return [one.file for one in PUBLISHED[PARTS[part]] if part in one.parts]
+
+
+def _cached(part: str, cache_dir: Optional[StrPath]) -> Path:
+    folder, network = paths.cache_directory(cache_dir), PARTS.get(part, part)
+    fitting = [one for one in PUBLISHED[network] if part == network or part in one.parts]
+    names = [] if part == "vgg16_fc2" else [CONVERTED[network]]
+    for published in fitting:
         names += [published.file, download.resolve(published.url).file]
     for name in names:
         if (folder / name).is_file():
             return folder / name
     sources = ", or ".join(
-        f"{published.url} (sha256 {published.sha256 or 'not published'})"
-        for published in PUBLISHED[network]
+        f"{published.url} (sha256 {published.sha256 or 'not published'})" for published in fitting
     )
     raise UserError(
-        f"no weights of {network} in {folder}: save {sources} there under its own name, or give a "
-        f"file or an address with {FLAGS[network]}"
+        f"no weights of {_NOUNS.get(part, network)} in {folder}: save {sources} there under its "
+        f"own name, or give a file or an address with {FLAGS[network]}"
     )

@@ -15,10 +15,11 @@ STYLE = dict(latent_size=8, dlatent_size=8, mapping_fmaps=8, mapping_layers=2)
 
 
 def generator(func_name="G_style", seed=1, **options):
-    kinds = {"G_style": STYLE, "G_paper": {"latent_size": 8}}
+    kinds = {"G_style": STYLE, "G_main": STYLE, "G_paper": {"latent_size": 8}}
     Gs = networks.build(func_name, seed=seed, **{**OPTIONS, **kinds[func_name], **options})
     for name, variable in Gs.named.items():
-        if name.endswith("Noise/weight"):  # 0 in a new network, which would hide all noise
+        # 0 in a new network, which would hide all noise
+        if name.endswith(("Noise/weight", "noise_strength")):
             variable.assign(tf.ones(variable.shape))
     return Gs
 
@@ -42,6 +43,13 @@ class Colours(tf.Module):
         return tf.concat([x, x * x], axis=1) * self.scale
 
 
+class Edges(Colours):
+    """In place of VGG16's dense layer: the first 16 of the colours' features."""
+
+    def __call__(self, images):
+        return super().__call__(images)[:, :16]
+
+
 class Squares(tf.Module):
     """In place of LPIPS: the mean squared difference."""
 
@@ -53,18 +61,25 @@ class Squares(tf.Module):
 
 
 @pytest.fixture
-def stand_ins(monkeypatch, tmp_path):
-    """Replaces the feature networks, counts how often their weights are loaded; cache in tmp."""
+def stand_ins(monkeypatch):
+    """Replaces the feature networks; a list of those whose weights are loaded."""
+    return replace_networks(monkeypatch)
+
+
+def replace_networks(monkeypatch):
+    """What the fixture does, for fixtures of a module."""
     loaded = []
 
     def load(network, path=None, cache_dir=None, say=None):
         loaded.append(network)
-        arrays = {"scale": np.float32(1)}
+        classes = np.random.RandomState(0).randn(96, 12).astype(np.float32)
+        arrays = {"scale": np.float32(1), "softmax/weights": classes}
+        network = weights.PARTS.get(network, network)  # of one file
         return weights.FeatureWeights(arrays, f"{network}.stand-in", "5" * 64, "stand-in")
 
     monkeypatch.setattr(weights, "load", load)
-    monkeypatch.setitem(evaluation_tools.NETWORKS, "inception", Colours)
-    monkeypatch.setitem(evaluation_tools.NETWORKS, "vgg16", Squares)
+    for name, network in (("inception", Colours), ("vgg16", Squares), ("vgg16_fc2", Edges)):
+        monkeypatch.setitem(evaluation_tools.NETWORKS, name, network)
     return loaded
 
 

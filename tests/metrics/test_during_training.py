@@ -84,6 +84,7 @@ def test_what_is_missing_shows_before_the_training(tmp_path):
     ("overrides", "message"),
     [
         (['metrics.names=["ppl_wend-8"]'], r"images are 8x8, .*32x32 is the least"),
+        (['metrics.names=["ppl2_wend-8"]'], r"images are 8x8, .*16x16 is the least"),
         (
             ['G={"func_name": "G_paper"}', 'metrics.names=["ppl_wend-8"]'],
             r"the network has no w",

@@ -30,6 +30,13 @@ def network(tmp_path_factory):
     return small.save(path, small.generator(), cur_nimg=5000)
 
 
+@pytest.fixture(scope="module")
+def stylegan2(tmp_path_factory):
+    """Conditional, as the synthetic set of four classes."""
+    path = tmp_path_factory.mktemp("stylegan2") / "network.safetensors"
+    return small.save(path, small.generator("G_main", label_size=4), cur_nimg=5000)
+
+
 def run(path, name, tools):
     evaluation = Evaluation(path, tools)
     return evaluation.run(parse(name))
@@ -68,27 +75,31 @@ def test_fid_is_that_of_numpy(tmp_path, network):
     assert provenance["feature_networks"] == {"inception.stand-in": "5" * 64}
 
 
-def test_minibatches_make_no_difference(tmp_path, network):
-    results = []
+@pytest.mark.parametrize("family", ["network", "stylegan2"])
+def test_minibatches_make_no_difference(tmp_path, request, family):
+    results, path = [], request.getfixturevalue(family)
+    names = {"fid20": 1e-5, "ppl_zfull-20": 2e-3, "ls-20": 1e-5}
+    if family == "stylegan2":
+        names = {"fid20": 1e-5, "ppl2_wend-20": 2e-3, "ppl_zend-20": 5e-3}
     for minibatch in (3, 16):
         with small.tools(
-            tmp_path / str(minibatch), dataset="synthetic-32", minibatch=minibatch
+            tmp_path / str(minibatch), dataset="synthetic-32-4", minibatch=minibatch
         ) as tools:
             tools._classifiers = [classifier()]
-            metrics = [parse(name) for name in ("fid20", "ppl_zfull-20", "ls-20")]
-            results.append([number(record) for record in evaluate(network, metrics, tools)])
-    for one, other, tolerance in zip(*results, (1e-5, 2e-3, 1e-5)):
+            records = evaluate(path, [parse(name) for name in names], tools)
+            results.append([number(record) for record in records])
+    for one, other, tolerance in zip(*results, names.values()):
         # Of paths the difference of two nearly equal images counts.
         np.testing.assert_allclose(one, other, rtol=tolerance)
 
 
-def classifier(name="bright", resolution=32, channels=3, bias=None):
+def classifier(name="bright", resolution=32, channels=3, bias=None, func_name="G_style"):
     """A random one; of the small generator's images about half have the attribute."""
     options = dict(fmap_base=64, fmap_max=8, mbstd_group_size=0)
     D = build("D_basic", seed=3, resolution=resolution, num_channels=channels, **options)
     made = Classifier(name, f"classifier-{name}.safetensors", "c" * 64, D)
     if bias is None and resolution == 32:
-        samples, numbers = Samples(small.generator(), seed=99), tf.range(32)
+        samples, numbers = Samples(small.generator(func_name), seed=99), tf.range(32)
         codes = samples.codes(samples.latents(numbers), tf.zeros([32, 0]))
         bias = -np.median(made(samples.images(codes, numbers)))
     D.named["4x4/Dense1/bias"].assign([bias or 0.0])
@@ -108,22 +119,44 @@ def test_ppl_is_that_of_numpy(tmp_path, network):
     assert "dataset" not in record["provenance"]
 
 
+def test_ppl2_is_that_of_numpy(tmp_path, stylegan2):
+    """Whole images of a conditional network; both ends of a path have its label."""
+    with small.tools(tmp_path, minibatch=6, dataset="synthetic-32-4") as tools:
+        record = run(stylegan2, "ppl2_wend-20", tools)
+        evaluation = Evaluation(stylegan2, tools)
+    samples, numbers = evaluation.samples, tf.range(20)
+    (labels,) = evaluation.fetch_labels(np.arange(20))
+    assert (labels.sum(axis=0) > 0).sum() >= 3
+    w0, w1 = (samples.codes(samples.latents(numbers, purpose), labels) for purpose in (0, 1))
+    group = numbers // 4
+    first, second = (samples.images(w, group).numpy() for w in (w0, w0 + (w1 - w0) * 1e-4))
+    lengths = np.mean(np.square((first - second) * 127.5), axis=(1, 2, 3)) / 1e-8
+    np.testing.assert_allclose(number(record), path_length.filtered_mean(lengths), rtol=1e-2)
+    assert record["provenance"]["labels"] == "drawn from the data set"
+
+
 def test_ppl_needs_w_and_size(tmp_path):
     progressive = small.save(tmp_path / "p.safetensors", small.generator("G_paper"))
     tiny = small.save(tmp_path / "t.safetensors", small.generator(resolution=16))
+    tinier = small.save(tmp_path / "8.safetensors", small.generator(resolution=8))
     with small.tools(tmp_path) as tools:
         assert number(run(progressive, "ppl_zend-4", tools)) > 0
-        with pytest.raises(UserError, match=r"the network has no w; ppl_zfull and ppl_zend"):
-            run(progressive, "ppl_wend-4", tools)
+        for name in ("ppl_wend-4", "ppl2_wend-4"):
+            with pytest.raises(UserError, match=r"the network has no w; ppl_zfull and ppl_zend"):
+                run(progressive, name, tools)
         with pytest.raises(UserError, match=r"images are 16x16.*32x32 is the least"):
             run(tiny, "ppl_zend-4", tools)
+        assert number(run(tiny, "ppl2_wend-4", tools)) > 0
+        with pytest.raises(UserError, match=r"images are 8x8, too small.*16x16 is the least"):
+            run(tinier, "ppl2_wend-4", tools)
 
 
 def test_labels_gray_and_progressive(tmp_path):
     """Conditional and grayscale networks, with the data set's labels or without a data set."""
     styled = small.generator(num_channels=1, label_size=10)
     paper = small.generator("G_paper", num_channels=1, label_size=10)
-    for name, Gs in (("s", styled), ("p", paper)):
+    second = small.generator("G_main", num_channels=1, label_size=10)
+    for name, Gs in (("s", styled), ("p", paper), ("2", second)):
         path = small.save(tmp_path / f"{name}.safetensors", Gs)
         with small.tools(tmp_path, dataset="digits") as tools:
             record = run(path, "fid24", tools)
@@ -133,8 +166,8 @@ def test_labels_gray_and_progressive(tmp_path):
             tools._classifiers = [classifier(channels=3)]  # sees gray as three equal channels
             record = run(path, "ls-20", tools)
             assert record["provenance"]["labels"] == "uniform classes"
-            spaces = {"s": ["ls_z-20", "ls_w-20"], "p": ["ls_z-20"]}
-            assert list(record["results"]) == spaces[name]
+            spaces = ["ls_z-20"] if name == "p" else ["ls_z-20", "ls_w-20"]
+            assert list(record["results"]) == spaces
 
 
 def test_real_statistics_are_kept_by_content(tmp_path, network, monkeypatch):
@@ -228,10 +261,12 @@ def test_a_data_set_that_is_smaller_than_the_count(tmp_path, network):
     assert said[1] == f"{said[0]}  (as recorded)"
 
 
-def test_ls_counts_bits(tmp_path, network):
+@pytest.mark.parametrize(("family", "func_name"), [("network", "G_style"), ("stylegan2", "G_main")])
+def test_ls_counts_bits(tmp_path, request, family, func_name):
     with small.tools(tmp_path) as tools:
-        tools._classifiers = [classifier(), classifier("always", bias=1e6)]
-        record = run(network, "ls-600", tools)
+        bright = classifier(func_name=func_name)
+        tools._classifiers = [bright, classifier("always", bias=1e6)]
+        record = run(request.getfixturevalue(family), "ls-600", tools)
     bits = record["details"]["bits"]
     assert 0 < bits["w"]["bright"] < 1
     for space in "zw":
@@ -255,6 +290,7 @@ def test_what_is_missing(tmp_path, network):
     for settings, metric, message in (
         ({"dataset": "digits"}, "fid10", r"images have 3 channels, those of the data set digits"),
         ({"precision": "mixed_bfloat16"}, "ppl_zend-4", r"lost in the rounding of mixed_bfloat16"),
+        ({"precision": "mixed_bfloat16"}, "ppl2_wend", r"lost in the rounding of mixed_bfloat16"),
     ):
         with small.tools(tmp_path, **settings) as tools, pytest.raises(UserError, match=message):
             run(network, metric, tools)

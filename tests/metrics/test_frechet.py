@@ -23,6 +23,23 @@ def test_golden(case):
     np.testing.assert_allclose(frechet.distance(*computed), result, rtol=1e-7)
 
 
+def test_golden_of_covariances_over_n():
+    recorded = golden.load("ada/metrics3/metrics3.npz")
+    both = [frechet.statistics(recorded[f"fid/{kind}"]) for kind in ("real", "fake")]
+    over_n = [frechet.over_n(computed) for computed in both]
+    for computed, kind in zip(over_n, ("real", "fake")):
+        np.testing.assert_allclose(computed.mean, recorded[f"fid/{kind}_mean"], atol=1e-7)
+        covariance = recorded[f"fid/{kind}_cov"]
+        np.testing.assert_allclose(computed.covariance, covariance, rtol=1e-9, atol=1e-9)
+    for pair, name in (
+        (over_n, "original"),
+        (over_n, "float64_ddof0_ddof0"),
+        (both, "float64_ddof1_ddof1"),
+        ((over_n[0], both[1]), "float64_real_ddof0_fake_ddof1"),
+    ):
+        np.testing.assert_allclose(frechet.distance(*pair), recorded[f"fid/{name}"], rtol=1e-9)
+
+
 @pytest.mark.parametrize("count", [40, 3000])  # fewer than dimensions, and more
 def test_identical_sets_have_distance_zero(count):
     features = np.abs(np.random.RandomState(0).randn(count, 256)).astype(np.float32)

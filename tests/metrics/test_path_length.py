@@ -106,3 +106,53 @@ def test_golden_run(recorded, space, sampling):
     np.testing.assert_allclose(distances, expected, rtol=1e-3)
     result = recorded[f"ppl/run/{space}_{sampling}/result"]
     np.testing.assert_allclose(path_length.filtered_mean(distances), result, rtol=3e-4)
+
+
+@pytest.mark.parametrize("resolution", [16, 256, 512, 1024])
+def test_whole_images_are_compared_at_256_at_most(resolution):
+    images = np.random.RandomState(2).uniform(-1, 1, [1, resolution, resolution, 1])
+    side = min(resolution, 256)
+    factor = resolution // side
+    means = images.reshape(1, side, factor, side, factor, 1).mean(axis=(2, 4))
+    computed = path_length.compared(tf.constant(images, tf.float32), whole=True)
+    np.testing.assert_allclose(computed, (means + 1) * 127.5, atol=1e-4)
+
+
+def test_golden_filtered_mean_of_many():
+    recorded = golden.load("ada/metrics3/metrics3.npz")
+    mean = recorded["ppl/reject_lo_hi_mean"][2]
+    computed = path_length.filtered_mean(recorded["ppl/reject_in"])
+    np.testing.assert_allclose(computed, mean, rtol=1e-6)
+
+
+@pytest.fixture(scope="module")
+def stylegan2():
+    """(recorded paths, the small conditional StyleGAN2 generator that they are of)."""
+    meta = golden.load("stylegan2/misc2/metrics2_meta.json")
+    G = networks.build(**{**meta["G"], "func_name": "G_main"})
+    arrays = golden.recipe_arrays("metrics2", "Gs", meta["G_vars"])
+    # As recorded: without noise, which would be another one for each minibatch.
+    G.set_arrays({k: v * (not k.endswith("noise_strength")) for k, v in arrays.items()})
+    return golden.load("stylegan2/misc2/metrics2.npz"), G
+
+
+@pytest.mark.conformance
+@pytest.mark.parametrize("kind", ["crop", "nocrop"])
+@pytest.mark.parametrize("space", ["z", "w"])
+@pytest.mark.parametrize("sampling", ["full", "end"])
+def test_golden_run_of_stylegan2(stylegan2, space, sampling, kind):
+    """w_end_nocrop is ppl2_wend. One label for each pair, the mean square for a distance."""
+    recorded, G = stylegan2
+    epsilon = float(recorded["ppl/epsilon"])
+    # All minibatches as one: nothing is random.
+    z0, z1 = (recorded["ppl/z"][:, start::2].reshape([-1, 16]) for start in (0, 1))
+    t = tf.constant(recorded["ppl/t"].reshape([-1, 1])) * (sampling == "full")
+    labels = recorded["ppl/labels"].reshape([-1, 3])
+    ends = path_length.step_codes(G.mapping, z0, z1, labels, t, epsilon, space)
+    first, second = (path_length.compared(G.synthesis(w), kind == "nocrop") for w in ends)
+    distances = np.mean(np.square(first - second), axis=(1, 2, 3)) / epsilon**2
+    expected = recorded[f"ppl/run/{space}_{sampling}_{kind}/distances"]
+    # float32's own error is up to 9e-5 of the largest of these differences of near images.
+    np.testing.assert_allclose(distances, expected, rtol=0, atol=2e-4 * expected.max())
+    result = recorded[f"ppl/run/{space}_{sampling}_{kind}/result"]
+    np.testing.assert_allclose(path_length.filtered_mean(distances), result, rtol=3e-4)

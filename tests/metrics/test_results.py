@@ -102,6 +102,19 @@ def test_records_are_found_by_what_they_depend_on(tmp_path):
     assert [json.loads(lines[index]) for index in (0, 2)] == [RECORD, other]
 
 
+def test_a_method_is_told_and_older_records_without_one_are_found(tmp_path):
+    (tmp_path / "told").mkdir()
+    results.append(tmp_path, RECORD)
+    method = {**PROVENANCE, "method": "covariances over n - 1"}
+    assert results.find(tmp_path, "fid5k", method) == RECORD
+    told = {**RECORD, "provenance": method}
+    assert "; covariances over n - 1; metrics version 1]" in results.line(told)
+    results.append(tmp_path / "told", told)
+    assert results.find(tmp_path / "told", "fid5k", method) == told
+    other = {**method, "method": "covariances over n"}
+    assert results.find(tmp_path / "told", "fid5k", other) is None
+
+
 def test_places_that_take_no_records(tmp_path):
     results.check_writable(tmp_path / "a" / "b")
     assert list((tmp_path / "a" / "b").iterdir()) == []

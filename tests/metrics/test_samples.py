@@ -62,12 +62,21 @@ def test_noise_follows_its_own_numbers(samples):
     assert np.abs(one - other).max() > 0.01
 
 
-def test_no_truncation():
-    Gs = small.generator(truncation_psi=0.5, truncation_cutoff=8)
+@pytest.mark.parametrize("func_name", ["G_style", "G_main"])
+def test_no_truncation(func_name):
+    Gs = small.generator(func_name, truncation_psi=0.5, truncation_cutoff=8)
     Gs.named["dlatent_avg"].assign(tf.fill([8], 3.0))
     samples = Samples(Gs, seed=0)
     z = samples.latents(tf.range(4))
     np.testing.assert_array_equal(samples.codes(z, tf.zeros([4, 0])), Gs.mapping(z))
+
+
+def test_frozen_weights_of_stylegan2():
+    Gs = small.generator("G_main")
+    plain, frozen = (made(Samples(Gs, seed=0, frozen=frozen), [0, 1]) for frozen in (False, True))
+    np.testing.assert_allclose(frozen, plain, atol=2e-5)
+    other_noise = made(Samples(Gs, seed=0), [0, 1], [2, 3])
+    assert np.abs(other_noise - plain).max() > 0.01
 
 
 @pytest.mark.parametrize("func_name", ["G_style", "G_paper"])

@@ -5,7 +5,7 @@ import pytest
 
 from metrics import shared_features
 from metrics.evaluation import flips
-from metrics.shared_features import SharedFeatures
+from metrics.shared_features import SharedFeatures, rows
 
 MINIBATCH = 4
 
@@ -59,3 +59,15 @@ def test_a_pass_that_was_cut_short_is_continued(shared):
 
 def test_flips_of_fewer_are_the_first_of_more():
     np.testing.assert_array_equal(flips(1000)[:77], flips(77))
+
+
+@pytest.mark.parametrize("pieces", [1, 3, 20])
+def test_rows_of_parts(pieces):
+    features = np.float32(np.random.RandomState(0).randn(20, 4))
+    for numbers in ([0, 5, 6, 19], [3], range(20)):
+        parts = (features[start : start + pieces] for start in range(0, 20, pieces))
+        taken = rows(parts, np.array(numbers))
+        np.testing.assert_array_equal(taken, features[list(numbers)])
+        assert taken.dtype == np.float32
+    with pytest.raises(ValueError, match=r"20 features, expected more than 20"):
+        rows([features], np.array([2, 20]))

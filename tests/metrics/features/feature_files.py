@@ -26,7 +26,7 @@ def node(name, array, compact=False):
     return written
 
 
-def graph(arrays, **others):
+def graph(arrays, classes=None, **others):
     """A frozen graph; gammas are added, and other nodes as a real one has them."""
     written = tf.compat.v1.GraphDef()
     written.versions.producer = 8
@@ -37,7 +37,8 @@ def graph(arrays, **others):
             gamma = name.replace("beta", "gamma")
             if gamma not in others:
                 written.node.append(node(gamma, np.ones_like(array), compact=True))
-    written.node.append(node("softmax/weights", np.zeros([2, 3], np.float32)))
+    classes = np.zeros([2, 3], np.float32) if classes is None else classes
+    written.node.append(node("softmax/weights", classes))
     return written.SerializeToString(deterministic=True)
 
 
@@ -52,18 +53,26 @@ def tgz(contents, name=weight_files.GRAPH):
 
 
 def torch_arrays(which, arrays):
-    """{torchvision's name: array}, OIHW, with what else a published file holds."""
+    """{torchvision's name: array}, OIHW, with what else a published file holds.
+
+    which: "inception", "vgg16", or "vgg16_fc2", with arrays of the dense layers.
+    """
     found = {}
     for name, source in weight_files.torch_names(which).items():
         array = arrays[name]
-        found[source] = array.transpose(3, 2, 0, 1).copy() if array.ndim == 4 else array
+        if (
+            name == "fc1/weight"
+        ):  # rows by channel, height, width in place of height, width, channel
+            by_place = array.reshape(7, 7, -1, array.shape[1])
+            array = by_place.transpose(2, 0, 1, 3).reshape(array.shape)
+        found[source] = array.transpose(3, 2, 0, 1).copy() if array.ndim == 4 else array.T.copy()
         if source.endswith("bn.bias"):
             layer = source[: -len("bias")]
             found[f"{layer}weight"] = np.ones_like(array)
             found[f"{layer}num_batches_tracked"] = np.zeros([], np.int64)
     if which == "inception":
         found.update({"fc.weight": np.zeros([1008, 2], np.float32)})
-    else:
+    elif which == "vgg16":
         found.update({"classifier.0.weight": np.zeros([4, 3], np.float32)})
     return found
 

@@ -55,19 +55,35 @@ def legacy_resize(images, size):
     return x
 
 
-def lpips(arrays, images0, images1, blocks=(2, 2, 3, 3, 3)):
-    """LPIPS v0.1 over VGG16, [N]."""
-    x = np.concatenate([np.float64(images0), np.float64(images1)]) / 255
-    x = (x - [0.485, 0.456, 0.406]) / [0.229, 0.224, 0.225]
-    total = 0
+def vgg16(arrays, x, blocks=(2, 2, 3, 3, 3)):
+    """Outputs of the blocks, each before its maximum, of images in 0…255."""
+    x = (np.float64(x) / 255 - [0.485, 0.456, 0.406]) / [0.229, 0.224, 0.225]
+    outputs = []
     for block, layers in enumerate(blocks, start=1):
         if block > 1:
             x = max_pool(x, 2, 2)
         for layer in range(1, layers + 1):
             name = f"conv{block}_{layer}"
             x = relu(convolve(x, arrays[f"{name}/weight"]) + arrays[f"{name}/bias"])
+        outputs.append(x)
+    return outputs
+
+
+def second_dense(arrays, images):
+    """VGG16's second dense layer after its ReLU."""
+    x = max_pool(vgg16(arrays, legacy_resize(images, 224))[-1], 2, 2)
+    x = x.reshape(len(x), -1)
+    for name in ("fc1", "fc2"):
+        x = relu(x @ np.float64(arrays[f"{name}/weight"]) + arrays[f"{name}/bias"])
+    return x
+
+
+def lpips(arrays, images0, images1):
+    """LPIPS v0.1 over VGG16, [N]."""
+    total = 0
+    for block, x in enumerate(vgg16(arrays, np.concatenate([images0, images1]))):
         unit = x / (np.sqrt((x**2).sum(axis=-1, keepdims=True)) + 1e-10)
         first, second = np.split(unit, 2)
-        weighted = (first - second) ** 2 @ np.float64(arrays[f"lin{block - 1}/weight"])
+        weighted = (first - second) ** 2 @ np.float64(arrays[f"lin{block}/weight"])
         total = total + weighted.mean(axis=(1, 2))
     return total

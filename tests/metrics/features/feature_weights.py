@@ -17,6 +17,19 @@ def vgg16_arrays(seed=0):
     return {name: _value(draw, name, shape) for name, shape in vgg16.trunk_shapes().items()}
 
 
+def narrow_vgg16_arrays(seed=0):
+    """VGG16 with an eighth of its channels and 20 outputs of its dense layers, which it has."""
+    draw, arrays, before = np.random.default_rng(seed), {}, 3
+    for name, shape in vgg16.trunk_shapes().items():
+        shape = (3, 3, before, shape[-1] // 8) if len(shape) == 4 else (shape[0] // 8,)
+        arrays[name] = _value(draw, name, shape)
+        before = shape[-1]
+    for name, shape in (("fc1", (vgg16.SIDE**2 * before, 20)), ("fc2", (20, 20))):
+        arrays[f"{name}/weight"] = _normal(draw, shape, (2 / shape[0]) ** 0.5)
+        arrays[f"{name}/bias"] = _normal(draw, shape[1:], 0.2)
+    return arrays
+
+
 def _value(draw, name, shape):
     if len(shape) == 4:
         return _normal(draw, shape, (2 / np.prod(shape[:3])) ** 0.5)

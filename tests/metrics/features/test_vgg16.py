@@ -1,4 +1,5 @@
-"""LPIPS over VGG16 against NumPy; the heads that come with the package."""
+"""LPIPS over VGG16, and its second dense layer, against NumPy; the heads that come with the
+package."""
 
 import numpy as np
 import pytest
@@ -6,7 +7,7 @@ import tensorflow as tf
 
 from metrics.features import vgg16
 from tests.metrics.features import feature_numpy as expected
-from tests.metrics.features.feature_weights import vgg16_arrays
+from tests.metrics.features.feature_weights import narrow_vgg16_arrays, vgg16_arrays
 
 pytestmark = pytest.mark.conformance
 
@@ -94,3 +95,39 @@ def test_under_a_strategy(arrays, distance):
 def test_other_shapes(arrays, shapes, match):
     with pytest.raises(ValueError, match=match):
         vgg16.Lpips(arrays)(*(np.zeros(shape, np.float32) for shape in shapes))
+
+
+@pytest.fixture(name="dense", scope="module")
+def _dense():
+    return vgg16.SecondDense(narrow_vgg16_arrays())
+
+
+@pytest.mark.parametrize("size", [(40, 24), (300, 260)])
+def test_second_dense_layer(dense, size):
+    """Of images of any size, resized as TensorFlow 1 did."""
+    images = np.random.default_rng(3).integers(0, 256, (2, *size, 3)).astype(np.uint8)
+    wanted = expected.second_dense(narrow_vgg16_arrays(), images)
+    assert wanted.shape == (2, 20)
+    assert 0.2 < (wanted > 0).mean() < 0.8
+    computed = dense(images)
+    assert computed.dtype == tf.float32
+    np.testing.assert_allclose(computed, wanted, rtol=0, atol=2e-5 * wanted.max())
+    np.testing.assert_allclose(dense(np.float32(images)), computed, rtol=1e-5, atol=1e-5)
+
+
+def test_second_dense_layer_of_gray_images_and_other_shapes(dense):
+    images = np.random.default_rng(4).integers(0, 256, (3, 32, 32, 1)).astype(np.uint8)
+    together = dense(np.repeat(images, 3, axis=-1)).numpy()
+    np.testing.assert_allclose(dense(images), together, rtol=1e-5, atol=1e-5)
+    alone = dense(images[1:2])
+    np.testing.assert_allclose(alone, together[1:2], rtol=1e-5, atol=1e-5)
+    for shape in ((2, 32, 32), (2, 32, 32, 2)):
+        with pytest.raises(ValueError, match=r"expected \[N, H, W, 1 or 3\]"):
+            dense(np.zeros(shape, np.uint8))
+
+
+def test_dense_layers():
+    """As published: 4096 values of 7x7 places of 512 channels, 119,545,856 numbers."""
+    shapes = vgg16.dense_shapes()
+    assert shapes["fc1/weight"] == (25088, 4096)
+    assert sum(int(np.prod(shape)) for shape in shapes.values()) == 119_545_856

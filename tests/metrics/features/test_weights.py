@@ -20,7 +20,11 @@ from metrics.features import (
 from tests.dnnlib import test_file_kinds
 from tests.dnnlib.download import bad_server
 from tests.metrics.features import feature_files as files
-from tests.metrics.features.feature_weights import inception_arrays, vgg16_arrays
+from tests.metrics.features.feature_weights import (
+    inception_arrays,
+    narrow_vgg16_arrays,
+    vgg16_arrays,
+)
 
 pytestmark = pytest.mark.conformance
 
@@ -142,6 +146,94 @@ def test_names_of_pytorch():
         "Mixed_7c.branch3x3dbl_3b.bn.running_var"
     )
     assert weight_files.torch_names("vgg16")["conv5_3/bias"] == "features.28.bias"
+
+
+# ---------------------------------------------------------------- what not all files have
+
+
+@pytest.fixture(name="classes", scope="module")
+def _classes():
+    return np.random.default_rng(5).standard_normal((2048, 1008), np.float32)
+
+
+def test_classes_of_inception(tmp_path, narrow, classes):
+    """The weights of its 1008 outputs, from every form that has them."""
+    torch = files.torch_arrays("inception", narrow)
+    torch["fc.weight"], torch["fc.bias"] = classes.T.copy(), np.ones(1008, np.float32)
+    variables = dict(files.inception_variables(narrow))
+    variables["fc/w"] = classes
+    graph = files.graph(narrow, classes)
+    for data in (
+        graph,
+        files.tgz(graph),
+        files.torch(torch),
+        files.pickle(list(variables.items())),
+    ):
+        path = written(tmp_path / "any.name", data)
+        loaded = weights.load("inception_classes", path)
+        equal(loaded.arrays, {"softmax/weights": classes})
+        assert loaded.sha256 == hashlib.sha256(data).hexdigest()
+    weights.convert("inception", path, tmp_path / weights.CONVERTED["inception"])
+    equal(weights.load("inception", cache_dir=tmp_path).arrays, narrow)
+    cached = weights.load("inception_classes", cache_dir=tmp_path)
+    equal(cached.arrays, {"softmax/weights": classes})
+    assert cached.file == weights.CONVERTED["inception"]
+
+
+def test_files_without_the_classes(tmp_path, narrow):
+    """One line says what has them."""
+    variables = dict(files.inception_variables(narrow))
+    del variables["fc/w"]
+    holders = (
+        r"; inception with its 1008 classes is in pt_inception-2015-12-05-6726825d.pth or "
+        r"inception-2015-12-05.tgz or inception_v3_softmax.pkl$"
+    )
+    torch = files.torch_arrays("inception", narrow)
+    for data, reason in (
+        (files.torch(torch), r"fc.weight is float32 \[2, 1008\], expected .*\[2048, 1008\]"),
+        (files.graph(narrow), r"softmax/weights is no float32 \[2048, 1008\], but \[2, 3\]"),
+        (files.pickle(list(variables.items())), r"0 arrays of shape \[2048, 1008\], expected one"),
+    ):
+        path = written(tmp_path / "x", data)
+        assert weights.load("inception", path).arrays
+        refused("inception_classes", path, reason + holders)
+    out = tmp_path / weights.CONVERTED["inception"]
+    weights.convert("inception", path, out)
+    refused("inception_classes", out, r"softmax/weights is missing" + holders)
+
+
+def test_dense_layers_of_vgg16(tmp_path, monkeypatch):
+    arrays = narrow_vgg16_arrays()
+    shapes = {name: array.shape for name, array in arrays.items()}
+    dense = {name: shape for name, shape in shapes.items() if name.startswith("fc")}
+    trunk = {name: shape for name, shape in shapes.items() if name not in dense}
+    monkeypatch.setattr(vgg16, "dense_shapes", lambda: dense)
+    monkeypatch.setattr(vgg16, "trunk_shapes", lambda: trunk)
+    data = files.torch(files.torch_arrays("vgg16_fc2", arrays))
+    path = written(tmp_path / "any.name", data)
+    equal(weights.load("vgg16_fc2", path).arrays, arrays)
+    assert set(weights.load("vgg16", path).arrays) == {*trunk, *vgg16.heads()}
+
+    out = tmp_path / weights.CONVERTED["vgg16"]
+    weights.convert("vgg16", path, out)
+    holder = r"; vgg16 with its dense layers is in vgg16-397923af.pth$"
+    refused("vgg16_fc2", out, r"fc1/weight is missing; fc1/bias is missing; .*" + holder)
+    pickle = files.pickle(list(arrays.items()))
+    reason = r"a legacy pickle, in which the order of .* rows is unknown"
+    refused("vgg16_fc2", written(path, pickle), reason + holder)
+    few = files.torch_arrays("vgg16", {name: arrays[name] for name in trunk})
+    reason = r"classifier.0.weight is float32 \[3, 4\], expected float32 \[3136, 20\]; classifier.0"
+    refused("vgg16_fc2", written(path, files.torch(few)), reason)
+    # What has been converted is no weights of the dense layers, but a published file is.
+    with pytest.raises(
+        UserError, match=r"no weights of vgg16 with its dense layers in .*\.pth"
+    ) as e:
+        weights.load("vgg16_fc2", cache_dir=tmp_path)
+    assert "zhang" not in str(e.value)
+    assert "--vgg16_weights" in str(e.value)
+    (tmp_path / "vgg16-397923af.pth").write_bytes(data)
+    with pytest.raises(UserError, match=r"vgg16-397923af.pth: sha256 .*, but the published file"):
+        weights.load("vgg16_fc2", cache_dir=tmp_path)
 
 
 # ---------------------------------------------------------------- finding
