@@ -7,7 +7,6 @@ arrays of them. It works without TensorFlow, and there is no way around the chec
 
 from __future__ import annotations
 
-import codecs
 import dataclasses
 import hashlib
 import math
@@ -19,6 +18,7 @@ import numpy as np
 from dnnlib.pickles import objects
 from dnnlib.pickles.objects import LegacyPickleError, refuse, show
 from dnnlib.pickles.opcodes import parse
+from dnnlib.pickles.values import PlainValues, array_pieces
 
 __all__ = ["LegacyFile", "LegacyNetwork", "LegacyPickleError", "read"]
 
@@ -28,9 +28,7 @@ MAX_COMPONENT_DEPTH = 4
 # A snapshot at 1024x1024 has about 400. Full names, up to 2 KB each, may be many times the file.
 MAX_VARIABLES = 5_000
 MAX_VALUES = 20_000  # in all options together
-MAX_VALUE_DEPTH = 32
 MAX_SOURCE_BYTES = 4 * 2**20
-_CHUNK = 2**18
 _SPARE = 4 * 2**20
 
 # Keys of a network's state by version: 2 is ProGAN's, 3 StyleGAN's, 4 StyleGAN2's, 5 ADA's.
@@ -108,7 +106,7 @@ class _Reader:
     def __init__(self, data: bytes) -> None:
         self.seen: set[int] = set()
         self.variable_count = 0
-        self.value_count = 0
+        self.values = PlainValues(MAX_VALUES)
         # Bytes that may be made of the file's: as many as it has, or twice that where it is half
         # precision or text of protocol 2 that becomes more. An array may be mentioned many times.
         self.budget = len(data) + _SPARE
@@ -158,7 +156,9 @@ class _Reader:
             components=self.components(state.get("components", {}), depth, offset),
             source_sha256=_source_sha256(state["build_module_src"], offset),
             class_name=stand_in.class_name,
-            extra={key: self.value(state[key], key, offset) for key in _EXTRA if key in state},
+            extra={
+                key: self.values.plain(state[key], key, offset) for key in _EXTRA if key in state
+            },
         )
 
     def components(self, stand_in: object, depth: int, offset: int) -> dict[str, LegacyNetwork]:
@@ -190,7 +190,7 @@ class _Reader:
             pieces: Iterable[np.ndarray] = [weights.reshape(-1)]
         elif isinstance(value, objects.Array):
             offset = value.offset
-            pieces = self.pieces(value)
+            pieces = array_pieces(value)
             self.spend(value)
             weights = np.empty(value.shape, np.float32)
         else:
@@ -209,56 +209,10 @@ class _Reader:
             refuse(f"variable {show(name)} has values that are infinite or not a number", offset)
         return weights
 
-    def pieces(self, array: objects.Array) -> Iterator[np.ndarray]:
-        """An array's numbers in their own type and the file's order, some at a time.
-
-        A copy of a whole one, decoded or converted, would be memory beside the file and the result.
-        """
-        if array.shape is None:
-            refuse("an array without a state", array.offset)
-        return self._pieces(array, np.dtype(f"<{array.dtype}"), math.prod(array.shape))
-
-    def _pieces(self, array: objects.Array, dtype: np.dtype, count: int) -> Iterator[np.ndarray]:
-        if array.data.kind == "latin1":
-            rest = b""
-            for decoded in _latin1(array.data, count * dtype.itemsize):
-                whole = rest + decoded
-                numbers = len(whole) // dtype.itemsize
-                yield np.frombuffer(whole, dtype, numbers)
-                rest = whole[numbers * dtype.itemsize :]
-            return
-        flat = np.frombuffer(array.data.data, dtype, count, array.data.start)
-        for start in range(0, count, _CHUNK):
-            yield flat[start : start + _CHUNK]
-
     def options(self, stand_in: object, subject: str, offset: int) -> dict:
         if not isinstance(stand_in, dict):
             refuse(f"{subject} are no dictionary", offset)
-        return self.value(stand_in, subject, offset)
-
-    def value(self, stand_in: object, subject: str, offset: int, depth: int = 0):
-        """An option as a plain Python value."""
-        self.value_count += 1
-        if self.value_count > MAX_VALUES or depth > MAX_VALUE_DEPTH:
-            refuse(f"{subject}: too many values, or too deep", offset)
-        if isinstance(stand_in, objects.Array) and stand_in.shape == ():
-            (stand_in,) = (number.item() for piece in self.pieces(stand_in) for number in piece)
-        if isinstance(stand_in, float) and not math.isfinite(stand_in):
-            refuse(f"{subject}: a number that is infinite or not a number", offset)
-        if stand_in is None or isinstance(stand_in, (bool, int, float)):
-            return stand_in
-        if isinstance(stand_in, objects.Span):
-            return objects.text(stand_in, subject, offset)
-        if isinstance(stand_in, dict):
-            self.value_count += len(stand_in)
-            return {
-                key: self.value(item, f"{subject[:100]}[{show(key)}]", offset, depth + 1)
-                for key, item in stand_in.items()
-            }
-        if isinstance(stand_in, (list, tuple)):
-            items = [self.value(item, subject, offset, depth + 1) for item in stand_in]
-            return items if isinstance(stand_in, list) else tuple(items)
-        refuse(f"{subject}: neither a number, text, a list nor a dictionary", offset)
+        return self.values.plain(stand_in, subject, offset)
 
     def spend(self, array: objects.Array) -> None:
         """Counts what an array takes as float32; refuses before it is made."""
@@ -268,25 +222,6 @@ class _Reader:
             self.budget -= size
         if min(self.budget, self.budget_of_all) < 0:
             refuse("the arrays would take far more room than the file", array.offset)
-
-
-def _latin1(span: objects.Span, size: int) -> Iterator[bytes]:
-    """Bytes that were written as UTF-8 text, piece by piece: wide characters take room."""
-    raw, position, done = span.raw(), 0, 0
-    while position < len(raw):
-        piece = raw[position : position + _CHUNK]
-        final = position + len(piece) == len(raw)
-        try:
-            text, used = codecs.utf_8_decode(piece, "strict", final)
-            values = text.encode("latin-1")
-        except UnicodeError:
-            raise LegacyPickleError("array data that are not bytes", span.start) from None
-        if done + len(values) > size:
-            break
-        position, done = position + used, done + len(values)
-        yield values
-    if done != size or position != len(raw):
-        refuse(f"an array of {size:,} bytes has another amount of data", span.start)
 
 
 def _version(state: dict, offset: int) -> int:

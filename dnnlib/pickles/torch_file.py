@@ -8,32 +8,26 @@ inert stand-ins (opcodes.py, torch_objects.py), and this file checks those.
 from __future__ import annotations
 
 import hashlib
-import math
 import os
 import struct
 import zipfile
 import zlib
 from collections.abc import Iterator
-from typing import ClassVar, Optional, Union
+from typing import Optional, Union
 
 import numpy as np
 
 from dnnlib.paths import open_input
 from dnnlib.pickles import torch_objects as objects
 from dnnlib.pickles.objects import LegacyPickleError, UnreadableError, refuse, show, text
-from dnnlib.pickles.opcodes import Machine
+from dnnlib.pickles.torch_stream import MAGIC, Extent, Stream, Unpickler, as_array, bytes_of, layout
 
 __all__ = ["TorchFileError", "is_torch", "read"]
 
-# A pickle with the number 0x1950a86a20f9469cfc6c: so begins a stream.
-_MAGIC = b"\x80\x02\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19."
-_STREAM_VERSION = 1001
 # Some 10,000 entries. zipfile needs about 20 times the directory's size.
 _MAX_DIRECTORY = 2**20
 # zipfile's way to refuse; it may also warn, and warnings may be errors.
 _ZIP_ERRORS = (zipfile.BadZipFile, struct.error, ValueError, NotImplementedError, OSError, Warning)
-
-Extent = tuple[int, int]  # first position in the file, and the one after the last
 
 
 class TorchFileError(UnreadableError):
@@ -47,7 +41,7 @@ def is_torch(path: str | os.PathLike) -> bool:
     with open_input(path) as file:
         head = file.read(1024)
     if head[:4] != b"PK\3\4" or len(head) < 30:
-        return head.startswith(_MAGIC)
+        return head.startswith(MAGIC)
     (size,) = struct.unpack_from("<H", head, 26)
     return head[30 : 30 + size].endswith(b"/data.pkl")
 
@@ -71,26 +65,6 @@ def read(data: Union[bytes, memoryview], *, sha256: Optional[str] = None) -> dic
         raise TorchFileError(error.reason, error.offset) from None
 
 
-class _Unpickler(Machine):
-    """One run over the opcodes of one pickle; storages: those that it mentions, by key."""
-
-    words = objects
-    files = "state dicts"
-
-    def __init__(self, view: memoryview, start: int, stop: Optional[int] = None) -> None:
-        super().__init__(view, start, stop)
-        self.storages: dict[str, objects.Storage] = {}
-
-    def persistent(self) -> None:
-        storage = objects.storage(self._pop(tuple, "a tuple"), self.offset)
-        known = self.storages.setdefault(storage.key, storage)
-        if known != storage:
-            self._refuse(f"the storage {show(storage.key)} has two types or sizes")
-        self.stack.append(known)
-
-    opcodes: ClassVar = {**Machine.opcodes, 0x51: (persistent,)}  # BINPERSID
-
-
 class _Reader:
     """One file. spans: where the storages lie, by key; root: the state dict, as stand-ins."""
 
@@ -98,50 +72,13 @@ class _Reader:
         self.view = view
         self.budget = 2 * len(view) + 4 * 2**20  # bytes that all arrays together may take
         self.spans: dict[str, Extent] = {}
-        if view[: len(_MAGIC)] == _MAGIC:
-            self.root = self.stream()
+        if view[: len(MAGIC)] == MAGIC:
+            stream = Stream(view)
+            self.root, self.spans = stream.root, stream.spans
         elif view[:2] == b"PK":
             self.root = self.archive()
         else:
             refuse(_no_torch(bytes(view[:256])), 0)
-
-    # The two formats.
-
-    def stream(self) -> object:
-        version, position = self.unpickle(len(_MAGIC))
-        if version != _STREAM_VERSION:
-            refuse(f"a stream of another version than {_STREAM_VERSION}", len(_MAGIC))
-        system, state_dict = self.unpickle(position)
-        if not isinstance(system, dict) or system.get("little_endian") is not True:
-            refuse("not from a little-endian machine", position)
-        unpickler = _Unpickler(self.view, state_dict)
-        root = unpickler.run()
-        keys, stop = self.unpickle(unpickler.position)
-        if not isinstance(keys, list):
-            refuse("the keys of the storages are no list", unpickler.position)
-        for key in keys:
-            key = text(key, "a storage's key", unpickler.position)
-            if key in self.spans or key not in unpickler.storages:
-                refuse(f"the storage {show(key)} is unknown or comes twice", stop)
-            stop = self.storage(unpickler.storages[key], stop)
-        if stop != len(self.view):
-            refuse(f"{len(self.view) - stop:,} bytes after the last storage", stop)
-        return root
-
-    def unpickle(self, start: int) -> tuple[object, int]:
-        unpickler = _Unpickler(self.view, start)
-        return unpickler.run(), unpickler.position
-
-    def storage(self, storage: objects.Storage, position: int) -> int:
-        """Notes where a storage of a stream lies, and returns where it ends."""
-        start = position + 8
-        stop = start + storage.count * objects.ITEM_SIZES[storage.kind]
-        if stop > len(self.view):
-            refuse(f"the file ends inside the storage {show(storage.key)}", position)
-        if struct.unpack_from("<q", self.view, position) != (storage.count,):
-            refuse(f"the storage {show(storage.key)} has another size than expected", position)
-        self.spans[storage.key] = start, stop
-        return stop
 
     def archive(self) -> object:
         entries = _entries(self.view)
@@ -153,7 +90,7 @@ class _Reader:
         if start and self.view[start:stop] != b"little":
             refuse("not from a little-endian machine", start)
         start, stop = entries[pickles[0]]
-        unpickler = _Unpickler(self.view, start, stop)
+        unpickler = Unpickler(self.view, start, stop)
         root = unpickler.run()
         if unpickler.position != stop:
             refuse(f"{stop - unpickler.position:,} bytes after the pickle", unpickler.position)
@@ -192,36 +129,13 @@ class _Reader:
 
     def array(self, tensor: objects.Tensor, name: str) -> np.ndarray:
         """A tensor as a new array."""
-        order = _slowest_first(tensor, name)
-        count, kind = math.prod(tensor.shape), tensor.storage.kind
-        if tensor.start + count > tensor.storage.count or tensor.storage.key not in self.spans:
+        order = layout(tensor, name)
+        if tensor.storage.key not in self.spans:
             refuse(f"tensor {show(name)} goes beyond its storage", tensor.offset)
-        bfloat16, size = kind == "bf", objects.ITEM_SIZES[kind]
-        self.budget -= count * (4 if bfloat16 else size)
+        self.budget -= bytes_of(tensor)
         if self.budget < 0:
             refuse("the tensors would take far more room than the file", tensor.offset)
-        start = self.spans[tensor.storage.key][0] + tensor.start * size
-        flat = np.frombuffer(self.view, "<u2" if bfloat16 else f"<{kind}", count, start)
-        stored = flat.reshape([tensor.shape[axis] for axis in order])
-        stored = stored.transpose([order.index(axis) for axis in range(len(order))])
-        if not bfloat16:
-            return np.array(stored, order="C")
-        bits = np.array(stored, dtype="<u4", order="C")  # bfloat16 is the upper half of float32
-        bits <<= 16
-        return bits.view("<f4")
-
-
-def _slowest_first(tensor: objects.Tensor, name: str) -> list[int]:
-    """The tensor's axes in the order in which its numbers lie in the file, without any gaps."""
-    order = sorted(range(len(tensor.shape)), key=lambda axis: -tensor.strides[axis])
-    step = 1
-    for axis in reversed(order):
-        if tensor.shape[axis] == 1:  # its stride may be anything
-            continue
-        if tensor.strides[axis] != step:
-            refuse(f"tensor {show(name)} has gaps or overlaps", tensor.offset)
-        step *= tensor.shape[axis]
-    return order
+        return as_array(self.view, tensor, order, self.spans[tensor.storage.key][0])
 
 
 def _no_torch(head: bytes) -> str:

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from dnnlib.pickles import tf_networks as legacy_pickle
+from dnnlib.pickles import tf_networks as legacy_pickle, values as plain_values
 from tests import golden
 from tests.dnnlib.pickles import pickle_assembler as assembler
 from tests.dnnlib.pickles.pickle_assembler import EasyDict
@@ -300,14 +300,14 @@ def test_a_file_may_be_too_large():
 @pytest.mark.parametrize("chunk", [2, 3, 7, 10_000])
 def test_bytes_as_text_are_decoded_piece_by_piece(monkeypatch, chunk):
     # Protocol 2: bytes from 128 on are two, and may lie in two pieces.
-    monkeypatch.setattr(legacy_pickle, "_CHUNK", chunk)
+    monkeypatch.setattr(plain_values, "_CHUNK", chunk)
     wanted = np.random.RandomState(1).randn(200).astype(np.float32)
     same(one(assembler.pickled(assembler.original(3, [("w", wanted)]), 2)).variables, {"w": wanted})
 
 
 @pytest.mark.parametrize("place", [0, 4, 5, 12])
 def test_every_piece_is_searched_for_nan(monkeypatch, place):
-    monkeypatch.setattr(legacy_pickle, "_CHUNK", 5)
+    monkeypatch.setattr(plain_values, "_CHUNK", 5)
     values = np.zeros(13, np.float32)
     same(one(assembler.with_array(data=values.tobytes(), shape=(13,))).variables, {"w": values})
     values[place] = np.nan
