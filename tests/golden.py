@@ -78,6 +78,23 @@ def recipe(tag, net, name, shape) -> np.ndarray:
     return value
 
 
+def torch_recipe(tag, net, name, shape, lr=0.01) -> np.ndarray:
+    """Value of one tensor of a PyTorch pickle, float32 of `shape`: the recipe of ada/README.md.
+
+    net: "G", "G_ema" or "D"; name: PyTorch's, "mapping.fc0.weight"; lr: of the mapping network.
+    """
+    r = np.random.RandomState(zlib.crc32(f"{tag}/{net}/{name}".encode())).randn(*shape)
+    scale = 1.0
+    if name.endswith(("noise_strength", "w_avg")):
+        scale = 0.3
+    elif name.endswith("bias"):
+        scale = 0.2
+    if name.startswith("mapping.fc"):
+        scale /= lr
+    value = scale * r + (1 if name.endswith("affine.bias") else 0)
+    return np.asarray(value, dtype=np.float32)
+
+
 def recipe_arrays(tag, net, meta_vars) -> dict:
     """All variables of a network, {name: array}.
 

@@ -167,6 +167,12 @@ def _tensor(
 ) -> Tensor:
     if not isinstance(storage, Storage):
         refuse("a tensor without a storage", offset)
+    check_view(offset, start, shape, strides)
+    return Tensor(storage, start, shape, strides, offset)
+
+
+def check_view(offset: int, start: Any, shape: Any, strides: Any) -> None:
+    """Refuses numbers that are no offset, shape and strides, whatever they are of."""
     for numbers, least in ((shape, 1), (strides, 0), ((start,), 0)):
         if not isinstance(numbers, tuple) or len(numbers) > MAX_DIMS:
             refuse(f"a tensor's shape is not a tuple of up to {MAX_DIMS} dimensions", offset)
@@ -174,7 +180,6 @@ def _tensor(
             refuse("a dimension, stride or offset of a tensor is no valid number", offset)
     if len(shape) != len(strides):
         refuse("a tensor has other numbers of dimensions and strides", offset)
-    return Tensor(storage, start, shape, strides, offset)
 
 
 # (Role of a function, number of arguments): what calling it means.
