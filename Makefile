@@ -15,7 +15,7 @@ help:
 	@echo 'make demo    train on the built-in digits and show where the pictures are (ARGS="--total_kimg=20" passes flags)'
 	@echo 'make check   style, types, and the tests that are fast and need no golden data: a minute'
 	@echo 'make test    run all tests (PYTEST_ARGS="-k name" passes arguments to pytest)'
-	@echo 'make fuzz    read 100,000 damaged pickles (ARGS="--count=1000 --seed=1" passes arguments)'
+	@echo 'make fuzz    read 100,000 damaged pickles of each kind (ARGS="--count=1000 --seed=1" passes arguments)'
 	@echo 'make soak    kill a training run 50 times and compare what it ends with (ARGS="--kills=5" passes arguments)'
 	@echo 'make lint    check style and format with ruff'
 	@echo 'make types   check types with mypy'
@@ -48,6 +48,7 @@ test: venv
 fuzz: venv
 	@echo 'Reading damaged pickles ...'
 	@$(BIN)/python -m tests.dnnlib.pickles.fuzz_tf_networks $(ARGS)
+	@$(BIN)/python -m tests.dnnlib.pickles.fuzz_torch_networks $(ARGS)
 
 soak: venv
 	@echo 'Killing and continuing training runs ...'

@@ -13,6 +13,10 @@ tests/dnnlib/pickles/test_tf_networks_hostile.py::test_floods_take_little_memory
 tests/dnnlib/pickles/test_tf_networks_hostile.py::test_the_corpus_takes_little_memory
 tests/dnnlib/pickles/test_tf_networks_hostile.py::test_the_search_finds
 tests/dnnlib/pickles/test_torch_file_hostile.py::test_floods_take_little_memory
+tests/dnnlib/pickles/test_torch_networks_hostile.py::test_floods_take_little_memory_and_time
+tests/dnnlib/pickles/test_torch_networks_hostile.py::test_the_corpus_takes_little_memory
+tests/dnnlib/pickles/test_torch_networks_hostile.py::test_the_search_finds_nothing
+tests/dnnlib/pickles/test_torch_networks_hostile.py::test_the_search_finds_what_a_worse_reader_does
 tests/dnnlib/test_quiet.py::test_importing_tensorflow
 tests/dnnlib/test_spawning.py
 tests/generation/test_convert.py
@@ -65,6 +69,7 @@ tests/training/test_golden_training.py
 tests/training/test_ablations.py
 tests/dnnlib/pickles/test_tf_networks_hostile.py
 tests/dnnlib/pickles/test_torch_file_hostile.py
+tests/dnnlib/pickles/test_torch_networks_hostile.py
 tests/metrics/test_during_training.py
 tests/networks/original/test_recorded.py
 tests/test_run_generator.py

@@ -272,20 +272,31 @@ class Outcome:
         self.seconds = self.allocated = 0
 
 
-def examine(data, audit=None, read=legacy_pickle.read, seconds=SECONDS):
+class Kind:
+    """What is fuzzed. read: bytes → networks or an error of this class; arrays: of what is read."""
+
+    name, error = "legacy-pickle", legacy_pickle.LegacyPickleError
+    read, files, mutated = staticmethod(legacy_pickle.read), Files, staticmethod(mutated)
+
+    @staticmethod
+    def arrays(contents):
+        networks = [network for network in contents.networks if network is not None]
+        return [array for net in networks for array in net.all_variables().values()]
+
+
+def examine(data, audit=None, read=legacy_pickle.read, seconds=SECONDS, kind=Kind):
     """Reads one file and measures.
 
     tracemalloc sees every allocation of Python's and of NumPy's. The time is the process's own:
     a machine with other work makes no file slow.
     """
-    outcome, arrays, networks = Outcome(), [], []
+    outcome, arrays = Outcome(), None
     tracemalloc.start()
     began = time.process_time()
     try:
         with audit or contextlib.nullcontext():
-            networks = [network for network in read(data).networks if network is not None]
-            arrays = [array for net in networks for array in net.all_variables().values()]
-    except legacy_pickle.LegacyPickleError as error:
+            arrays = kind.arrays(read(data))
+    except kind.error as error:
         outcome.refusal = error.reason
         if error.offset is None or not 0 <= error.offset <= len(data):
             outcome.failure = f"no offset, or one outside the file: {error}"
@@ -296,7 +307,7 @@ def examine(data, audit=None, read=legacy_pickle.read, seconds=SECONDS):
     tracemalloc.stop()
     if outcome.refusal is None and outcome.failure is None:
         plain = all(type(a) is np.ndarray and a.dtype == np.float32 for a in arrays)
-        if not networks or not plain or not all(np.isfinite(a).all() for a in arrays):
+        if not plain or not all(np.isfinite(a).all() for a in arrays):
             outcome.failure = "accepted, but not as finite float32 arrays"
     if audit and audit.events:
         outcome.failure = f"Python did more than read: {sorted(set(audit.events))}"
@@ -310,7 +321,7 @@ def examine(data, audit=None, read=legacy_pickle.read, seconds=SECONDS):
 # ---------------------------------------------------------------- the search
 
 
-def main(arguments=None, read=legacy_pickle.read) -> int:
+def main(arguments=None, read=legacy_pickle.read, kind=Kind) -> int:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--count", type=int, default=100_000, help="files to read")
     parser.add_argument("--minutes", type=float, help="stop after this time, too")
@@ -318,16 +329,16 @@ def main(arguments=None, read=legacy_pickle.read) -> int:
     parser.add_argument("--seconds", type=float, default=SECONDS, help="for one file")
     parser.add_argument("--keep", type=Path, help="directory for failing files")
     args = parser.parse_args(arguments)
-    files = Files()
+    files = kind.files()
     # What Python and NumPy import at the first use, they import now.
     for data in files.good:
-        examine(data)
-    keep = args.keep or Path(tempfile.mkdtemp(prefix="fuzz-legacy-pickle-"))
+        examine(data, read=kind.read, kind=kind)
+    keep = args.keep or Path(tempfile.mkdtemp(prefix=f"fuzz-{kind.name}-"))
     keep.mkdir(parents=True, exist_ok=True)
     print(f"Reading {args.count:,} files. Should Python itself crash, the file is", flush=True)
     print(f"{keep / 'being-read.pkl'}", flush=True)
     _limit_memory()
-    return _search(args, files, keep, read)
+    return _search(args, files, keep, read, kind)
 
 
 def _limit_memory():
@@ -337,7 +348,7 @@ def _limit_memory():
         resource.setrlimit(resource.RLIMIT_AS, (ADDRESS_SPACE, ADDRESS_SPACE))
 
 
-def _search(args, files, keep, read):
+def _search(args, files, keep, read, kind):
     audit, began, failures, refusals = Audit(), time.monotonic(), 0, {}
     accepted = count = 0
     slowest = largest = 0
@@ -345,11 +356,11 @@ def _search(args, files, keep, read):
     for index in range(args.count):
         if args.minutes and time.monotonic() - began > 60 * args.minutes:
             break
-        data = mutated(random.Random(f"{args.seed}/{index}"), files)
+        data = kind.mutated(random.Random(f"{args.seed}/{index}"), files)
         being_read.write_bytes(data)
         # For a loop inside NumPy, which no exception ends.
         faulthandler.dump_traceback_later(60 * SECONDS, exit=True)
-        outcome = examine(data, audit, read, args.seconds)
+        outcome = examine(data, audit, read, args.seconds, kind)
         faulthandler.cancel_dump_traceback_later()
         count += 1
         slowest = max(slowest, outcome.seconds)

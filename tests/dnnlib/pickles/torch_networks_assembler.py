@@ -81,7 +81,7 @@ def persistent(class_name="FullyConnectedLayer", own=None, drop=(), **items):
         "type": text("class"),
         "version": number(6),
         "module_src": text(SOURCE),
-        "class_name": text(class_name),
+        "class_name": text(class_name) if isinstance(class_name, str) else class_name,
         "state": state() if own is None else own,
         **items,
     }
