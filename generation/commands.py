@@ -125,9 +125,19 @@ def interpolate(args: dict) -> str:
 
 
 def info(args: dict) -> str:
-    """Layers, parameters, options, provenance, licence."""
-    description = describe.describe(_path(args), everything=args["all"])
-    return json.dumps(description, indent=2) if args["json"] else describe.text(description)
+    """Layers, parameters, options, provenance, licence; what a loader would have run in it."""
+    path = _path(args)
+
+    def page(description: dict) -> str:
+        return json.dumps(description, indent=2) if args["json"] else describe.text(description)
+
+    try:
+        return page(describe.describe(path, everything=args["all"]))
+    except UserError as error:
+        said = describe.refused(path, error)
+        if said is not None:  # the file is not read, but what is in it is all the more of interest
+            print(page(said))
+        raise
 
 
 def convert(args: dict) -> str:

@@ -14,6 +14,7 @@ from dnnlib import download
 from dnnlib.errors import UserError
 from dnnlib.paths import is_pickle
 from dnnlib.terminal import one_line
+from generation import scan_report
 from networks import layer_table, legacy, registry, snapshot
 
 NO_LICENCE = "none recorded; the networks that NVIDIA published are under CC BY-NC 4.0"
@@ -26,16 +27,37 @@ def describe(path: str | os.PathLike, *, everything: bool = False) -> dict:
 
     everything: all options, not only those away from their defaults. Keys: file, size, sha256,
     format, licence, provenance, networks: {role: {func_name, options, lod, layers, trained,
-    other}}. Raises UserError naming the file when it is damaged or holds something else.
+    other}}; of a pickle also scan: what a loader would have run in it. Raises UserError naming the
+    file when it is damaged or holds something else.
     """
     path = Path(path)
     loaded = zip(snapshot.ROLES, networks.load(path))
-    return {
+    described = {
         "file": str(path),
         "size": path.stat().st_size,
         "sha256": download.file_sha256(path),
         **origin(path),
         "networks": {role: _network(net, everything) for role, net in loaded if net is not None},
+    }
+    report = scan_report.of_file(path)
+    return described if report is None else {**described, "scan": report}
+
+
+def refused(path: str | os.PathLike, error: UserError) -> dict | None:
+    """What is said of a file that is not read: file, size, sha256, refused, scan; None for one that
+    is no pickle."""
+    path = Path(path)
+    if not path.is_file():
+        return None
+    report = scan_report.of_file(path)
+    if report is None:
+        return None
+    return {
+        "file": str(path),
+        "size": path.stat().st_size,
+        "sha256": download.file_sha256(path),
+        "refused": str(error),
+        "scan": report,
     }
 
 
@@ -73,14 +95,18 @@ def _network(network: Any, everything: bool) -> dict:
 
 
 def text(description: dict) -> str:
-    """A page of `describe`'s result."""
+    """A page of the result of `describe` or `refused`."""
+    kind = description.get("format", "not read")
     lines = [
-        f"{description['file']}: {description['format']}, {description['size']:,} bytes",
+        f"{description['file']}: {kind}, {description['size']:,} bytes",
         f"{'sha256':<16}{description['sha256']}",
-        f"{'licence':<16}{one_line(description['licence'])}",
     ]
-    lines += _entries(description["provenance"])
-    for role, network in description["networks"].items():
+    if "licence" in description:
+        lines.append(f"{'licence':<16}{one_line(description['licence'])}")
+    lines += _entries(description.get("provenance", {}))
+    if "scan" in description:
+        lines += ["", *scan_report.lines(description["scan"])]
+    for role, network in description.get("networks", {}).items():
         lines += ["", f"{role}: {network['func_name']}", ""]
         lines += [f"  {key:<22}{value!r}" for key, value in network["options"].items()]
         if network["lod"]:

@@ -81,7 +81,7 @@ class _Reader:
             refuse(_no_torch(bytes(view[:256])), 0)
 
     def archive(self) -> object:
-        entries = _entries(self.view)
+        entries = zip_entries(self.view)
         pickles = [name for name in entries if name.endswith("/data.pkl") and name.count("/") == 1]
         if len(pickles) != 1:
             refuse("a ZIP file without exactly one data.pkl")
@@ -172,7 +172,7 @@ class _File:
         return bytes(piece)
 
 
-def _entries(view: memoryview) -> dict[str, Extent]:
+def zip_entries(view: memoryview) -> dict[str, Extent]:
     """{name: where its bytes lie}, for a ZIP file whose entries are all as they were stored."""
     try:
         with zipfile.ZipFile(_File(view)) as file:

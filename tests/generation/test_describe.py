@@ -61,6 +61,10 @@ def test_a_pickle():
     full = describe.describe(path, everything=True)["networks"]["Gs"]["options"]
     assert full["mapping_lrmul"] == 0.01
     text = describe.text(found)
+    assert {use["known"] for use in found["scan"]["imports"] + found["scan"]["calls"]} == {True}
+    sources = [source["sha256"] for source in found["scan"]["sources"]]
+    assert sources == found["provenance"]["source sha256"]
+    assert "here nothing was run" in text
     for expected in (found["sha256"], "G_synthesis/4x4/Const", "resolution", "trained numbers"):
         assert expected in text
 
