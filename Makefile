@@ -49,6 +49,7 @@ fuzz: venv
 	@echo 'Reading damaged pickles ...'
 	@$(BIN)/python -m tests.dnnlib.pickles.fuzz_tf_networks $(ARGS)
 	@$(BIN)/python -m tests.dnnlib.pickles.fuzz_torch_networks $(ARGS)
+	@$(BIN)/python -m tests.dnnlib.pickles.fuzz_port_files $(ARGS)
 
 soak: venv
 	@echo 'Killing and continuing training runs ...'

@@ -11,7 +11,7 @@ import dataclasses
 import hashlib
 from typing import Any, Optional, Union
 
-from dnnlib.pickles import objects, persistent_objects, torch_objects
+from dnnlib.pickles import objects, persistent_objects, port_objects, torch_objects
 from dnnlib.pickles.lenient import Call, LenientMachine
 from dnnlib.pickles.objects import LegacyPickleError, Span
 from dnnlib.pickles.torch_file import zip_entries
@@ -28,7 +28,7 @@ _KNOWN = frozenset(
     f"{module}.{name}"
     for words in (objects, torch_objects, persistent_objects)
     for module, name in words._GLOBALS
-)
+) | {port_objects.NAMESPACE.name}
 
 
 @dataclasses.dataclass

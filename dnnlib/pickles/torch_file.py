@@ -60,20 +60,23 @@ def read(data: Union[bytes, memoryview], *, sha256: Optional[str] = None) -> dic
         if came != sha256.lower():
             raise TorchFileError(f"its SHA-256 is {came}, expected {sha256}")
     try:
-        return _Reader(view).arrays()
+        return TorchFile(view).arrays()
     except LegacyPickleError as error:
         raise TorchFileError(error.reason, error.offset) from None
 
 
-class _Reader:
-    """One file. spans: where the storages lie, by key; root: the state dict, as stand-ins."""
+class TorchFile:
+    """One file. spans: where the storages lie, by key; root: what it holds, as stand-ins.
 
-    def __init__(self, view: memoryview) -> None:
-        self.view = view
+    machine: that reads its pickles. Raises LegacyPickleError.
+    """
+
+    def __init__(self, view: memoryview, machine: type[Unpickler] = Unpickler) -> None:
+        self.view, self.machine = view, machine
         self.budget = 2 * len(view) + 4 * 2**20  # bytes that all arrays together may take
         self.spans: dict[str, Extent] = {}
         if view[: len(MAGIC)] == MAGIC:
-            stream = Stream(view)
+            stream = Stream(view, machine=machine)
             self.root, self.spans = stream.root, stream.spans
         elif view[:2] == b"PK":
             self.root = self.archive()
@@ -90,7 +93,7 @@ class _Reader:
         if start and self.view[start:stop] != b"little":
             refuse("not from a little-endian machine", start)
         start, stop = entries[pickles[0]]
-        unpickler = Unpickler(self.view, start, stop)
+        unpickler = self.machine(self.view, start, stop)
         root = unpickler.run()
         if unpickler.position != stop:
             refuse(f"{stop - unpickler.position:,} bytes after the pickle", unpickler.position)

@@ -45,9 +45,7 @@ class Unpickler(Machine):
 
 class Stream:
     """A stream from `start` to `stop`. root: its object, as stand-ins; spans: {key: where a storage
-    lies}. max_opcodes: of each of its pickles."""
-
-    machine: type[Unpickler] = Unpickler
+    lies}. max_opcodes: of each of its pickles; machine: that reads them."""
 
     def __init__(
         self,
@@ -55,7 +53,9 @@ class Stream:
         start: int = 0,
         stop: Optional[int] = None,
         max_opcodes: int = Machine.max_opcodes,
+        machine: type[Unpickler] = Unpickler,
     ) -> None:
+        self.machine = machine
         self.view, self.stop = view, len(view) if stop is None else stop
         self.max_opcodes = max_opcodes
         self.spans: dict[str, Extent] = {}

@@ -277,6 +277,7 @@ class Kind:
 
     name, error = "legacy-pickle", legacy_pickle.LegacyPickleError
     read, files, mutated = staticmethod(legacy_pickle.read), Files, staticmethod(mutated)
+    offsets = True  # every reason has one
 
     @staticmethod
     def arrays(contents):
@@ -298,7 +299,8 @@ def examine(data, audit=None, read=legacy_pickle.read, seconds=SECONDS, kind=Kin
             arrays = kind.arrays(read(data))
     except kind.error as error:
         outcome.refusal = error.reason
-        if error.offset is None or not 0 <= error.offset <= len(data):
+        known = error.offset is not None or not kind.offsets
+        if not known or not 0 <= (error.offset or 0) <= len(data):
             outcome.failure = f"no offset, or one outside the file: {error}"
     except Exception as error:
         outcome.failure = f"{type(error).__name__} escaped: {error}"
