@@ -56,9 +56,10 @@ class ScoringNetwork(ImageNetwork):
     def check_minibatch(self, images: tf.Tensor) -> None:
         """Raises ValueError unless the minibatch standard deviation has whole groups."""
         minibatch = images.shape[0]
-        if not self.features or minibatch is None:
+        group_size = self.options["mbstd_group_size"]
+        if not self.features or minibatch is None or group_size is None:
             return
-        group = min(self.options["mbstd_group_size"], minibatch)
+        group = min(group_size, minibatch)
         if minibatch % group:
             raise ValueError(
                 f"{self.func_name}: a minibatch of {minibatch} does not divide into groups of "

@@ -37,20 +37,31 @@ class Mapping(Network):
     def __init__(self, *, seed: Optional[int] = None, **kwargs: Any):
         super().__init__(seed, **kwargs)
         opt = self.options
-        width = opt["latent_size"]
-        self.label_concat = None
-        if opt["label_size"]:
-            concat = LabelConcat("LabelConcat", self.seed, opt["label_size"], width)
-            width *= 2
-            self.label_concat = self.place("LabelConcat", concat, output=(width,))
+        self.labels_in: Any = None  # the layer that takes the labels, if any
+        width = self.make_inputs()
         self.dense = []
         for index in range(opt["mapping_layers"]):
             last = index == opt["mapping_layers"] - 1
-            units = opt["dlatent_size"] if last else opt["mapping_fmaps"]
+            units = opt["dlatent_size"] if last else opt["mapping_fmaps"] or opt["dlatent_size"]
             layer = self.make_layer(f"Dense{index}", width, units)
             self.dense.append(self.place(layer.scope, layer, output=(units,)))
             width = units
         self.width = width
+
+    def make_inputs(self) -> int:
+        """Makes `labels_in` where there are labels; returns the width of what `joined` makes."""
+        width, label_size = self.options["latent_size"], self.options["label_size"]
+        if not label_size:
+            return width
+        concat = LabelConcat("LabelConcat", self.seed, label_size, width)
+        self.labels_in = self.place("LabelConcat", concat, output=(2 * width,))
+        return 2 * width
+
+    def joined(self, z: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
+        """What the first dense layer takes: z [N, L], labels [N, K] → [N, width]."""
+        x = z if self.labels_in is None else self.labels_in(z, labels)
+        # Over the whole vector, labels included.
+        return ops.pixel_norm(x) if self.options["normalize_latents"] else x
 
     def make_layer(self, scope: str, fan_in: int, units: int) -> Layer:
         """A dense layer with bias and activation: [N, fan_in] → [N, units]."""
@@ -60,10 +71,7 @@ class Mapping(Network):
         opt = self.options
         x = check_width("G_mapping", "z", z, opt["latent_size"])
         labels = check_labels("G_mapping", labels, x, opt["label_size"])
-        if self.label_concat is not None:
-            x = self.label_concat(x, labels)
-        if opt["normalize_latents"]:
-            x = ops.pixel_norm(x)  # over the whole vector, labels included
+        x = self.joined(x, labels)
         for layer in self.dense:
             x = layer(x)
         if opt["dlatent_broadcast"] is not None:

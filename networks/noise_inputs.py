@@ -85,4 +85,6 @@ class NoiseInputs:
                     f"{self.func_name}: noise image {index} has shape {image.shape}, "
                     f"expected [N or 1, {height}, {width}, 1]"
                 )
+        if not shapes:
+            return lambda index: None
         return lambda index: None if images[index] is None else tf.cast(images[index], self.compute)

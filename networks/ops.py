@@ -166,14 +166,17 @@ def instance_norm(x: tf.Tensor) -> tf.Tensor:
     return tf.cast(y, x.dtype)
 
 
-def minibatch_stddev(x: tf.Tensor, group_size: int, num_features: int) -> tf.Tensor:
+def minibatch_stddev(x: tf.Tensor, group_size: Optional[int], num_features: int) -> tf.Tensor:
     """Appends the statistic of ProGAN §3: [N, H, W, C] → [N, H, W, C + num_features].
 
     The group is the *outer* axis: image n is compared with n+M, n+2M, … for M = N / group.
-    N must be a multiple of min(group_size, N).
+    N must be a multiple of min(group_size, N); None: one group of all.
     """
     minibatch = x.shape[0] if x.shape[0] is not None else tf.shape(x)[0]
-    group = min(group_size, minibatch) if x.shape[0] else tf.minimum(group_size, minibatch)
+    if group_size is None:
+        group = minibatch
+    else:
+        group = min(group_size, minibatch) if x.shape[0] else tf.minimum(group_size, minibatch)
     _, height, width, channels = x.shape
     y = tf.reshape(
         tf.cast(x, tf.float32),

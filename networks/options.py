@@ -10,7 +10,7 @@ from __future__ import annotations
 import enum
 import math
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Optional
 
 from dnnlib.terminal import shown
@@ -126,7 +126,9 @@ class Function:
     them. options: {keyword: Option}. target: where its class is, 'package.module.Class', imported
     when one is built. title: how messages call one, 'a G_style'. has_styles: whether a generator's
     codes are w. check: raises ValueError for values that do not go together; complete: fills in
-    what follows from other options. ignored: further keywords that are accepted and change nothing.
+    what follows from other options. ignored: further keywords that are accepted and change nothing;
+    off: those that are accepted at some values, which mean what the network does anyway. pickled:
+    (name, version) where pickles from that version of their state on call it otherwise.
     grows: of all options, whether the network has layers for lower resolutions; None: always.
     """
 
@@ -139,6 +141,8 @@ class Function:
     check: Optional[Callable[[str, dict], None]] = None
     complete: Optional[Callable[[dict], None]] = None
     ignored: frozenset = frozenset()
+    off: Mapping[str, tuple] = field(default_factory=dict)
+    pickled: tuple[str, int] = ("", 0)
     grows: Optional[Callable[[Mapping[str, Any]], bool]] = None
 
     def defaults(self) -> dict[str, Any]:
@@ -153,6 +157,10 @@ class Function:
         options = self.defaults()
         for key, value in kwargs.items():
             if key in INERT or key in self.ignored:
+                continue
+            if key in self.off:
+                if not one_of(*self.off[key]).accepts(value):
+                    fail(self.name, key, value, f"{self.off[key][0]!r}: nothing else is supported")
                 continue
             if key not in options:
                 known = ", ".join(sorted(options))

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Optional
 from networks.options import Family, Function
 from networks.progan.options import FAMILY as _PROGAN
 from networks.stylegan.options import FAMILY as _STYLEGAN
-from networks.stylegan2.options import FAMILY as _STYLEGAN2
+from networks.stylegan2.family import FAMILY as _STYLEGAN2
 
 if TYPE_CHECKING:
     import numpy as np
@@ -50,6 +50,16 @@ def locate(func_name: str, family: Optional[str] = None) -> tuple[Family, Functi
     known = ", ".join(function.name for f in _FAMILIES.values() for function in f.functions)
     of = "" if family is None else f" of the family {family!r}"
     raise ValueError(f"unknown network {func_name!r}{of}; known: {known}")
+
+
+def locate_pickled(func_name: str, version: int) -> tuple[Family, Function]:
+    """As `locate`, of a name in a pickle whose state is of a version."""
+    name = func_name.rpartition(".")[2]
+    for family in _FAMILIES.values():
+        for function in family.functions:
+            if function.pickled[0] == name and version >= function.pickled[1]:
+                return family, function
+    return locate(func_name)
 
 
 def names(role: str) -> list[str]:

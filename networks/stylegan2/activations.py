@@ -36,15 +36,17 @@ def bias_act(
     *,
     alpha: Optional[float] = None,
     gain: Optional[float] = None,
+    clamp: Optional[float] = None,
 ) -> tf.Tensor:
-    """gain · act(x + bias): x [N, …, C], bias [C] or None.
+    """gain · act(x + bias), within ±clamp: x [N, …, C], bias [C] or None.
 
     act: a name of `_FUNCTIONS`, which the option `nonlinearity` chooses from. alpha: the slope of
-    'lrelu' below 0.
+    'lrelu' below 0. clamp: None for no bounds.
     """
     function, default_alpha, usual_gain = _FUNCTIONS[act]
     if bias is not None:
         x = x + tf.cast(bias, x.dtype)
     y = function(x, default_alpha if alpha is None else alpha)
     gain = usual_gain if gain is None else gain
-    return y if gain == 1 else y * tf.cast(gain, y.dtype)
+    y = y if gain == 1 else y * tf.cast(gain, y.dtype)
+    return y if clamp is None else tf.clip_by_value(y, -clamp, clamp)

@@ -18,7 +18,7 @@ class StyleGAN2Discriminator(ScoringNetwork):
 
     def __init__(self, *, seed: Optional[int] = None, **kwargs: Any):
         super().__init__(seed, **kwargs)
-        opt = self.options
+        self.make_mapping()
         self.from_rgb: dict[str, Activated] = {}  # by log2 of the resolution (as text)
         self.blocks: dict[str, list[Activated]] = {}
         self.skips: dict[str, ResampledConv2D] = {}
@@ -26,11 +26,34 @@ class StyleGAN2Discriminator(ScoringNetwork):
             self.make_from_rgb(res_log2)
             self.make_block(res_log2)
         self.make_from_rgb(2)
-        self.features = opt["mbstd_num_features"] if opt["mbstd_group_size"] > 1 else 0
-        fmaps, units, outputs = self.fmaps(1), self.fmaps(0), max(opt["label_size"], 1)
+        self.features = self.stddev_features()
+        fmaps, units = self.fmaps(1), self.options.get("dense_fmaps") or self.fmaps(0)
         self.conv = self.add_conv("4x4/Conv", 4, fmaps + self.features, fmaps)
-        self.dense0 = self._dense("4x4/Dense0", 16 * fmaps, units, opt["nonlinearity"])
-        self.output_layer = self._dense("Output", units, outputs, "linear")
+        nonlinearity = self.nonlinearity_at(4)
+        self.dense0 = self._dense("4x4/Dense0", 16 * fmaps, units, nonlinearity)
+        self.output_layer = self._dense("Output", units, self.num_outputs(), "linear")
+
+    # ------------------------------------------------------------ in which they differ
+
+    def make_mapping(self) -> None:
+        """Makes what labels go through, if anything."""
+
+    def stddev_features(self) -> int:
+        """How many features the minibatch standard deviation adds."""
+        opt = self.options
+        return opt["mbstd_num_features"] if opt["mbstd_group_size"] > 1 else 0
+
+    def num_outputs(self) -> int:
+        """Units of the last layer."""
+        return max(self.options["label_size"], 1)
+
+    def nonlinearity_at(self, side: int) -> str:
+        """The activation of the layers at side × side pixels."""
+        return self.options["nonlinearity"]
+
+    def clamp_of(self, scope: str) -> Optional[float]:
+        """Bounds of a convolution's output; None: none."""
+        return self.options.get("conv_clamp")
 
     def make_from_rgb(self, res_log2: int) -> None:
         """Makes the layer, if any, that takes colours in at 2^res_log2 pixels."""
@@ -79,7 +102,8 @@ class StyleGAN2Discriminator(ScoringNetwork):
         source = ResampledConv2D(
             scope, seed, fmaps_in, fmaps_out, kernel, resample=resample, taps=taps
         )
-        layer = Activated(scope, seed, source, fmaps_out, opt["nonlinearity"])
+        nonlinearity, clamp = self.nonlinearity_at(side), self.clamp_of(scope)
+        layer = Activated(scope, seed, source, fmaps_out, nonlinearity, clamp=clamp)
         shown = side // 2 if resample else side
         return self.place(scope, layer, kind, side, (fmaps_out, shown, shown))
 

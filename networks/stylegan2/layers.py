@@ -14,7 +14,7 @@ from networks.stylegan2.activations import bias_act
 
 
 class Activated(Layer):
-    """Any layer, then bias and activation: [N, …] → [N, …, C], C = channels."""
+    """Any layer, then bias and activation, within ±clamp: [N, …] → [N, …, C], C = channels."""
 
     def __init__(
         self,
@@ -24,14 +24,16 @@ class Activated(Layer):
         channels: int,
         nonlinearity: str = "linear",
         lrmul: float = 1.0,
+        clamp: Optional[float] = None,
     ):
         super().__init__(scope, seed)
         self.source = self.adopt("", source)
         self.bias = self.adopt("", Bias(scope, seed, channels, lrmul))
-        self.nonlinearity = nonlinearity
+        self.nonlinearity, self.clamp = nonlinearity, clamp
 
     def call(self, x: tf.Tensor) -> tf.Tensor:
-        return bias_act(self.source(x), self.bias.value(), self.nonlinearity)
+        y, bias = self.source(x), self.bias.value()
+        return bias_act(y, bias, self.nonlinearity, clamp=self.clamp)
 
 
 def dense(
@@ -126,7 +128,7 @@ class ModulatedConv2D(Layer):
 
 
 class SynthesisLayer(Layer):
-    """Modulated convolution, noise of one strength for all channels, bias, activation."""
+    """Modulated convolution, noise of one strength for all channels, bias, activation, ±clamp."""
 
     def __init__(
         self,
@@ -139,6 +141,8 @@ class SynthesisLayer(Layer):
         *,
         up: bool = False,
         taps: Taps = None,
+        use_noise: bool = True,
+        clamp: Optional[float] = None,
     ):
         super().__init__(scope, seed)
         conv = ModulatedConv2D(
@@ -152,31 +156,42 @@ class SynthesisLayer(Layer):
         )
         self.conv = self.adopt("", conv)
         # Zero at the start: the network first learns without noise.
-        self.noise_strength = self.add_named("noise_strength", [])
+        self.noise_strength = self.add_named("noise_strength", []) if use_noise else None
         self.bias = self.adopt("", Bias(scope, seed, fmaps_out))
-        self.nonlinearity = nonlinearity
+        self.nonlinearity, self.clamp = nonlinearity, clamp
 
     def call(self, x: tf.Tensor, w: tf.Tensor, noise: Optional[tf.Tensor] = None) -> tf.Tensor:
         """noise: [N or 1, H, W, 1], or None for none."""
         x = self.conv(x, w)
         if noise is not None:
             x = x + tf.cast(noise, x.dtype) * tf.cast(self.noise_strength, x.dtype)
-        return bias_act(x, self.bias.value(), self.nonlinearity)
+        return bias_act(x, self.bias.value(), self.nonlinearity, clamp=self.clamp)
 
 
 class ToRGB(Layer):
-    """Features to colours: a modulated 1×1 convolution, not demodulated, and bias; float32."""
+    """Features to colours within ±clamp: a modulated 1×1 convolution, not demodulated, and bias;
+    float32."""
 
-    def __init__(self, scope: str, seed: int, fmaps: int, channels: int, dlatent_size: int):
+    def __init__(
+        self,
+        scope: str,
+        seed: int,
+        fmaps: int,
+        channels: int,
+        dlatent_size: int,
+        clamp: Optional[float] = None,
+    ):
         super().__init__(scope, seed)
         conv = ModulatedConv2D(
             scope, seed, fmaps, channels, dlatent_size, kernel=1, demodulate=False
         )
         self.conv = self.adopt("", conv)
         self.bias = self.adopt("", Bias(scope, seed, channels))
+        self.clamp = clamp
 
     def call(self, x: tf.Tensor, w: tf.Tensor) -> tf.Tensor:
-        return bias_act(tf.cast(self.conv(x, w), tf.float32), self.bias.value())
+        y = tf.cast(self.conv(x, w), tf.float32)
+        return bias_act(y, self.bias.value(), clamp=self.clamp)
 
 
 def residual(x: tf.Tensor, skipped: tf.Tensor) -> tf.Tensor:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from networks import options as o
-from networks.options import Family, Function, Option
+from networks.options import Function, Option
 
 ACTIVATIONS = (
     "linear", "relu", "lrelu", "tanh", "sigmoid", "elu", "selu", "softplus", "swish",
@@ -166,61 +166,57 @@ _PACKAGE = "networks.stylegan2"
 # Two forms of one function; a call's own output.
 _IGNORED = frozenset({"fused_modconv", "return_dlatents"})
 
-FAMILY = Family(
-    "stylegan2",
-    modules=("networks_stylegan2",),
-    functions=(
-        Function(
-            "G_mapping",
-            role="part",
-            options=G_MAPPING,
-            target=f"{_PACKAGE}.mapping.MappingNetwork",
-            check=_check_no_mapping,
-        ),
-        Function(
-            "G_synthesis_stylegan2",
-            role="part",
-            options=G_SYNTHESIS,
-            target=f"{_PACKAGE}.synthesis.SynthesisNetwork",
-            check=_check_synthesis,
-            ignored=_IGNORED,
-            grows=lambda options: False,
-        ),
-        Function(
-            "G_synthesis_stylegan_revised",
-            role="part",
-            options=G_SYNTHESIS_REVISED,
-            target=f"{_PACKAGE}.growing.RevisedSynthesis",
-            check=_check_synthesis,
-            ignored=_IGNORED,
-            grows=o.has_every_resolution,
-        ),
-        Function(
-            "G_main",
-            role="G",
-            options=G_MAIN,
-            target=f"{_PACKAGE}.generator.MainGenerator",
-            title="a StyleGAN2 (G_main)",
-            has_styles=True,
-            check=_check_generator,
-            ignored=_IGNORED,
-            grows=_grows,
-        ),
-        Function(
-            "D_stylegan2",
-            role="D",
-            options=D_STYLEGAN2,
-            target=f"{_PACKAGE}.discriminator.Discriminator",
-            check=_check_discriminator,
-            grows=lambda options: False,
-        ),
-        Function(
-            "D_stylegan",
-            role="D",
-            options=D_STYLEGAN,
-            target=f"{_PACKAGE}.growing.RevisedDiscriminator",
-            check=_check_discriminator,
-            grows=o.has_every_resolution,
-        ),
+FUNCTIONS = (
+    Function(
+        "G_mapping",
+        role="part",
+        options=G_MAPPING,
+        target=f"{_PACKAGE}.mapping.MappingNetwork",
+        check=_check_no_mapping,
+    ),
+    Function(
+        "G_synthesis_stylegan2",
+        role="part",
+        options=G_SYNTHESIS,
+        target=f"{_PACKAGE}.synthesis.SynthesisNetwork",
+        check=_check_synthesis,
+        ignored=_IGNORED,
+        grows=lambda options: False,
+    ),
+    Function(
+        "G_synthesis_stylegan_revised",
+        role="part",
+        options=G_SYNTHESIS_REVISED,
+        target=f"{_PACKAGE}.growing.RevisedSynthesis",
+        check=_check_synthesis,
+        ignored=_IGNORED,
+        grows=o.has_every_resolution,
+    ),
+    Function(
+        "G_main",
+        role="G",
+        options=G_MAIN,
+        target=f"{_PACKAGE}.generator.MainGenerator",
+        title="a StyleGAN2 (G_main)",
+        has_styles=True,
+        check=_check_generator,
+        ignored=_IGNORED,
+        grows=_grows,
+    ),
+    Function(
+        "D_stylegan2",
+        role="D",
+        options=D_STYLEGAN2,
+        target=f"{_PACKAGE}.discriminator.Discriminator",
+        check=_check_discriminator,
+        grows=lambda options: False,
+    ),
+    Function(
+        "D_stylegan",
+        role="D",
+        options=D_STYLEGAN,
+        target=f"{_PACKAGE}.growing.RevisedDiscriminator",
+        check=_check_discriminator,
+        grows=o.has_every_resolution,
     ),
 )

@@ -34,14 +34,15 @@ class StyleGAN2Synthesis(Synthesis):
 
     num_layers is 2·log2 R − 2: one for each convolution, and the last ToRGB's own. What two kinds
     of it share: layers, and where their w and noise come from. Each kind gives its `render`, and
-    makes what turns the features into colours.
+    makes what turns the features into colours. Options that not every kind has: use_noise,
+    conv_clamp, fmap_const.
     """
 
     def __init__(self, *, seed: Optional[int] = None, **kwargs: Any):
         super().__init__(seed, **kwargs)
         self.num_layers = 2 * self.resolution_log2 - 2
         self.noise_variables = self.make_noise_variables()
-        channels = self.fmaps(1)
+        channels = self.const_fmaps
         constant = Constant("4x4/Const", self.seed, channels)
         self.constant = self.place("4x4/Const", constant, BLOCK, 4, (channels, 4, 4))
         self.blocks: list[list[SynthesisLayer]] = []  # 4×4 first
@@ -52,8 +53,15 @@ class StyleGAN2Synthesis(Synthesis):
             self.finish_block(res_log2)
 
     def noise_shapes(self) -> list[tuple[int, int]]:
-        """(height, width) of each convolution's noise image."""
+        """(height, width) of each convolution's noise image; empty without noise."""
+        if not self.options.get("use_noise", True):
+            return []
         return [(2 ** ((index + 5) // 2),) * 2 for index in range(2 * self.resolution_log2 - 3)]
+
+    @property
+    def const_fmaps(self) -> int:
+        """Feature maps of the constant input."""
+        return self.options.get("fmap_const") or self.fmaps(1)
 
     def finish_block(self, res_log2: int) -> None:
         """Makes what else belongs to a block, after its layers."""
@@ -61,7 +69,7 @@ class StyleGAN2Synthesis(Synthesis):
 
     def _block(self, res_log2: int) -> list[SynthesisLayer]:
         if res_log2 == 2:
-            return [self._layer("Conv", 2, self.fmaps(1))]
+            return [self._layer("Conv", 2, self.const_fmaps)]
         return [
             self._layer("Conv0_up", res_log2, self.fmaps(res_log2 - 2), up=True),
             self._layer("Conv1", res_log2, self.fmaps(res_log2 - 1)),
@@ -79,13 +87,16 @@ class StyleGAN2Synthesis(Synthesis):
             opt["nonlinearity"],
             up=up,
             taps=opt["resample_kernel"],
+            use_noise=opt.get("use_noise", True),
+            clamp=opt.get("conv_clamp"),
         )
         return self.place(scope, layer, BLOCK, side, (fmaps, side, side))
 
     def make_to_rgb(self, scope: str, res_log2: int, kind: str = BLOCK) -> ToRGB:
         """The layer that shows the features of 2^res_log2 pixels."""
         opt, side, fmaps = self.options, 2**res_log2, self.fmaps(res_log2 - 1)
-        layer = ToRGB(scope, self.seed, fmaps, opt["num_channels"], opt["dlatent_size"])
+        channels, clamp = opt["num_channels"], opt.get("conv_clamp")
+        layer = ToRGB(scope, self.seed, fmaps, channels, opt["dlatent_size"], clamp)
         return self.place(scope, layer, kind, side, (opt["num_channels"], side, side))
 
     def features(
