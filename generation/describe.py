@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import os
 import sys
@@ -9,7 +10,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import networks
 from dnnlib import download
 from dnnlib.errors import UserError
 from dnnlib.paths import is_pickle
@@ -17,30 +17,37 @@ from dnnlib.terminal import one_line
 from generation import scan_report
 from networks import layer_table, legacy, registry, snapshot
 
-NO_LICENCE = "none recorded; the networks that NVIDIA published are under CC BY-NC 4.0"
+NO_LICENCE = (
+    "none recorded; the networks that NVIDIA published are under CC BY-NC 4.0, those of "
+    "StyleGAN2-ADA under its Source Code License (non-commercial)"
+)
 
 _ALWAYS = ("resolution", "num_channels", "label_size")
 
 
 def describe(path: str | os.PathLike, *, everything: bool = False) -> dict:
-    """What a snapshot or legacy pickle holds, as values that JSON can hold.
+    """What a snapshot or a pickle holds, as values that JSON can hold.
 
     everything: all options, not only those away from their defaults. Keys: file, size, sha256,
     format, licence, provenance, networks: {role: {func_name, options, lod, layers, trained,
     other}}; of a pickle also scan: what a loader would have run in it. Raises UserError naming the
-    file when it is damaged or holds something else.
+    file when it is damaged or holds something else; a network that this package has not, beside one
+    that it has, is for provenance.
     """
     path = Path(path)
-    loaded = zip(snapshot.ROLES, networks.load(path))
-    described = {
+    described = {}
+    for role, make in snapshot.makers(path).items():
+        with contextlib.suppress(legacy.RefusedNetwork):
+            described[role] = _network(make(), everything)
+    page = {
         "file": str(path),
         "size": path.stat().st_size,
         "sha256": download.file_sha256(path),
         **origin(path),
-        "networks": {role: _network(net, everything) for role, net in loaded if net is not None},
+        "networks": described,
     }
     report = scan_report.of_file(path)
-    return described if report is None else {**described, "scan": report}
+    return page if report is None else {**page, "scan": report}
 
 
 def refused(path: str | os.PathLike, error: UserError) -> dict | None:
@@ -64,7 +71,7 @@ def refused(path: str | os.PathLike, error: UserError) -> dict | None:
 def origin(path: str | os.PathLike) -> dict:
     """A file's format, licence and provenance."""
     if is_pickle(path):
-        kind, provenance = "legacy pickle", legacy.provenance(legacy.read(path))
+        kind, provenance = legacy.origin(path)
         published = {source.file: source.licence for source in download.KNOWN.values()}
         licence = published.get(Path(path).name)
     else:

@@ -1,4 +1,4 @@
-"""From what a legacy pickle holds (dnnlib/pickles/tf_networks.py) to networks.
+"""From what a legacy pickle holds (dnnlib/pickles) to networks, TensorFlow 1's or PyTorch's.
 
 Nothing in the file is executed: its options choose among our own networks, its arrays are
 assigned by name.
@@ -11,16 +11,35 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any, Union
 
+import numpy as np
+
 from dnnlib import file_kinds
 from dnnlib.errors import UserError
 from dnnlib.paths import open_input
-from dnnlib.pickles import tf_networks
-from dnnlib.pickles.tf_networks import LegacyNetwork
-from networks import registry
+from dnnlib.pickles import tf_networks, torch_networks
+from dnnlib.pickles.objects import UnreadableError
+from dnnlib.pickles.tf_networks import LegacyFile, LegacyNetwork
+from dnnlib.pickles.torch_modules import TorchModule, TorchNetworkFile
+from networks import registry, torch_names
+from networks.options import Family, Function
 from networks.registry import build
 
 ROLES = ("G", "D", "Gs")
 _ADA = 5  # the version of StyleGAN2-ADA's own pickles
+_OF_TORCH = {"G": "G", "D": "D", "G_ema": "Gs"}
+# By the order of what is in a file.
+_WRITERS = {
+    "stylegan2-ada-pytorch": "training_set_kwargs G D G_ema augment_pipe",
+    "stylegan2-ada-pytorch's converter of TensorFlow's": (
+        "G D G_ema training_set_kwargs augment_pipe"
+    ),
+    "the stylegan3 repository": "G D G_ema augment_pipe training_set_kwargs",
+}
+Recorded = Union[LegacyNetwork, TorchModule]
+
+
+class RefusedNetwork(UserError):
+    """A network that a file holds beside others, and that this package has not."""
 
 
 def makers(path: Union[str, os.PathLike]) -> dict[str, Callable]:
@@ -28,25 +47,37 @@ def makers(path: Union[str, os.PathLike]) -> dict[str, Callable]:
 
     The function takes options in place of the file's own, and is for one call: the file's arrays
     go as the network gets them, so that they are not in memory twice. It, and this, raise UserError
-    naming the file when it is not a legacy network or not one of those that this package has.
+    naming the file when it is not a legacy network or not one of those that this package has, and
+    RefusedNetwork for one whose neighbours may be had.
     """
-    found = read(path)
+    file = _open(path)
+    recorded = _by_role(path, file)
 
     def make(role: str, **changed: Any) -> Any:
         try:
-            return _build(*_parts(found.pop(role)), changed)
-        except (ValueError, TypeError) as error:  # also an option named as build's own
+            return _build(*parts(recorded.pop(role)), changed)
+        except (ValueError, TypeError, ArithmeticError) as error:  # also an option named as build's
             raise UserError(f"{path}: {role}: {error}") from error
 
-    return {role: partial(make, role) for role in found}
+    def refuse(role: str, reason: str, **_: Any) -> Any:
+        raise RefusedNetwork(f"{path}: {role}: {reason}")
+
+    made: dict[str, Callable] = {role: partial(make, role) for role in recorded}
+    for role, reason in _refused(file).items():
+        made[role] = partial(refuse, role, reason)
+    return made
 
 
-def read(path: Union[str, os.PathLike]) -> dict[str, LegacyNetwork]:
+def read(path: Union[str, os.PathLike]) -> dict[str, Recorded]:
     """{role: network} of those of G, D, Gs that a legacy pickle holds, as plain data.
 
     A file of one network gives it the place that its kind has: a generator's is Gs. Raises
     UserError naming the file when it is not a legacy network.
     """
+    return _by_role(path, _open(path))
+
+
+def _open(path: Union[str, os.PathLike]) -> Union[LegacyFile, TorchNetworkFile]:
     with open_input(path) as file:
         size = os.fstat(file.fileno()).st_size
         if size > tf_networks.MAX_BYTES:  # before it is in memory
@@ -57,14 +88,24 @@ def read(path: Union[str, os.PathLike]) -> dict[str, LegacyNetwork]:
             )
         data = file.read(size)
     try:
-        recorded = tf_networks.read(data).networks
-    except tf_networks.LegacyPickleError as error:
+        if torch_networks.is_torch_networks(data):
+            return torch_networks.read(data)
+        return tf_networks.read(data)
+    except UnreadableError as error:
         kind = file_kinds.describe(data[: file_kinds.HEAD], len(data))
         reason = error if kind is None else f"not a readable legacy network: it is {kind}"
         raise UserError(f"{path}: {reason}") from error
+
+
+def _by_role(
+    path: Union[str, os.PathLike], file: Union[LegacyFile, TorchNetworkFile]
+) -> dict[str, Recorded]:
+    if isinstance(file, TorchNetworkFile):
+        return {_OF_TORCH[key]: network for key, network in file.networks.items()}
+    recorded = file.networks
     if len(recorded) == 3:
         return {role: network for role, network in zip(ROLES, recorded) if network is not None}
-    roles: dict[str, LegacyNetwork] = {}
+    roles: dict[str, Recorded] = {}
     for network in recorded:
         role = "D" if network is not None and network.func_name.startswith("D_") else "Gs"
         if network is None or role in roles:
@@ -73,18 +114,39 @@ def read(path: Union[str, os.PathLike]) -> dict[str, LegacyNetwork]:
     return roles
 
 
-def to_keras(recorded: LegacyNetwork, **changed: Any) -> Any:
+def _refused(file: Union[LegacyFile, TorchNetworkFile]) -> dict[str, str]:
+    """{role: what it is instead} of networks that are not supported, beside some that are."""
+    if not isinstance(file, TorchNetworkFile):
+        return {}
+    return {_OF_TORCH[key]: said for key, said in file.refused.items() if key in _OF_TORCH}
+
+
+def to_keras(recorded: Recorded, **changed: Any) -> Any:
     """The network with the file's options, but for those in `changed`, and its arrays.
 
     Raises ValueError for an unknown build function or option, listing the known ones, or for
     arrays that are not the network's, listing all that differ.
     """
-    return _build(*_parts(recorded), changed)
+    return _build(*parts(recorded), changed)
 
 
-def _parts(recorded: LegacyNetwork) -> tuple[tuple[str, str, dict], dict]:
-    """What `own_options` says, and all arrays, in a dictionary of its own."""
-    return own_options(recorded), recorded.all_variables()
+def parts(recorded: Recorded) -> tuple[tuple[str, str, dict], dict[str, np.ndarray]]:
+    """What `build` takes: (family, build function, its own options), and {name: array}, in a
+    dictionary of its own.
+
+    Raises ValueError for an unknown function, or for a network that no options describe.
+    """
+    if isinstance(recorded, TorchModule):
+        made = torch_names.translate(recorded)
+        arrays = dict(made.variables)
+        if made.func_name == "G_ada" and "dlatent_avg" not in arrays:  # none was kept
+            arrays["dlatent_avg"] = np.zeros(made.options["dlatent_size"], np.float32)
+        return (made.family, made.func_name, made.options), arrays
+    arrays = recorded.all_variables()
+    if recorded.version >= _ADA and recorded.static_kwargs.get("use_noise") is False:
+        # The original made the noise images of such networks all the same.
+        arrays = {name: array for name, array in arrays.items() if not _is_noise(name)}
+    return own_options(recorded), arrays
 
 
 def _build(kind: tuple[str, str, dict], arrays: dict, changed: dict[str, Any]) -> Any:
@@ -98,9 +160,7 @@ def _build(kind: tuple[str, str, dict], arrays: dict, changed: dict[str, Any]) -
 
 def own_options(recorded: LegacyNetwork) -> tuple[str, str, dict]:
     """(family, build function, its own options); ValueError for an unknown function."""
-    if recorded.version >= _ADA:
-        raise ValueError("a network of StyleGAN2-ADA (TensorFlow), which this package has not")
-    family, function = registry.locate(recorded.func_name)
+    family, function = _function(recorded)
     name, kwargs = function.name, dict(recorded.static_kwargs)
     if function.role == "part":
         # It was given the whole generator's options and used its own.
@@ -115,14 +175,71 @@ def own_options(recorded: LegacyNetwork) -> tuple[str, str, dict]:
         # Progressive GAN's own repository also trained it to tell labels apart.
         labels = kwargs.get("label_size", 0)
         kwargs["label_outputs"] = bias.size == 1 + labels and labels > 0
+    if name == "D_ada":
+        _settle_stddev(kwargs, recorded.variables)
+    if name in ("G_ada", "G_synthesis_ada"):
+        _settle_constant(kwargs, recorded.all_variables())
     return family.name, name, kwargs
 
 
-def provenance(recorded: dict[str, LegacyNetwork]) -> dict:
-    """Where the networks of `read` come from, as values that JSON can hold."""
-    return {
-        "pickled as": sorted({network.class_name for network in recorded.values()}),
-        "pickle version": sorted({network.version for network in recorded.values()}),
+def _function(recorded: LegacyNetwork) -> tuple[Family, Function]:
+    # StyleGAN2's generator, which alone has lod, may have been saved again by StyleGAN2-ADA's code.
+    if recorded.func_name.rpartition(".")[2] == "G_main" and "lod" in recorded.variables:
+        return registry.locate(recorded.func_name)
+    return registry.locate_pickled(recorded.func_name, recorded.version)
+
+
+def _settle_stddev(kwargs: dict, arrays: dict[str, np.ndarray]) -> None:
+    """Groups of no or one image, which the original's versions mean differently: without the
+    channel beside the feature maps there is no minibatch standard deviation."""
+    weight = arrays.get("4x4/Conv/weight")
+    if weight is not None and weight.ndim == 4 and weight.shape[2] == weight.shape[3]:
+        kwargs["mbstd_num_features"] = 0
+    if kwargs.get("mbstd_group_size") == 0 and not kwargs.get("mbstd_num_features", 1):
+        del kwargs["mbstd_group_size"]
+
+
+def _settle_constant(kwargs: dict, arrays: dict[str, np.ndarray]) -> None:
+    """The width of the constant input, whatever the original's default is."""
+    for name, array in arrays.items():
+        if name.endswith("4x4/Const/const") and array.ndim == 4 and not kwargs.get("fmap_const"):
+            kwargs["fmap_const"] = array.shape[1]
+
+
+def _is_noise(name: str) -> bool:
+    last = name.rpartition("/")[2]
+    return last == "noise_strength" or (last.startswith("noise") and last[5:].isdigit())
+
+
+def origin(path: Union[str, os.PathLike]) -> tuple[str, dict]:
+    """(format, provenance) of a legacy pickle, the latter as values that JSON can hold.
+
+    Raises as `read` does.
+    """
+    file = _open(path)
+    if isinstance(file, TorchNetworkFile):
+        return "PyTorch pickle of StyleGAN2-ADA", _of_torch(file)
+    recorded = [network for network in file.networks if network is not None]
+    ada = any(network.version >= _ADA for network in recorded)
+    return f"legacy pickle{' of StyleGAN2-ADA' if ada else ''}", {
+        "pickled as": sorted({network.class_name for network in recorded}),
+        "pickle version": sorted({network.version for network in recorded}),
         # Of the Python source inside, which the original executed and this package never does.
-        "source sha256": sorted({network.source_sha256 for network in recorded.values()}),
+        "source sha256": sorted({network.source_sha256 for network in recorded}),
     }
+
+
+def _of_torch(file: TorchNetworkFile) -> dict:
+    """Where they come from: the data set's facts are without its path, which is somebody's own."""
+    writers = {tuple(keys.split()): writer for writer, keys in _WRITERS.items()}
+    said: dict[str, Any] = {"holds": list(file.keys)}
+    if file.keys in writers:
+        said["written by"] = writers[file.keys]
+    if file.augment_p is not None:
+        said["augmentation p"] = file.augment_p
+    if file.training_set:
+        said["data set"] = file.training_set
+    for role, reason in _refused(file).items():
+        said[f"{role} not read"] = reason
+    hashes = sorted({value for values in file.sources().values() for value in values})
+    return {**said, "source sha256": hashes}

@@ -113,7 +113,7 @@ def load(source: StrPath) -> tuple:
     (dnnlib/download.py). Raises UserError naming the file when it cannot be had, is damaged or
     does not fit. No code in the file is executed, whatever it is.
     """
-    made = {role: make() for role, make in _makers(local_path(source)).items()}
+    made = {role: make() for role, make in makers(local_path(source)).items()}
     return tuple(made.get(role) for role in ROLES)
 
 
@@ -146,12 +146,16 @@ def load_one(source: StrPath, *roles: str, **changed: Any) -> Any:
     source and errors: as for `load`. changed: options in place of the network's own, which its
     variables must fit; `dtype` is one.
     """
-    makers = _makers(local_path(source))
-    return next((makers[role](**changed) for role in roles if role in makers), None)
+    made = makers(local_path(source))
+    return next((made[role](**changed) for role in roles if role in made), None)
 
 
-def _makers(path: StrPath) -> dict[str, Callable]:
-    """{role: a function that builds the network} of what a file holds."""
+def makers(path: StrPath) -> dict[str, Callable]:
+    """{role: a function that builds the network} of what a file holds; each is for one call.
+
+    The functions take options in place of the file's own. They, and this, raise UserError naming
+    the file, legacy.RefusedNetwork for a network that this package has not.
+    """
     if is_pickle(path):
         return legacy.makers(path)
     with _usable(path):

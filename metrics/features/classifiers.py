@@ -152,24 +152,24 @@ def _read_pickle(source: str, path: Path) -> tuple[str, str, dict, dict]:
     if len(roles) != 1:
         raise _unsuitable(source, f"it holds {', '.join(roles)}, expected one network")
     (network,) = roles.values()
-    arrays = network.all_variables()
-    family, func_name, options = legacy.own_options(network)
+    (family, func_name, options), arrays = legacy.parts(network)
     weight = arrays.get("4x4/Conv/weight")
     if weight is not None and weight.ndim == 4 and weight.shape[2] == weight.shape[3]:
         # No channel beside the feature maps, whatever the options say or leave out.
-        options["mbstd_group_size"] = 0
+        options["mbstd_num_features" if func_name == "D_ada" else "mbstd_group_size"] = 0
     return family, func_name, options, arrays
 
 
 def _check(source: str, network: Any) -> None:
-    options, outputs = network.options, network.named["4x4/Dense1/bias"].shape[0]
-    if options["mbstd_group_size"] > 1:
+    options, named = network.options, network.named
+    outputs = named["Output/bias" if "Output/bias" in named else "4x4/Dense1/bias"].shape[0]
+    if network.features:
         raise _unsuitable(source, "it has minibatch standard deviation, as discriminators have")
     if options["label_size"]:
         raise _unsuitable(source, f"it takes labels (label_size={options['label_size']})")
     if outputs != 1:
         raise _unsuitable(source, f"it has {outputs} outputs, expected one logit")
-    for name, variable in network.named.items():  # one at a time: they are large
+    for name, variable in named.items():  # one at a time: they are large
         if not np.isfinite(variable.numpy()).all():
             raise _unsuitable(source, f"{name} has values that are infinite or not a number")
 

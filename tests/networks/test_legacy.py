@@ -165,8 +165,12 @@ def test_a_fixed_structure_has_its_one_level_whatever_its_lod():
     ("found", "message"),
     [
         (
-            dict(func_name="training.networks.G_main", version=5),
-            r"a network of StyleGAN2-ADA \(TensorFlow\), which this package has not",
+            dict(
+                func_name="training.networks.D_main",
+                version=5,
+                static_kwargs={**SMALL, "use_pagan": True},
+            ),
+            "D_ada: use_pagan=True, expected False: nothing else is supported",
         ),
         (dict(func_name="G_synth"), "unknown network 'G_synth'; known: .*G_style.*D_stylegan2"),
         (dict(static_kwargs={**SMALL, "use_attention": True}), "has no option 'use_attention'"),
