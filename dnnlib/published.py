@@ -5,7 +5,10 @@ from __future__ import annotations
 import dataclasses
 
 _LICENCE = "CC BY-NC 4.0 by NVIDIA"
-_STYLEGAN2 = "https://nvlabs-fi-cdn.nvidia.com/stylegan2/networks/"
+_CDN = "https://nvlabs-fi-cdn.nvidia.com"
+_STYLEGAN2 = f"{_CDN}/stylegan2/networks/"
+_NGC = "https://api.ngc.nvidia.com/v2/models/nvidia/research/stylegan2/versions/1/files/"
+_SOURCE_CODE = "NVIDIA's Source Code License (non-commercial)"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,6 +47,40 @@ _OF_TABLE_2 = [
     for D in _ARCHITECTURES
 ]
 
+# StyleGAN2-ADA's: the paper's networks, and those that others were trained on from.
+_ADA = "ffhq metfaces afhqcat afhqdog afhqwild brecahad cifar10".split()
+_ADA_SOURCES = (
+    "ffhq-res256-mirror-paper256-noaug",
+    "ffhq-res512-mirror-stylegan2-noaug",
+    "ffhq-res1024-mirror-stylegan2-noaug",
+    "celebahq-res256-mirror-paper256-kimg100000-ada-target0.5",
+    "lsundog-res256-paper256-kimg100000-noaug",
+)
+_ADA_FILES = {
+    **{name: f"{name}.pkl" for name in _ADA},
+    **{name: f"transfer-learning-source-nets/{name}.pkl" for name in _ADA_SOURCES},
+}
+_ADA_FOLDERS = {"ada": "stylegan2-ada-pytorch", "ada-tf": "stylegan2-ada"}  # PyTorch's first
+# StyleGAN2 networks that came with StyleGAN3.
+_NGC_NAMES = [
+    f"stylegan2-{data}-{size}x{size}"
+    for data, sizes in {
+        "ffhq": (1024, 512, 256),
+        "ffhqu": (1024, 256),
+        "metfaces": (1024,),
+        "metfacesu": (1024,),
+        "afhqv2": (512,),
+        "afhqcat": (512,),
+        "afhqdog": (512,),
+        "afhqwild": (512,),
+        "brecahad": (512,),
+        "cifar10": (32,),
+        "celebahq": (256,),
+        "lsundog": (256,),
+    }.items()
+    for size in sizes
+]
+
 KNOWN: dict[str, Source] = {
     **_STYLEGAN,
     **{name: Source(f"{_STYLEGAN2}{name}.pkl", f"{name}.pkl", _LICENCE) for name in _OF_TABLE_1},
@@ -51,6 +88,14 @@ KNOWN: dict[str, Source] = {
         name: Source(f"{_STYLEGAN2}table2/{name}.pkl", f"{name}.pkl", _LICENCE)
         for name in _OF_TABLE_2
     },
+    **{
+        f"{start}-{name}": Source(
+            f"{_CDN}/{folder}/pretrained/{path}", f"{folder}-{name}.pkl", _SOURCE_CODE
+        )
+        for start, folder in _ADA_FOLDERS.items()
+        for name, path in _ADA_FILES.items()
+    },
+    **{name: Source(f"{_NGC}{name}.pkl", f"{name}.pkl", _SOURCE_CODE) for name in _NGC_NAMES},
 }
 # As StyleGAN2's own scripts were first told: {old name: name}.
 OLD_NAMES = {
@@ -66,5 +111,6 @@ def families() -> str:
     return (
         f"{', '.join(_STYLEGAN)}, stylegan2-{{ffhq,car}}-config-{{a,b,c,d,e,f}}, "
         "stylegan2-{cat,church,horse}-config-{a,f}, "
-        f"stylegan2-{{ffhq,car}}-config-e-G{architectures}-D{architectures}"
+        f"stylegan2-{{ffhq,car}}-config-e-G{architectures}-D{architectures}, "
+        f"{{ada,ada-tf}}-{{{','.join(_ADA)}}} (and their source networks), {', '.join(_NGC_NAMES)}"
     )

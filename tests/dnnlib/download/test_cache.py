@@ -12,11 +12,13 @@ from dnnlib.errors import UserError
 from tests.dnnlib.download import bad_server as bad
 from tests.dnnlib.download.common import DATA, SHA, fails, names
 
+CDN = "https://nvlabs-fi-cdn.nvidia.com"
+
 # ---------------------------------------------------------------- names and places
 
 
 def test_known_networks():
-    assert len(download.KNOWN) == 5 + 2 * 6 + 3 * 2 + 2 * 9
+    assert len(download.KNOWN) == 5 + 2 * 6 + 3 * 2 + 2 * 9 + 2 * 12 + 15
     source = download.resolve("ffhq-1024")
     assert source.url == "https://drive.google.com/uc?id=1MEGjdvVpUsu1jB4zrXZN7Y4kBBOzizDQ"
     assert source.file == "karras2019stylegan-ffhq-1024x1024.pkl"
@@ -40,6 +42,29 @@ def test_networks_of_stylegan2(name, path):
     assert (source.file, source.licence) == (f"{name}.pkl", "CC BY-NC 4.0 by NVIDIA")
     assert download.resolve(f"gdrive:networks/{path}") == source
     assert download.resolve(source.url) == source
+
+
+@pytest.mark.parametrize(
+    ("name", "url"),
+    [
+        ("ada-metfaces", f"{CDN}/stylegan2-ada-pytorch/pretrained/metfaces.pkl"),
+        ("ada-tf-cifar10", f"{CDN}/stylegan2-ada/pretrained/cifar10.pkl"),
+        (
+            "ada-lsundog-res256-paper256-kimg100000-noaug",
+            f"{CDN}/stylegan2-ada-pytorch/pretrained/transfer-learning-source-nets/"
+            "lsundog-res256-paper256-kimg100000-noaug.pkl",
+        ),
+        (
+            "stylegan2-ffhqu-256x256",
+            "https://api.ngc.nvidia.com/v2/models/nvidia/research/stylegan2/versions/1/files/"
+            "stylegan2-ffhqu-256x256.pkl",
+        ),
+    ],
+)
+def test_networks_of_stylegan2_ada(name, url):
+    source = download.resolve(name)
+    assert (source.url, download.resolve(url)) == (url, source)
+    assert source.licence == "NVIDIA's Source Code License (non-commercial)"
 
 
 @pytest.mark.parametrize(
