@@ -1,0 +1,115 @@
+"""StyleGAN2-ADA's networks in training: the original's losses and gradients, and a small run.
+
+Tolerances as the golden README states them: scores and losses 5e-6 absolute, gradients 1e-5 of a
+tensor's maximum.
+"""
+
+import json
+import math
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import networks
+from networks import torch_names
+from tests import golden
+from tests.networks.common import error, nchw, nhwc
+from tests.training.small import assert_same_bits, final_state, small_config
+from training import checkpoint
+from training.loop import train
+from training.losses import LOSSES, Batch, Game
+from training.regularizers import REGULARIZERS
+
+pytestmark = pytest.mark.conformance
+
+SCORES, GRADIENTS = 5e-6, 1e-5
+SMALL = dict(fmap_base=32, fmap_max=8, conv_clamp=256)
+# No growing, path length and R1 in every second round, gradients over two passes.
+RUN = dict(
+    G=dict(func_name="G_ada", latent_size=6, dlatent_size=9, mapping_layers=2, **SMALL),
+    D=dict(func_name="D_ada", mapping_layers=1, **SMALL),
+    G_loss=dict(func_name="G_logistic_ns_pathreg", interval=2),
+    D_loss=dict(func_name="D_logistic_r1", interval=2, gamma=1.0),
+    G_first=True,
+    minibatch_repeats=1,
+    total_kimg=0.024,
+    schedule=dict(
+        lod_initial_resolution=None,
+        minibatch_base=8,
+        minibatch_gpu_base=4,
+        tick_kimg_base=0.008,
+        tick_kimg_dict={},
+    ),
+)
+
+
+def test_losses_and_gradients_are_the_originals():
+    G, D, _ = networks.load(golden.path("ada/torch_pickles/ta.pkl"))
+    data = dict(golden.load("ada/augment/loss_ta.npz"))
+    labels = tf.zeros([4, 0])
+    game = Game(discriminate=lambda images, labels: D.stage(images, labels, 0))
+    fakes = G(data["z"], noise="fixed")
+    reals = tf.constant(nhwc(data["reals"]))
+    with tf.GradientTape(persistent=True) as tape:
+        loss, terms = LOSSES["D_logistic"](game, reals, fakes, labels)
+        penalty, parts = REGULARIZERS["D_r1"].penalty(
+            game, Batch(labels, tf.constant(data["z"]), reals), r1_gamma=2.5
+        )
+        totals = {"Dmain": tf.reduce_mean(loss), "Dreg": 16 * tf.reduce_mean(penalty)}
+    loss_of_G = LOSSES["G_logistic_nonsaturating"](game, fakes, labels)[0]
+    for key, value in {
+        "Dmain/Loss/scores/fake": terms["scores/fake"],
+        "Dmain/Loss/scores/real": terms["scores/real"],
+        "Dmain/Loss/D/loss": loss,
+        "Dreg/Loss/r1_penalty": parts["r1_penalty"][:, 0],
+        "Dreg/Loss/D/reg": penalty[:, 0],
+        "Gmain/Loss/G/loss": loss_of_G,
+    }.items():
+        expected = data[f"none/{key}"]
+        np.testing.assert_allclose(value, expected, rtol=1e-5, atol=SCORES, err_msg=key)
+    compared = 0
+    for phase, total in totals.items():
+        gradients = tape.gradient(total, D.named)
+        start = f"none/{phase}/grad/"
+        for key in (key for key in data if key.startswith(start)):
+            name, operation = torch_names.tensorflow_name("Discriminator", key[len(start) :])
+            expected = torch_names.FORWARD[operation](data[key])
+            came = gradients[name]
+            came = tf.zeros_like(D.named[name]) if came is None else came
+            if expected.any():
+                assert error(came, expected) <= GRADIENTS, key
+            else:
+                assert not np.any(came), key
+            compared += 1
+    assert compared == 26
+    with tf.GradientTape() as tape:
+        tape.watch(reals)
+        total = tf.reduce_sum(D(reals))
+    assert error(nchw(tape.gradient(total, reals)), data["none/r1_grad_images"]) <= GRADIENTS
+
+
+def test_a_run_with_labels_trains_and_continues_exactly(tmp_path):
+    """Path length, R1 and the average of w go through bounds, embedded labels and their layers."""
+    config = small_config(**RUN)
+    tf.config.run_functions_eagerly(True)
+    try:
+        assert train(config, tmp_path) == 0
+        expected, progress = final_state(tmp_path)
+        checkpoint.paths(tmp_path)[-1].unlink()
+        assert train(config, tmp_path) == 0
+    finally:
+        tf.config.run_functions_eagerly(False)
+    state, again = final_state(tmp_path)
+    assert_same_bits(state, expected)
+    assert again == progress
+    assert progress["steps"] == {"G": 3, "D": 3, "G_reg": 2, "D_reg": 2}
+    for line in (tmp_path / "stats.jsonl").read_text().splitlines():
+        tick = json.loads(line)
+        assert math.isfinite(tick["Loss/G"] + tick["Loss/D"])
+    G, D, _ = networks.load(tmp_path / "network-final.safetensors")
+    assert (G.func_name, D.func_name) == ("G_ada", "D_ada")
+    for name in ("dlatent_avg", "G_mapping/LabelEmbed/bias", "G_synthesis/4x4/Conv/noise_strength"):
+        assert np.any(G.named[name]), name
+    for name in ("LabelEmbed/bias", "Mapping0/bias"):
+        assert np.any(D.named[name]), name
