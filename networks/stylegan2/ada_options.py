@@ -129,7 +129,7 @@ _PACKAGE = "networks.stylegan2.ada"
 _ADA = 5  # the version that its pickles have, and StyleGAN2's have not
 # Two forms of one function; a call's own output; half precision, which is computed in full here.
 _IGNORED = frozenset({"fused_modconv", "return_dlatents", "num_fp16_res"})
-_NO = (False, None, 0)
+_NO = (False, None, 0, 0.0)
 _PARTS = {"mapping_func": ("G_mapping",), "synthesis_func": ("G_synthesis",)}
 
 FUNCTIONS = (
@@ -177,7 +177,7 @@ FUNCTIONS = (
             "augment_strength": _NO,
             "use_pagan": _NO,
             "use_spectral_norm": _NO,
-            "adaptive_dropout": (*_NO, 0.0),
+            "adaptive_dropout": _NO,
             "score_max": _NO,
         },
         grows=lambda options: False,
