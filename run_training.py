@@ -92,8 +92,8 @@ _FLAGS = {
             "resume_from",
             PATH,
             "FILE",
-            "start from the weights of a snapshot (.safetensors); another resolution or other "
-            "labels are fine",
+            "start from the weights of a snapshot (.safetensors) or a pickle; another resolution "
+            "or other labels are fine",
         ),
     ],
     "Where the results go": [

@@ -19,6 +19,7 @@ tests/dnnlib/pickles/test_torch_networks_hostile.py::test_the_search_finds_nothi
 tests/dnnlib/pickles/test_torch_networks_hostile.py::test_the_search_finds_what_a_worse_reader_does
 tests/dnnlib/test_quiet.py::test_importing_tensorflow
 tests/dnnlib/test_spawning.py
+tests/generation/test_ada.py
 tests/generation/test_convert.py
 tests/generation/test_figures.py
 tests/generation/test_pictures.py
@@ -32,6 +33,7 @@ tests/metrics/test_own_metric.py::test_features_are_computed_once_and_no_number_
 tests/metrics/test_samples.py
 tests/networks/original/test_page.py
 tests/networks/original/test_run.py
+tests/networks/test_ada.py
 tests/networks/test_errors.py::test_wrong_argument_while_traced
 tests/networks/test_execution.py
 tests/networks/test_fast_paths.py
@@ -50,6 +52,7 @@ tests/test_run_generator.py
 tests/test_run_metrics.py::test_all_metrics_of_a_file
 tests/test_wrong_invocations.py
 tests/training/classifiers/test_classifiers.py
+tests/training/test_ada_training.py
 tests/training/test_ablations.py::test_every_row_trains_and_continues_exactly
 tests/training/test_distributed.py
 tests/training/test_divergence.py

@@ -16,6 +16,7 @@ from compute import machine
 from compute.cluster import read_cluster
 from dnnlib import config as config_lib, paths, run_dirs
 from dnnlib.errors import UserError, explain_os_errors
+from networks import legacy
 from training import (
     checkpoint,
     checks,
@@ -287,16 +288,28 @@ def _compare(
     return tuple(notes)
 
 
+def _check_pickle(path: Path) -> None:
+    try:
+        legacy.read(path)
+    except UserError as error:
+        raise UserError(f"--resume_from: {error}") from error
+
+
 def _check_snapshot(name: str) -> Path:
     path = Path(name)
     if not path.exists():
         raise UserError(f"--resume_from: no file {path}")
     paths.check_input(path)
+    if paths.is_pickle(path):
+        _check_pickle(path)
+        return path
     try:
         with explain_os_errors("read", path), safetensors.safe_open(path, framework="np") as file:
             metadata = file.metadata() or {}
     except safetensors.SafetensorError as error:
-        raise UserError(f"--resume_from: {path} is not a .safetensors file: {error}") from error
+        raise UserError(
+            f"--resume_from: {path} is neither a .safetensors file nor a pickle: {error}"
+        ) from error
     if "networks" not in metadata:  # networks/snapshot.py checks the rest, with TensorFlow
         raise UserError(f"--resume_from: {path} is not a snapshot of networks")
     return path

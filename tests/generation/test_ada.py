@@ -33,7 +33,7 @@ def test_every_command_of_a_file_with_labels(name, tmp_path):
 
 
 def test_pictures_are_those_that_pytorch_makes(tmp_path):
-    """From z to bytes, through --latents; the original's generate.py truncates and rounds so."""
+    """From z to bytes, through --latents; the original truncates where we round."""
     data = golden.load(f"{TORCH}/net_ta.npz")
     np.savez(tmp_path / "z.npz", z=data["z"][:2])
     network = f"--network={golden.path(f'{TORCH}/ta.pkl')}"

@@ -12,7 +12,7 @@ import pytest
 import tensorflow as tf
 
 import networks
-from networks import torch_names
+from networks import snapshot, torch_names
 from tests import golden
 from tests.networks.common import error, nchw, nhwc
 from tests.training.small import assert_same_bits, final_state, small_config
@@ -20,6 +20,8 @@ from training import checkpoint
 from training.loop import train
 from training.losses import LOSSES, Batch, Game
 from training.regularizers import REGULARIZERS
+from training.state import create_state
+from training.transfer import transfer
 
 pytestmark = pytest.mark.conformance
 
@@ -113,3 +115,36 @@ def test_a_run_with_labels_trains_and_continues_exactly(tmp_path):
         assert np.any(G.named[name]), name
     for name in ("LabelEmbed/bias", "Mapping0/bias"):
         assert np.any(D.named[name]), name
+
+
+ADAM = dict(beta1=0.0, beta2=0.99, epsilon=1e-8)
+
+
+def state_of(G, D, **options):
+    """A new training state of networks with other networks' options, but for some."""
+    kinds = (dict(func_name=net.func_name, **{**net.options, **options}) for net in (G, D))
+    return create_state(*kinds, ADAM, ADAM, seed=1)
+
+
+def test_a_run_starts_from_a_pickle():
+    path = golden.path("ada/torch_pickles/tb.pkl")
+    G, D, Gs = networks.load(path)
+    state = state_of(G, D)
+    lines = transfer(state, path)
+    assert [line.split(": ")[0] for line in lines] == ["G", "D", "Gs"]
+    assert all("variables taken over" in line for line in lines)
+    for role, network in (("G", G), ("D", D), ("Gs", Gs)):
+        taken = getattr(state, role).arrays()
+        for name, array in network.arrays().items():
+            np.testing.assert_array_equal(taken[name], array)
+
+
+def test_a_stylegan3_file_gives_its_discriminator_to_a_run():
+    path = golden.path("ada/torch_pickles/refuse_stylegan3_t.pkl")
+    D = snapshot.load_one(path, "D")
+    size = {key: D.options[key] for key in ("resolution", "fmap_base", "fmap_max")}
+    G = networks.build("G_ada", seed=1, latent_size=4, dlatent_size=4, mapping_layers=1, **size)
+    lines = transfer(state_of(G, D), path)
+    assert "G: starts anew" in lines[0]
+    assert "StyleGAN3" in lines[0]
+    assert lines[1] == f"D: {len(D.named)} variables taken over"

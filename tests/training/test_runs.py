@@ -200,7 +200,9 @@ def test_home_directories_are_put_in_wherever_a_setting_is_a_path(here, monkeypa
 def test_transfer_starts_from_a_snapshot_until_there_is_a_checkpoint():
     refused(ask(resume_from="missing.safetensors"), "--resume_from: no file")
     Path("bad.safetensors").write_bytes(b"\xff" * 20)
-    refused(ask(resume_from="bad.safetensors"), "is not a .safetensors file")
+    refused(ask(resume_from="bad.safetensors"), "is neither a .safetensors file nor a pickle")
+    Path("bad.pkl").write_bytes(b"\x80\x04N.")
+    refused(ask(resume_from="bad.pkl"), "--resume_from: .*bad.pkl: not a readable legacy network")
     safetensors.numpy.save_file({"x": np.zeros(1)}, "checkpoint.safetensors", {"progress": "{}"})
     refused(ask(resume_from="checkpoint.safetensors"), "is not a snapshot of networks")
     write_snapshot("good.safetensors")
