@@ -120,6 +120,12 @@ CONFIGS: dict[str, dict] = {
 ARCHITECTURES = ("orig", "skip", "resnet")
 ROWS: dict[str, dict] = {
     **CONFIGS,
+    # To go on from its networks; the minibatch of the statistic is as in its PyTorch version.
+    "ada-networks": {
+        "G": {"func_name": "G_ada"},
+        "D": {"func_name": "D_ada", "mbstd_group_size": 4},
+        "schedule": {"lod_initial_resolution": None},
+    },
     **{
         f"G{G}-D{D}": {**_architectures(G, D), "schedule": {"lod_initial_resolution": None}}
         for G in ARCHITECTURES

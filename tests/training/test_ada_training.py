@@ -12,11 +12,11 @@ import pytest
 import tensorflow as tf
 
 import networks
-from networks import snapshot, torch_names
+from networks import registry, snapshot, torch_names
 from tests import golden
 from tests.networks.common import error, nchw, nhwc
 from tests.training.small import assert_same_bits, final_state, small_config
-from training import checkpoint
+from training import checkpoint, presets
 from training.loop import train
 from training.losses import LOSSES, Batch, Game
 from training.regularizers import REGULARIZERS
@@ -148,3 +148,14 @@ def test_a_stylegan3_file_gives_its_discriminator_to_a_run():
     assert "G: starts anew" in lines[0]
     assert "StyleGAN3" in lines[0]
     assert lines[1] == f"D: {len(D.named)} variables taken over"
+
+
+def test_its_networks_are_a_row_for_any_preset():
+    """Widths of the preset stay; what only StyleGAN2's or StyleGAN's networks have goes."""
+    for base in ("demo", "stylegan2-cat-1gpu", "ffhq-1gpu"):
+        config = presets.make(f"{base}+ada-networks")
+        options = registry.resolve(**config.G)
+        assert options["mapping_fmaps"] == presets.make(base).G.get("mapping_fmaps")
+        assert registry.resolve(**config.D)["mbstd_group_size"] == 4
+        assert config.schedule.lod_initial_resolution is None
+        assert (config.G["func_name"], config.D["func_name"]) == ("G_ada", "D_ada")

@@ -82,7 +82,12 @@ def test_the_list_of_presets_and_rows():
     lines = presets.listing().splitlines()
     assert lines[: len(presets.PRESETS)] == list(presets.PRESETS)
     assert "table4-stylebased-{0,1,2,8}" in lines
-    assert lines[-2:] == ["config-{a,b,c,d,e,f}", "G{orig,skip,resnet}-D{orig,skip,resnet}"]
+    of_stylegan2 = [
+        "config-{a,b,c,d,e,f}",
+        "ada-networks",
+        "G{orig,skip,resnet}-D{orig,skip,resnet}",
+    ]
+    assert lines[-3:] == of_stylegan2
     assert max(map(len, lines)) <= 100
 
 
