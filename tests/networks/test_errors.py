@@ -166,6 +166,24 @@ def stylegan2_defaults():
         "G_synthesis_stylegan_revised": dict(synthesis, structure="auto"),
         "D_stylegan2": dict(discriminator, architecture="resnet"),
         "D_stylegan": dict(discriminator, structure="auto"),
+        **ada_defaults(main, dict(synthesis, architecture="skip"), discriminator),
+    }
+
+
+def ada_defaults(main, synthesis, discriminator):
+    """Of the TensorFlow version; what it shares with StyleGAN2 is StyleGAN2's."""
+    more = dict(fmap_const=None, use_noise=True, conv_clamp=None)
+    embedded = dict(mapping_fmaps=None, label_fmaps=None)
+    main = {k: v for k, v in main.items() if not k.endswith("_func")}
+    mapping = {k: v for k, v in main.items() if k.startswith("mapping_")}
+    mapping.update(latent_size=512, label_size=0, dlatent_size=512, normalize_latents=True)
+    D = dict(discriminator, architecture="resnet", mbstd_group_size=None, conv_clamp=None)
+    D.update(mapping_layers=0, mapping_fmaps=None, mapping_lrmul=0.1)
+    return {
+        "G_ada": {**main, **more, **embedded},
+        "G_mapping_ada": {**mapping, **embedded},
+        "G_synthesis_ada": {**synthesis, **more},
+        "D_ada": D,
     }
 
 

@@ -15,6 +15,7 @@ import networks
 from networks import fast
 from networks.sampling import generator_function
 from networks.stylegan2.activations import bias_act
+from networks.stylegan2.ada import AdaDiscriminator, AdaGenerator
 from networks.stylegan2.discriminator import Discriminator
 from networks.stylegan2.generator import MainGenerator
 from networks.stylegan2.layers import ModulatedConv2D
@@ -131,6 +132,8 @@ def test_initial_values():
         (Discriminator, dict(fmap_base=8192, resolution=256), 24_001_089),
         (Discriminator, dict(architecture="orig"), 27_789_857),
         (Discriminator, dict(architecture="skip"), 27_801_889),
+        (AdaGenerator, {}, 30_370_060),
+        (AdaDiscriminator, {}, 29_012_513),
     ],
 )
 def test_parameters_of_the_published_networks(network, options, trained):
