@@ -128,7 +128,8 @@ class Function:
     codes are w. check: raises ValueError for values that do not go together; complete: fills in
     what follows from other options. ignored: further keywords that are accepted and change nothing;
     off: those that are accepted at some values, which mean what the network does anyway. pickled:
-    (name, version) where pickles from that version of their state on call it otherwise.
+    (name, version) where pickles from that version of their state on, and `pickled_from`, their
+    module, call it otherwise.
     grows: of all options, whether the network has layers for lower resolutions; None: always.
     """
 
@@ -143,6 +144,7 @@ class Function:
     ignored: frozenset = frozenset()
     off: Mapping[str, tuple] = field(default_factory=dict)
     pickled: tuple[str, int] = ("", 0)
+    pickled_from: str = ""
     grows: Optional[Callable[[Mapping[str, Any]], bool]] = None
 
     def defaults(self) -> dict[str, Any]:

@@ -43,10 +43,13 @@ def locate(func_name: str, family: Optional[str] = None) -> tuple[Family, Functi
     module = module.rpartition(".")[2]
     searched = [f for f in _FAMILIES.values() if family in (None, f.name)]
     searched.sort(key=lambda f: module not in f.modules)  # stable: the module's own family first
-    for candidate in searched:
-        for function in candidate.functions:
-            if function.name == name:
-                return candidate, function
+    every = [(candidate, each) for candidate in searched for each in candidate.functions]
+    for candidate, function in every:
+        if module and (module, name) == (function.pickled_from, function.pickled[0]):
+            return candidate, function
+    for candidate, function in every:
+        if function.name == name:
+            return candidate, function
     known = ", ".join(function.name for f in _FAMILIES.values() for function in f.functions)
     of = "" if family is None else f" of the family {family!r}"
     raise ValueError(f"unknown network {func_name!r}{of}; known: {known}")

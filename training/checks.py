@@ -41,8 +41,11 @@ def network(key: str, chosen: Mapping[str, Any], settled: Mapping[str, Any]) -> 
     Raises UserError naming an unknown network or option, or an impossible value.
     """
     func_name = chosen.get("func_name")
-    name = str(func_name or "").rsplit(".", 1)[-1]  # also with the original's module in front
     known = registry.names(key)
+    try:
+        name = registry.locate(str(func_name or ""))[1].name  # also by the original's module
+    except ValueError:
+        name = ""
     if name not in known:
         raise UserError(
             f"{key}.func_name={func_name!r}: unknown network; known: {', '.join(known)}"

@@ -127,6 +127,7 @@ def _check_discriminator(name: str, options: dict) -> None:
 
 _PACKAGE = "networks.stylegan2.ada"
 _ADA = 5  # the version that its pickles have, and StyleGAN2's have not
+_MODULE = "networks"  # StyleGAN2's was networks_stylegan2
 # Two forms of one function; a call's own output; half precision, which is computed in full here.
 _IGNORED = frozenset({"fused_modconv", "return_dlatents", "num_fp16_res"})
 _NO = (False, None, 0, 0.0)
@@ -140,6 +141,7 @@ FUNCTIONS = (
         target=f"{_PACKAGE}.AdaMapping",
         check=_check_mapping,
         pickled=("G_mapping", _ADA),
+        pickled_from=_MODULE,
     ),
     Function(
         "G_synthesis_ada",
@@ -150,6 +152,7 @@ FUNCTIONS = (
         ignored=_IGNORED,
         grows=lambda options: False,
         pickled=("G_synthesis", _ADA),
+        pickled_from=_MODULE,
     ),
     Function(
         "G_ada",
@@ -163,6 +166,7 @@ FUNCTIONS = (
         off=_PARTS,
         grows=lambda options: False,
         pickled=("G_main", _ADA),
+        pickled_from=_MODULE,
     ),
     Function(
         "D_ada",
@@ -182,5 +186,6 @@ FUNCTIONS = (
         },
         grows=lambda options: False,
         pickled=("D_main", _ADA),
+        pickled_from=_MODULE,
     ),
 )

@@ -12,7 +12,7 @@ import pytest
 
 import networks
 from dnnlib.pickles import tf_networks
-from networks import fast, legacy
+from networks import fast, legacy, registry
 from tests import golden
 from tests.networks import numpy_ada
 from tests.networks.common import error, images_for, labels_for, nchw, nhwc, normal, randomize
@@ -233,3 +233,19 @@ def test_stylegan2s_generator_stays_itself_when_it_is_saved_again():
     found = dataclasses.replace(pickled("G_main", TINY_G), static_kwargs=options)
     found = dataclasses.replace(found, variables=G.arrays())
     assert legacy.to_keras(found).func_name == "G_main"
+
+
+@pytest.mark.parametrize(
+    ("name", "function"),
+    [
+        ("G_main", "G_main"),
+        ("training.networks_stylegan2.G_main", "G_main"),
+        ("training.networks.G_main", "G_ada"),
+        ("training.networks.D_main", "D_ada"),
+        ("training.networks.G_mapping", "G_mapping_ada"),
+        ("training.networks_stylegan.G_mapping", "G_mapping"),
+        ("networks.G_paper", "G_paper"),
+    ],
+)
+def test_the_originals_module_tells_functions_of_one_name_apart(name, function):
+    assert registry.locate(name)[1].name == function
