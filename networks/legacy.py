@@ -184,8 +184,9 @@ def own_options(recorded: LegacyNetwork) -> tuple[str, str, dict]:
 
 def _function(recorded: LegacyNetwork) -> tuple[Family, Function]:
     # StyleGAN2's generator, which alone has lod, may have been saved again by StyleGAN2-ADA's code.
-    if recorded.func_name.rpartition(".")[2] == "G_main" and "lod" in recorded.variables:
-        return registry.locate(recorded.func_name)
+    name = recorded.func_name.rpartition(".")[2]
+    if name == "G_main" and "lod" in recorded.variables:
+        return registry.locate(name)
     return registry.locate_pickled(recorded.func_name, recorded.version)
 
 
