@@ -21,7 +21,7 @@ from dnnlib.pickles.objects import UnreadableError
 from dnnlib.pickles.tf_networks import LegacyFile, LegacyNetwork
 from dnnlib.pickles.torch_modules import TorchModule, TorchNetworkFile
 from networks import registry, torch_names
-from networks.options import Family, Function
+from networks.options import Family, Function, check_width
 from networks.registry import build
 
 ROLES = ("G", "D", "Gs")
@@ -140,6 +140,7 @@ def parts(recorded: Recorded) -> tuple[tuple[str, str, dict], dict[str, np.ndarr
         made = torch_names.translate(recorded)
         arrays = dict(made.variables)
         if made.func_name == "G_ada" and "dlatent_avg" not in arrays:  # none was kept
+            check_width(made.func_name, made.options, "dlatent_size")
             arrays["dlatent_avg"] = np.zeros(made.options["dlatent_size"], np.float32)
         return (made.family, made.func_name, made.options), arrays
     arrays = recorded.all_variables()

@@ -147,6 +147,8 @@ def _mapping_widths(mapping: TorchModule, layers: int, labels: int) -> dict[str,
 
 
 def _dense_layers(mapping: TorchModule, count: int) -> list[TorchModule]:
+    if count > len(mapping.modules):  # before a list is as long as the file claims
+        _fail("num_layers", count, f"{len(mapping.modules)} at most, the modules that there are")
     names = [f"fc{i}" for i in range(count)]
     embed = ["embed"] if mapping.modules.get("embed") else []
     _check_modules(mapping, "mapping", [*embed, *names])

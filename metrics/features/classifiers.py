@@ -129,7 +129,7 @@ def _load_one(source: str, path: Path) -> Classifier:
         network = registry.build(
             func_name, family=family, seed=0, arrays=pairs, shapes=shapes, **options
         )
-    except (ValueError, KeyError, TypeError) as error:  # also an option named as build's own
+    except (ValueError, KeyError, TypeError, ArithmeticError) as error:  # also a build's own option
         raise UserError(f"{source}: {error}") from error
     _check(source, network)
     with explain_os_errors("read", path):

@@ -117,6 +117,7 @@ GENERATOR = {
     "no filter": ("synthesis.b16", dict(buffers={}), "resample_filter: blocks have different"),
     "num_ws": ("", dict(num_ws=9), "num_ws=9, expected 8"),
     "mapping": ("mapping", dict(num_layers=3), "mapping is not as .* it has no fc2"),
+    "layers": ("mapping", dict(num_layers=2**40), "num_layers=1099511627776, expected 3 at most"),
     "lr": ("mapping.fc1", dict(bias_gain=0.02), "bias_gain=0.02, expected 0.01 as in another"),
     "lr_multiplier": ("mapping.fc0", dict(weight_gain=1.0), "weight_gain of FullyConnectedLayer=1"),
     "embed": ("mapping.embed", dict(activation="relu"), "activation of mapping.embed='relu'"),

@@ -4,6 +4,7 @@ Tolerances as the golden README states them: images and w 2e-5 of the largest ma
 5e-6, gradients 1e-5.
 """
 
+import dataclasses
 import re
 
 import numpy as np
@@ -11,7 +12,7 @@ import pytest
 import tensorflow as tf
 
 import networks
-from networks import fast
+from networks import fast, legacy
 from tests import golden
 from tests.networks.common import error, nchw, nhwc
 
@@ -90,3 +91,23 @@ def _of_discriminator(D, data):
         if key == "cmap":
             made[key] = D.mapped_labels(labels), IMAGES
     return made
+
+
+def without_average(module, **attributes):
+    """A generator whose mapping network keeps no average of w."""
+    mapping = module.modules["mapping"]
+    kept = {**mapping.attributes, "w_avg_beta": None, **attributes}
+    mapping = dataclasses.replace(mapping, buffers={}, attributes=kept)
+    inside = {**module.modules, "mapping": mapping}
+    return dataclasses.replace(
+        module, modules=inside, attributes={**module.attributes, **attributes}
+    )
+
+
+def test_a_generator_without_an_average_of_w():
+    module = legacy.read(golden.path(f"{FOLDER}/ta.pkl"))["Gs"]
+    Gs = legacy.to_keras(without_average(module))
+    assert not np.any(Gs.named["dlatent_avg"])
+    assert Gs.options["dlatent_avg_beta"] is None
+    with pytest.raises(ValueError, match="dlatent_size=1099511627776, expected 65,536 at most"):
+        legacy.to_keras(without_average(module, w_dim=2**40))
