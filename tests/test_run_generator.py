@@ -159,7 +159,10 @@ def test_info_as_json(files, capsys):
         (["grid", "--netwrok=x"], "netwrok"),
         (["grid", "--network=x", "more"], "unexpected argument 'more'"),
         (["grid", "--network={d}"], "holds no Gs"),
-        (["grid", "--network={mapping}"], "expected a whole generator (G_style, G_paper, G_main)"),
+        (
+            ["grid", "--network={mapping}"],
+            "expected a whole generator (G_style, G_paper, G_main, G_ada)",
+        ),
         (["convert", "--network={mapping}", "--out=x"], "a whole generator"),
         (["grid", "--network={labels}", "--class=3"], "3 classes"),
         (["grid", "--network={style}", "--out=x.bmp"], "--out=x.bmp"),
