@@ -15,8 +15,11 @@ import networks
 from networks import registry, snapshot, torch_names
 from tests import golden
 from tests.networks.common import error, nchw, nhwc
+from tests.training.augmentation.percentile import at_percentile
 from tests.training.small import assert_same_bits, final_state, small_config
 from training import checkpoint, presets
+from training.augmentation import pipeline
+from training.augmentation.transforms import Transforms
 from training.loop import train
 from training.losses import LOSSES, Batch, Game
 from training.regularizers import REGULARIZERS
@@ -46,20 +49,33 @@ RUN = dict(
 )
 
 
-def test_losses_and_gradients_are_the_originals():
+@pytest.mark.parametrize("variant", ["none", "p0.3", "p0.8"])
+def test_losses_and_gradients_are_the_originals(variant):
+    """D sees images as they are, or augmented; R1's gradient is of those before that."""
     G, D, _ = networks.load(golden.path("ada/torch_pickles/ta.pkl"))
     data = dict(golden.load("ada/augment/loss_ta.npz"))
-    labels = tf.zeros([4, 0])
-    game = Game(discriminate=lambda images, labels: D.stage(images, labels, 0))
-    fakes = G(data["z"], noise="fixed")
+    labels, transforms = tf.zeros([4, 0]), Transforms.of("bgc")
+
+    def augmented(images):
+        if variant == "none":
+            return images
+        parameters = at_percentile(transforms, float(variant[1:]), images, None)
+        return pipeline.apply(images, transforms, parameters)
+
+    game = Game(discriminate=lambda images, labels: D.stage(augmented(images), labels, 0))
     reals = tf.constant(nhwc(data["reals"]))
     with tf.GradientTape(persistent=True) as tape:
-        loss, terms = LOSSES["D_logistic"](game, reals, fakes, labels)
+        fakes = G(data["z"], noise="fixed")
+        loss, terms = LOSSES["D_logistic"](game, reals, tf.stop_gradient(fakes), labels)
         penalty, parts = REGULARIZERS["D_r1"].penalty(
             game, Batch(labels, tf.constant(data["z"]), reals), r1_gamma=2.5
         )
-        totals = {"Dmain": tf.reduce_mean(loss), "Dreg": 16 * tf.reduce_mean(penalty)}
-    loss_of_G = LOSSES["G_logistic_nonsaturating"](game, fakes, labels)[0]
+        loss_of_G = LOSSES["G_logistic_nonsaturating"](game, fakes, labels)[0]
+        totals = {
+            "Dmain": tf.reduce_mean(loss),
+            "Dreg": 16 * tf.reduce_mean(penalty),
+            "Gmain": tf.reduce_mean(loss_of_G),
+        }
     for key, value in {
         "Dmain/Loss/scores/fake": terms["scores/fake"],
         "Dmain/Loss/scores/real": terms["scores/real"],
@@ -68,27 +84,31 @@ def test_losses_and_gradients_are_the_originals():
         "Dreg/Loss/D/reg": penalty[:, 0],
         "Gmain/Loss/G/loss": loss_of_G,
     }.items():
-        expected = data[f"none/{key}"]
+        expected = data[f"{variant}/{key}"]
         np.testing.assert_allclose(value, expected, rtol=1e-5, atol=SCORES, err_msg=key)
     compared = 0
     for phase, total in totals.items():
-        gradients = tape.gradient(total, D.named)
-        start = f"none/{phase}/grad/"
+        network, kind = (G, "Generator") if phase == "Gmain" else (D, "Discriminator")
+        gradients = tape.gradient(total, network.named)
+        start = f"{variant}/{phase}/grad/"
         for key in (key for key in data if key.startswith(start)):
-            name, operation = torch_names.tensorflow_name("Discriminator", key[len(start) :])
+            name, operation = torch_names.tensorflow_name(kind, key[len(start) :])
+            if operation == "minus 1":  # of a value; its gradient is the same
+                operation = "copy"
             expected = torch_names.FORWARD[operation](data[key])
             came = gradients[name]
-            came = tf.zeros_like(D.named[name]) if came is None else came
+            came = tf.zeros_like(network.named[name]) if came is None else came
             if expected.any():
                 assert error(came, expected) <= GRADIENTS, key
             else:
                 assert not np.any(came), key
             compared += 1
-    assert compared == 26
+    assert compared == (26 if variant == "none" else 76)
     with tf.GradientTape() as tape:
         tape.watch(reals)
-        total = tf.reduce_sum(D(reals))
-    assert error(nchw(tape.gradient(total, reals)), data["none/r1_grad_images"]) <= GRADIENTS
+        total = tf.reduce_sum(game.discriminate(reals, labels))
+    expected = data[f"{variant}/r1_grad_images"]
+    assert error(nchw(tape.gradient(total, reals)), expected) <= GRADIENTS
 
 
 def test_a_run_with_labels_trains_and_continues_exactly(tmp_path):
