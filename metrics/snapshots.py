@@ -13,10 +13,10 @@ from compute.devices import Replicas
 from compute.replica_map import ReplicaMap, Stopped
 from datasets.format.reader import inspect
 from dnnlib.errors import UserError
-from metrics.declaration import GeneratorFacts
+from metrics.declaration import GeneratorFacts, Metric
 from metrics.evaluation import evaluate
 from metrics.registry import parse_list
-from metrics.tools import Settings, Tools
+from metrics.tools import Needs, Plan, Settings, Tools
 from networks import registry
 from training.config import TrainingConfig
 
@@ -58,28 +58,12 @@ class DuringTraining:
         say: Callable[[str], object],
         stop: Callable[[], bool],
     ) -> None:
-        chosen, data = config.metrics, config.dataset
         # Other machines wait: their devices are no part of the chief's evaluation.
         strategy = tf.distribute.get_strategy() if replicas.num_workers > 1 else replicas.strategy
-        self._metrics = parse_list(",".join(chosen.names))
         self._run_dir, self._say = run_dir, say
-        settings = Settings(
-            seed=chosen.seed,
-            mirror=data.mirror_augment,
-            inception_weights=chosen.inception_weights,
-            vgg16_weights=chosen.vgg16_weights,
-            classifiers=chosen.classifiers,
-            dataset=data.name,
-            data_dir=data.data_dir,
-            replace_damaged=data.replace_damaged,
-        )
-        self._tools = Tools(settings, ReplicaMap(strategy, progress=False, stop=stop), say)
-        self._tools.check(self._metrics)
-        info = inspect(data.name, data.data_dir, resolution=data.resolution)
-        styled = registry.has_styles(config.G["func_name"])
-        generator = GeneratorFacts(styled, info.resolution, info.channels)
-        for metric in self._metrics:
-            self._tools.check_generator(metric, generator)
+        replica_map = ReplicaMap(strategy, progress=False, stop=stop)
+        self._tools = Tools(_settings(config), replica_map, say)
+        self._metrics = _check(config, self._tools)
 
     def __call__(self, path: Union[str, os.PathLike]) -> None:
         """Evaluates a snapshot; what its run has recorded of it already is not computed again.
@@ -99,3 +83,39 @@ class DuringTraining:
 
     def __exit__(self, *_: object) -> None:
         self._tools.close()
+
+
+def check(config: TrainingConfig) -> list[str]:
+    """Raises UserError where DuringTraining would, as far as it shows without loading anything.
+
+    Returns what there is to say of what does not show yet.
+    """
+    plan = Plan(_settings(config))
+    _check(config, plan)
+    return [f"{address} is not looked at: the start downloads it first" for address in plan.later]
+
+
+def _settings(config: TrainingConfig) -> Settings:
+    chosen, data = config.metrics, config.dataset
+    return Settings(
+        seed=chosen.seed,
+        mirror=data.mirror_augment,
+        inception_weights=chosen.inception_weights,
+        vgg16_weights=chosen.vgg16_weights,
+        classifiers=chosen.classifiers,
+        dataset=data.name,
+        data_dir=data.data_dir,
+        replace_damaged=data.replace_damaged,
+    )
+
+
+def _check(config: TrainingConfig, needs: Needs) -> list[Metric]:
+    """The metrics of a run; UserError where one of them cannot be taken."""
+    metrics, data = parse_list(",".join(config.metrics.names)), config.dataset
+    needs.check(metrics)
+    info = inspect(data.name, data.data_dir, resolution=data.resolution, write=False)
+    styled = registry.has_styles(config.G["func_name"])
+    generator = GeneratorFacts(styled, info.resolution, info.channels)
+    for metric in metrics:
+        needs.check_generator(metric, generator)
+    return metrics

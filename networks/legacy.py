@@ -41,11 +41,12 @@ def makers(path: Union[str, os.PathLike]) -> dict[str, Callable]:
     return {role: partial(make, role) for role in found}
 
 
-def read(path: Union[str, os.PathLike]) -> dict[str, LegacyNetwork]:
+def read(path: Union[str, os.PathLike], *, blank: bool = False) -> dict[str, LegacyNetwork]:
     """{role: network} of those of G, D, Gs that a legacy pickle holds, as plain data.
 
-    A file of one network gives it the place that its kind has: a generator's is Gs. Raises
-    UserError naming the file when it is not a legacy network.
+    A file of one network gives it the place that its kind has: a generator's is Gs. blank: ones
+    that take no memory in place of all numbers. Raises UserError naming the file when it is not a
+    legacy network.
     """
     with open_input(path) as file:
         size = os.fstat(file.fileno()).st_size
@@ -57,7 +58,7 @@ def read(path: Union[str, os.PathLike]) -> dict[str, LegacyNetwork]:
             )
         data = file.read(size)
     try:
-        recorded = tf_networks.read(data).networks
+        recorded = tf_networks.read(data, blank=blank).networks
     except tf_networks.LegacyPickleError as error:
         kind = file_kinds.describe(data[: file_kinds.HEAD], len(data))
         reason = error if kind is None else f"not a readable legacy network: it is {kind}"

@@ -14,6 +14,9 @@ import safetensors
 
 from compute import machine
 from compute.cluster import read_cluster
+from datasets import grids
+from datasets.format.info import is_unwritten
+from datasets.format.reader import open_dataset
 from dnnlib import config as config_lib, paths, run_dirs
 from dnnlib.errors import UserError, explain_os_errors
 from training import (
@@ -73,6 +76,15 @@ class ResolvedRun(Resolved):
     @property
     def resume(self) -> bool:
         return self.continues
+
+    def check_data(self) -> None:
+        """Raises UserError where the labels, or the images of the grids, cannot be had."""
+        info, grid = self.dataset_info, self.config.grid
+        replace_damaged = self.config.dataset.replace_damaged
+        with open_dataset(info, replace_damaged=replace_damaged) as dataset:
+            _, indices = grids.choose_images(dataset, grid.size, grid.layout, self.config.seed)
+            if not is_unwritten(info):
+                dataset.read(indices)
 
     def facts(self) -> dict[str, Any]:
         return {

@@ -52,11 +52,14 @@ def is_torch(path: str | os.PathLike) -> bool:
     return head[30 : 30 + size].endswith(b"/data.pkl")
 
 
-def read(data: Union[bytes, memoryview], *, sha256: Optional[str] = None) -> dict[str, np.ndarray]:
+def read(
+    data: Union[bytes, memoryview], *, sha256: Optional[str] = None, blank: bool = False
+) -> dict[str, np.ndarray]:
     """{name: array} of a state dict, in the file's order; no code in it is run or imported.
 
     Arrays are independent of `data`, little-endian and in C order; their types are the file's,
-    float32 for bfloat16. sha256: the expected hash in hexadecimal.
+    float32 for bfloat16. sha256: the expected hash in hexadecimal. blank: ones that take no memory
+    in place of all numbers.
     Raises TorchFileError, and nothing else whatever the bytes are. All arrays together take at
     most twice the file's size + 4 MiB.
     """
@@ -66,7 +69,7 @@ def read(data: Union[bytes, memoryview], *, sha256: Optional[str] = None) -> dic
         if came != sha256.lower():
             raise TorchFileError(f"its SHA-256 is {came}, expected {sha256}")
     try:
-        return _Reader(view).arrays()
+        return _Reader(view, blank).arrays()
     except LegacyPickleError as error:
         raise TorchFileError(error.reason, error.offset) from None
 
@@ -94,8 +97,8 @@ class _Unpickler(Machine):
 class _Reader:
     """One file. spans: where the storages lie, by key; root: the state dict, as stand-ins."""
 
-    def __init__(self, view: memoryview) -> None:
-        self.view = view
+    def __init__(self, view: memoryview, blank: bool = False) -> None:
+        self.view, self.blank = view, blank
         self.budget = 2 * len(view) + 4 * 2**20  # bytes that all arrays together may take
         self.spans: dict[str, Extent] = {}
         if view[: len(_MAGIC)] == _MAGIC:
@@ -200,6 +203,9 @@ class _Reader:
         self.budget -= count * (4 if bfloat16 else size)
         if self.budget < 0:
             refuse("the tensors would take far more room than the file", tensor.offset)
+        if self.blank:
+            one = np.ones((), "<f4" if bfloat16 else f"<{kind}")
+            return np.broadcast_to(one, tensor.shape)
         start = self.spans[tensor.storage.key][0] + tensor.start * size
         flat = np.frombuffer(self.view, "<u2" if bfloat16 else f"<{kind}", count, start)
         stored = flat.reshape([tensor.shape[axis] for axis in order])
