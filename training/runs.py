@@ -59,6 +59,7 @@ _REMAINS = (
     "network-final.safetensors",
     "stats.jsonl",
 )
+_READ = 64  # images at once, of those that are only looked at
 # Options that tell what a generator takes, as far as it has them.
 _TAKES = {"latent_size": "z {}", "mapping_layers": "{} mapping layers", "dlatent_size": "w {}"}
 
@@ -83,8 +84,8 @@ class ResolvedRun(Resolved):
         replace_damaged = self.config.dataset.replace_damaged
         with open_dataset(info, replace_damaged=replace_damaged) as dataset:
             _, indices = grids.choose_images(dataset, grid.size, grid.layout, self.config.seed)
-            if not is_unwritten(info):
-                dataset.read(indices)
+            for start in range(0, 0 if is_unwritten(info) else len(indices), _READ):
+                dataset.read(indices[start : start + _READ])
 
     def facts(self) -> dict[str, Any]:
         return {
