@@ -38,10 +38,22 @@ def local_path(path_or_url_or_name: str | os.PathLike, **options) -> Path:
     Options and errors are those of `fetch`; a directory or pipe is a UserError as well.
     """
     text = expand(path_or_url_or_name)
-    if not os.path.exists(text):
-        return fetch(text, **options)
-    check_input(text)
-    return Path(text)
+    return _existing(text) or fetch(text, **options)
+
+
+def local_path_if_there(path_or_url_or_name: str | os.PathLike, **options) -> Path | None:
+    """As `local_path`, without a download: None where it would need one. Options: `cached`'s."""
+    text = expand(path_or_url_or_name)
+    return _existing(text) or cached(text, **options)
+
+
+def _existing(text: str) -> Path | None:
+    if os.path.exists(text):
+        check_input(text)
+        return Path(text)
+    if os.path.islink(text):
+        raise UserError(f"{text} is a link to {os.readlink(text)}, which is not there")
+    return None
 
 
 def fetch(

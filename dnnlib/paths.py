@@ -94,6 +94,17 @@ def open_input(path: Union[str, os.PathLike]) -> BinaryIO:
     return file
 
 
+def check_output(path: Union[str, os.PathLike]) -> None:
+    """Raises UserError for a pipe, socket or device in the place of a file to write.
+
+    A file that takes its name would end it: for others who use it, or as /dev/null for all.
+    """
+    with contextlib.suppress(OSError):
+        mode = os.lstat(path).st_mode  # of a link itself, which is replaced
+        if not stat.S_ISDIR(mode):
+            _check_kind(path, mode)
+
+
 def open_to_append(path: Union[str, os.PathLike]) -> BinaryIO:
     """Opens a file for reading, and writing at its end, without waiting; made if there is none.
 

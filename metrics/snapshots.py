@@ -13,6 +13,7 @@ from compute.devices import Replicas
 from compute.replica_map import ReplicaMap, Stopped
 from datasets.format.reader import inspect
 from dnnlib.errors import UserError
+from dnnlib.paths import check_input
 from metrics.declaration import GeneratorFacts, Metric
 from metrics.evaluation import evaluate
 from metrics.registry import parse_list
@@ -37,7 +38,9 @@ def choose(run_dir: Union[str, os.PathLike], choice: str) -> list[Path]:
     kimg = choice.isdecimal() and len(choice) <= 12
     name = f"network-snapshot-{int(choice):06d}" if kimg else choice
     path = run_dir / f"{name.removesuffix('.safetensors')}.safetensors"
-    if not path.is_file():
+    if path.exists():
+        check_input(path)
+    else:
         newest = ", ".join(snapshot.stem for snapshot in numbered[-5:] + final)
         raise UserError(f"--snapshots={choice}: no {path}; the newest are: {newest or 'none'}")
     return [path]

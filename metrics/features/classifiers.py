@@ -17,10 +17,9 @@ from urllib.parse import unquote, urlsplit
 import numpy as np
 import tensorflow as tf
 
-from dnnlib import download
-from dnnlib.download import file_sha256, local_path
+from dnnlib.download import file_sha256, local_path, local_path_if_there
 from dnnlib.errors import UserError, explain_os_errors
-from dnnlib.paths import check_input, expand, is_pickle
+from dnnlib.paths import is_pickle
 from networks import layers, legacy, ops, registry, snapshot
 
 StrPath = Union[str, os.PathLike]
@@ -103,13 +102,10 @@ def plan(
     by_attribute: dict[str, Classifier] = {}
     absent = []
     for source in _files(paths):
-        path: Optional[Path] = Path(expand(source))
-        if not os.path.exists(path):
-            path = download.cached(source, cache_dir=cache_dir)
+        path = local_path_if_there(source, cache_dir=cache_dir)
         if path is None:
             absent.append(source)
             continue
-        check_input(path)
         with layers.planned():
             _add(by_attribute, _load_one(source, path))
     return list(by_attribute.values()), absent
