@@ -17,6 +17,7 @@ from tests.training.small import small_config
 from tests.training.test_transfer import make_state, save
 from training import checkpoint, saved_config
 from training.checkpoint import Progress
+from training.phases import Hook
 from training.schedule import LoopState
 from training.state import create_state
 from training.transfer import transfer
@@ -36,14 +37,15 @@ FAMILIES = [
 @pytest.mark.parametrize(("G", "D", "of_D"), FAMILIES)
 def test_a_plan_has_the_names_shapes_and_types_of_the_state(G, D, of_D):
     def create():
-        return create_state(
-            {"func_name": G, **SMALL}, {"func_name": D, **SMALL, **of_D}, ADAM, ADAM
-        )
+        hooks = [Hook(1, None, {"strength": 0.5})]
+        options = {"func_name": G, **SMALL}, {"func_name": D, **SMALL, **of_D}
+        return create_state(*options, ADAM, ADAM, hooks=hooks)
 
     with layers.planned():
         planned = create().variables()
     made = create().variables()
     assert list(planned) == list(made)
+    assert "strength" in made
     for name, variable in made.items():
         assert planned[name].shape == tuple(variable.shape)
         assert planned[name].dtype == variable.dtype
