@@ -16,6 +16,7 @@ from dnnlib.errors import UserError
 from dnnlib.paths import check_input
 from metrics.declaration import GeneratorFacts, Metric
 from metrics.evaluation import evaluate
+from metrics.features import weights
 from metrics.registry import parse_list
 from metrics.tools import Needs, Plan, Settings, Tools
 from networks import registry
@@ -112,10 +113,20 @@ def _settings(config: TrainingConfig) -> Settings:
     )
 
 
+def _as_settings(message: str) -> str:
+    """A message of what metrics need, with a run's settings in place of run_metrics.py's flags."""
+    for name in weights.FLAGS:
+        message = message.replace(weights.FLAGS[name], f"--set metrics.{name}_weights")
+    return message.replace("--classifiers=DIR", "--set metrics.classifiers='[\"DIR\"]'")
+
+
 def _check(config: TrainingConfig, needs: Needs) -> list[Metric]:
     """The metrics of a run; UserError where one of them cannot be taken."""
     metrics, data = parse_list(",".join(config.metrics.names)), config.dataset
-    needs.check(metrics)
+    try:
+        needs.check(metrics)
+    except UserError as error:
+        raise UserError(_as_settings(str(error))) from error
     info = inspect(data.name, data.data_dir, resolution=data.resolution, write=False)
     styled = registry.has_styles(config.G["func_name"])
     generator = GeneratorFacts(styled, info.resolution, info.channels)

@@ -17,7 +17,7 @@ from compute.cluster import read_cluster
 from datasets import grids
 from datasets.format.info import is_unwritten
 from datasets.format.reader import open_dataset
-from dnnlib import config as config_lib, paths, run_dirs
+from dnnlib import config as config_lib, file_kinds, paths, run_dirs
 from dnnlib.errors import UserError, explain_os_errors
 from training import (
     checkpoint,
@@ -309,7 +309,14 @@ def _check_snapshot(name: str) -> Path:
         with explain_os_errors("read", path), safetensors.safe_open(path, framework="np") as file:
             metadata = file.metadata() or {}
     except safetensors.SafetensorError as error:
-        raise UserError(f"--resume_from: {path} is not a .safetensors file: {error}") from error
+        kind = file_kinds.describe_file(path)
+        if kind is None and paths.is_pickle(path):
+            kind = "a pickle: run_generator.py convert makes snapshots of the original's"
+        reason = f"it is {kind}" if kind else error
+        raise UserError(f"--resume_from: {path} is not a .safetensors file: {reason}") from error
     if "networks" not in metadata:  # networks/snapshot.py checks the rest, with TensorFlow
-        raise UserError(f"--resume_from: {path} is not a snapshot of networks")
+        kind = "a snapshot of networks"
+        if metadata.get("format", "").startswith(checkpoint.FORMAT):
+            kind += ", but a checkpoint: take a network-snapshot-….safetensors beside it"
+        raise UserError(f"--resume_from: {path} is not {kind}")
     return path

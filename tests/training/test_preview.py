@@ -195,14 +195,14 @@ def lines_of(code, out, err):
 SYNTHETIC = "--dataset=synthetic-8"
 REFUSED = {
     ("--resume_from=part.safetensors",): r"part.safetensors: nothing in it fits",
-    ("--metrics=fid5k",): "no weights of inception in",
+    ("--metrics=fid5k",): "or an address with --set metrics.inception_weights",
     ("--metrics=fid5k", "metrics.inception_weights=missing.pth"): "missing.pth: no such file",
     ("--metrics=fid5k", "metrics.inception_weights=text"): "text: it is text; expected a frozen",
     ("--metrics=fid5k", "metrics.inception_weights=other.pth"): "Conv2d_1a_3x3.conv.weight is miss",
     ("--metrics=ppl_wend", "metrics.vgg16_weights=other.pth"): "features.0.weight is missing",
     ("--metrics=ppl_wend", "metrics.vgg16_weights=fine.safetensors"): "format 'stylegan-tf2 snap",
     ("--metrics=ppl_wend", "metrics.vgg16_weights=http://a.b/c"): "images are 8x8, and the part",
-    ("--metrics=ls-24",): "ls needs classifiers of attributes",
+    ("--metrics=ls-24",): """of attributes: --set metrics.classifiers='["DIR"]' (docs""",
     ("--metrics=ls-24", 'metrics.classifiers=["missing"]'): "missing' is neither a file",
     ("--metrics=ls-24", 'metrics.classifiers=["unfit.safetensors"]'): "minibatch standard deviat",
     ("--metrics=ls-24", 'metrics.classifiers=["fine.safetensors", "fine.safetensors"]'): ", too;",
