@@ -32,7 +32,7 @@ def check(generator: GeneratorFacts, tools: Needs, *, space: str, sampling: str)
         )
 
 
-def check_paths(generator: GeneratorFacts, tools: Tools, space: str) -> None:
+def check_paths(generator: GeneratorFacts, tools: Needs, space: str) -> None:
     """Raises UserError where the space or the precision does not allow it."""
     if space == "w" and not generator.has_styles:
         raise UserError("ppl in w: the network has no w; ppl_zfull and ppl_zend measure its z")

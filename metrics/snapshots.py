@@ -96,7 +96,10 @@ def check(config: TrainingConfig) -> list[str]:
     """
     plan = Plan(_settings(config))
     _check(config, plan)
-    return [f"{address} is not looked at: the start downloads it first" for address in plan.later]
+    return [
+        f"{address} is not looked at: the start downloads it first"
+        for address in dict.fromkeys(plan.later)
+    ]
 
 
 def _settings(config: TrainingConfig) -> Settings:
