@@ -181,6 +181,7 @@ def test_classes_of_inception(tmp_path, narrow, classes):
     ):
         path = written(tmp_path / "any.name", data)
         loaded = weights.load("inception_classes", path)
+        assert weights.check("inception_classes", path)
         equal(loaded.arrays, {"softmax/weights": classes})
         assert loaded.sha256 == hashlib.sha256(data).hexdigest()
     weights.convert("inception", path, tmp_path / weights.CONVERTED["inception"])
@@ -222,6 +223,7 @@ def test_dense_layers_of_vgg16(tmp_path, monkeypatch):
     data = files.torch(files.torch_arrays("vgg16_fc2", arrays))
     path = written(tmp_path / "any.name", data)
     equal(weights.load("vgg16_fc2", path).arrays, arrays)
+    assert weights.check("vgg16_fc2", path)
     assert set(weights.load("vgg16", path).arrays) == {*trunk, *vgg16.heads()}
 
     out = tmp_path / weights.CONVERTED["vgg16"]
