@@ -141,7 +141,13 @@ _FLAGS = {
 def _run(_: str, args: dict) -> int:
     from training import commands  # after --help and mistakes: they need not wait for it
 
-    return commands.train(args, registry.parse_list, _evaluator)
+    return commands.train(args, registry.parse_list, _look_at_metrics, _evaluator)
+
+
+def _look_at_metrics(config: Any) -> list[str]:
+    from metrics import snapshots  # brings TensorFlow
+
+    return snapshots.check(config)
 
 
 def _evaluator(*args: Any) -> Any:

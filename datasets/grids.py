@@ -111,6 +111,18 @@ def setup_snapshot_grid(
     Returns (columns, rows), uint8 [columns · rows, R, R, C], float32 [columns · rows, label_size].
     Raises UserError for an unknown size or layout, and if a class the layout needs has no images.
     """
+    cells, indices = choose_images(dataset, size, layout, seed)
+    images, labels = dataset.read(indices)
+    return cells, images, labels
+
+
+def choose_images(
+    dataset: Dataset, size: str, layout: str, seed: int
+) -> tuple[tuple[int, int], np.ndarray]:
+    """(columns, rows) and the indices of the images, of `setup_snapshot_grid`, which tells more.
+
+    Of labels alone, which are in memory: no image is read.
+    """
     info = dataset.info
     columns, rows = grid_size(size, info.resolution, info.resolution)
 
@@ -120,15 +132,11 @@ def setup_snapshot_grid(
 
     if layout == "auto":
         layout = "row_per_class" if _has_classes(dataset.labels) else "random"
-    # Labels are in memory: only the images that are shown are read.
     if layout == "random":
-        indices = dataset.order(0, columns * rows, seed)
-    else:
-        items = ((index, dataset.labels[index]) for index in stream())
-        chosen = arrange_by_class(items, (columns, rows), layout, info.label_size, info.num_images)
-        indices = np.array(chosen)
-    images, labels = dataset.read(indices)
-    return (columns, rows), images, labels
+        return (columns, rows), dataset.order(0, columns * rows, seed)
+    items = ((index, dataset.labels[index]) for index in stream())
+    chosen = arrange_by_class(items, (columns, rows), layout, info.label_size, info.num_images)
+    return (columns, rows), np.array(chosen)
 
 
 def _has_classes(labels: np.ndarray) -> bool:

@@ -19,11 +19,15 @@ _CLASSES_SHOWN = 20
 _MAX_FLOAT = float(np.finfo(np.float32).max)
 
 
-def labels_from_json(data: bytes, names: list[str], where: str) -> np.ndarray | None:
+def labels_from_json(
+    data: bytes, names: list[str], where: str, folders: Sequence[str] = ("",)
+) -> np.ndarray | None:
     """{"labels": [["path", 3 | [0.5, …]], …]} → float32 [len(names), K] in the order of `names`.
 
     Class numbers become one-hot rows, K being the largest plus one. None for {"labels": null} or
-    no "labels". Raises UserError, naming the file by `where`, for anything else, for more classes
+    no "labels". folders: what the paths may be relative to, each '' or with '/' after it and above
+    all names: they are to that one below which most of them are found, the first where several are
+    as good. Raises UserError, naming the file by `where`, for anything else, for more classes
     or bytes than that many images can need, and unless every name has exactly one label and every
     label an image. Spellings of one path that systems take for the same are (spelled_alike).
     """
@@ -40,12 +44,15 @@ def labels_from_json(data: bytes, names: list[str], where: str) -> np.ndarray | 
         return None
     if not isinstance(entries, list) or not isinstance(document, dict):
         raise UserError(f'{where}: expected {{"labels": [["path", label], …]}}')
-    labels, spelling = {}, _spellings(names)
     for number, entry in enumerate(entries):
         if not (isinstance(entry, list) and len(entry) == 2 and isinstance(entry[0], str)):
             raise UserError(
                 f'{where}: entry {number} of "labels" is not of the form ["path", label]'
             )
+    if len(folders) > 1:
+        names = _relative(names, folders, {spelled_alike(path) for path, _ in entries})
+    labels, spelling = {}, _spellings(names)
+    for entry in entries:
         name = spelling.get(entry[0]) or spelling.get(spelled_alike(entry[0])) or entry[0]
         if name in labels:
             given = "" if name == entry[0] else f", the second time as {entry[0]!a}"
@@ -62,6 +69,14 @@ def spelled_alike(path: str) -> str:
     letters with accents as one character (macOS takes them apart)."""
     parts = unicodedata.normalize("NFC", path).replace("\\", "/").split("/")
     return "/".join(part for part in parts if part not in ("", "."))
+
+
+def _relative(names: list[str], folders: Sequence[str], paths: set[str]) -> list[str]:
+    """Names as they are below that one of the folders below which most of the paths are."""
+    spelled = [spelled_alike(name) for name in names]
+    # Below '' they stay as they are, however they are spelled.
+    below = [[name[len(f) :] for name in (spelled if f else names)] for f in folders]
+    return max(below, key=lambda some: len(paths & {spelled_alike(name) for name in some}))
 
 
 def _spellings(names: list[str]) -> dict[str, str | None]:

@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from dnnlib.errors import explain_write_errors
+from dnnlib.paths import check_output
 
 TEMP_PREFIX = ".tmp-"
 
@@ -26,11 +27,13 @@ def atomic_path(path: str | os.PathLike) -> Iterator[Path]:
     many writers choose their format by it. When the block raises, the file is removed and an
     existing `path` stays as it was. Missing parent directories are made.
 
-    Raises UserError for a full disk, missing permission and the like.
+    Raises UserError for a full disk, missing permission and the like, and where `path` is a pipe,
+    socket or device, which stays.
     """
     path = Path(path)
     temp = path.with_name(f"{TEMP_PREFIX}{secrets.token_hex(4)}-{path.name}")
     with explain_write_errors(path):
+        check_output(path)
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
             yield temp

@@ -22,7 +22,7 @@ from urllib.parse import quote, unquote, urljoin, urlsplit
 from dnnlib import atomic, json_files, locks, stalls, web_pages
 from dnnlib.config import nearest
 from dnnlib.errors import UserError, explain_os_errors
-from dnnlib.paths import cache_directory, check_input, expand, open_input
+from dnnlib.paths import cache_directory, check_input, expand, open_input, open_to_append
 from dnnlib.published import KNOWN, OLD_NAMES, Source, families
 
 TIMEOUT = 30.0  # seconds without a byte
@@ -38,10 +38,22 @@ def local_path(path_or_url_or_name: str | os.PathLike, **options) -> Path:
     Options and errors are those of `fetch`; a directory or pipe is a UserError as well.
     """
     text = expand(path_or_url_or_name)
-    if not os.path.exists(text):
-        return fetch(text, **options)
-    check_input(text)
-    return Path(text)
+    return _existing(text) or fetch(text, **options)
+
+
+def local_path_if_there(path_or_url_or_name: str | os.PathLike, **options) -> Path | None:
+    """As `local_path`, without a download: None where it would need one. Options: `cached`'s."""
+    text = expand(path_or_url_or_name)
+    return _existing(text) or cached(text, **options)
+
+
+def _existing(text: str) -> Path | None:
+    if os.path.exists(text):
+        check_input(text)
+        return Path(text)
+    if os.path.islink(text):
+        raise UserError(f"{text} is a link to {os.readlink(text)}, which is not there")
+    return None
 
 
 def fetch(
@@ -90,6 +102,26 @@ def fetch(
     return path
 
 
+def cached(
+    name_or_url: str,
+    *,
+    cache_dir: str | os.PathLike | None = None,
+    sha256: str | None = None,
+) -> Path | None:
+    """What `fetch` would find in the cache; None where it would have to download the file.
+
+    Changes nothing. Raises UserError for what is no name or address, and for a file that `fetch`
+    would refuse or remove.
+    """
+    path = cache_directory(cache_dir) / resolve(name_or_url).file
+    if not path.exists():
+        return None
+    came, _ = _compare(path, path, sha256)
+    if sha256 and came != sha256.lower():
+        raise UserError(f"{path}: expected sha256 {sha256}, but it has {came}: delete it")
+    return path
+
+
 def resolve(name_or_url: str) -> Source:
     """Returns the source of a known name or http(s) address; Google Drive's viewing links work.
 
@@ -124,7 +156,7 @@ def _claim(path: Path, say: Callable[[str], object]) -> Iterator[Path]:
     part = Path(f"{path}.part")
     with explain_os_errors("write", path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        with open(path.with_name(f".{path.name}.lock"), "w") as file:
+        with open_to_append(path.with_name(f".{path.name}.lock")) as file:
             ours = locks.lock(file)
             if ours is False:
                 say(f"another process is downloading {path.name}: waiting for it")
@@ -141,26 +173,34 @@ def _claim(path: Path, say: Callable[[str], object]) -> Iterator[Path]:
 def _check(file: Path, path: Path, sha256: str | None) -> str:
     """Compares `file`, which is or becomes `path`, with hashes given and recorded; records its."""
     record = Path(f"{path}.sha256")
+    came, recorded = _compare(file, path, sha256)
+    if sha256 and came != sha256.lower():
+        with explain_os_errors("remove", file):
+            file.unlink()
+            record.unlink(missing_ok=True)
+        raise UserError(f"{path}: expected sha256 {sha256}, {came} came: removed, try again")
+    if recorded != [came]:
+        with contextlib.suppress(UserError):  # a shared cache may be read-only
+            atomic.write_text(record, f"{came}  {path.name}\n")  # as sha256sum's
+    return came
+
+
+def _compare(file: Path, path: Path, sha256: str | None) -> tuple[str, list[str]]:
+    """(hash of `file`, the one recorded for `path` if there is one); UserError where they differ
+    and none was given."""
+    record = Path(f"{path}.sha256")
     with explain_os_errors("read", file):
         came = file_sha256(file)
         recorded = record.read_text(errors="replace").split()[:1] if record.is_file() else []
         with open_input(file) as opened:
             if web_pages.is_html(opened.read(256)):
                 raise UserError(f"{file} is an HTML page, not the file: delete it")
-    if sha256 and came != sha256.lower():
-        with explain_os_errors("remove", file):
-            file.unlink()
-            record.unlink(missing_ok=True)
-        raise UserError(f"{path}: expected sha256 {sha256}, {came} came: removed, try again")
     if recorded and recorded != [came] and not sha256:
         raise UserError(
             f"{path} has changed since its download, from sha256 {recorded[0]} to {came}: delete "
             f"it to download it again, or {record} to keep it"
         )
-    if recorded != [came]:
-        with contextlib.suppress(UserError):  # a shared cache may be read-only
-            atomic.write_text(record, f"{came}  {path.name}\n")  # as sha256sum's
-    return came
+    return came, recorded
 
 
 def file_sha256(path: str | os.PathLike) -> str:

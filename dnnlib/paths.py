@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import stat
 from pathlib import Path
@@ -93,6 +94,34 @@ def open_input(path: Union[str, os.PathLike]) -> BinaryIO:
     return file
 
 
+def check_output(path: Union[str, os.PathLike]) -> None:
+    """Raises UserError for a pipe, socket or device in the place of a file to write.
+
+    A file that takes its name would end it: for others who use it, or as /dev/null for all.
+    """
+    with contextlib.suppress(OSError):
+        mode = os.lstat(path).st_mode  # of a link itself, which is replaced
+        if not stat.S_ISDIR(mode):
+            _check_kind(path, mode)
+
+
+def open_to_append(path: Union[str, os.PathLike]) -> BinaryIO:
+    """Opens a file for reading, and writing at its end, without waiting; made if there is none.
+
+    Errors as of `check_input`, and UserError where nothing may be written.
+    """
+    with explain_os_errors("write", path):
+        with contextlib.suppress(FileNotFoundError):
+            check_input(path)
+        file = open(path, "a+b", opener=_open_without_waiting)  # noqa: SIM115
+    try:
+        _check_kind(path, os.fstat(file.fileno()).st_mode)
+    except BaseException:
+        file.close()
+        raise
+    return file
+
+
 def _check_kind(path: Union[str, os.PathLike], mode: int) -> None:
     kind = _KINDS.get(stat.S_IFMT(mode))
     if kind:
@@ -100,7 +129,7 @@ def _check_kind(path: Union[str, os.PathLike], mode: int) -> None:
 
 
 def _open_without_waiting(path: str, flags: int) -> int:
-    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0), 0o666)
 
 
 def is_pickle(path: Union[str, os.PathLike]) -> bool:

@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 import contextlib
+import fnmatch
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from dnnlib import locks
+from dnnlib import locks, paths
 from dnnlib.errors import UserError, explain_os_errors
 
 LOCK_NAME = ".lock"  # in the run directory
+# What else programs here keep in it, and either read or write. Not checkpoints: what is wrong with
+# one is said when it is read, and the one before it is used.
+FILES = (
+    *(LOCK_NAME, "config.json", "resolved.json", "stats.jsonl", "events.out.tfevents.*"),
+    *("network-*.safetensors", "classifier-*.safetensors", "reals.png", "fakes*.png"),
+    "metric-*.jsonl",
+)
 _NUMBERED = re.compile(r"(\d{5,})(?:-.*)?")
 
 
@@ -59,7 +67,7 @@ def find(result_dir: str | os.PathLike, chosen: str | int) -> Path:
                 return path
         raise UserError(f"no run directory {chosen!r}, neither here nor in {result_dir}")
     runs = _runs(result_dir) if result_dir.is_dir() else {}
-    runs = {n: dirs for n, paths in runs.items() if (dirs := [p for p in paths if p.is_dir()])}
+    runs = {n: dirs for n, all in runs.items() if (dirs := [p for p in all if p.is_dir()])}
     if not runs:
         raise UserError(f"no runs in {result_dir}")
     number = max(runs) if chosen == "latest" else int(chosen[:18])  # no directory has more digits
@@ -82,8 +90,7 @@ def lock(run_dir: str | os.PathLike) -> Iterator[None]:
     path = Path(run_dir) / LOCK_NAME
     with contextlib.ExitStack() as opened:
         while True:
-            with explain_os_errors("write in", run_dir):
-                file = opened.enter_context(open(path, "a"))  # "w" would touch another's file
+            file = opened.enter_context(paths.open_to_append(path))
             if locks.lock(file) is False:
                 raise _taken(run_dir)
             # One whose start failed may have removed the file in between.
@@ -94,9 +101,33 @@ def lock(run_dir: str | os.PathLike) -> Iterator[None]:
 
 def check_free(run_dir: str | os.PathLike) -> None:
     """Raises UserError when another process has the lock of a directory; changes nothing."""
-    with contextlib.suppress(OSError), open(Path(run_dir) / LOCK_NAME) as file:
+    path = Path(run_dir) / LOCK_NAME
+    with contextlib.suppress(FileNotFoundError, NotADirectoryError), paths.open_input(path) as file:
         if locks.lock(file) is False:
             raise _taken(run_dir)
+
+
+def check_files(run_dir: str | os.PathLike, patterns: Sequence[str] = FILES) -> None:
+    """Raises UserError where something bears the name of a run's file, and is none.
+
+    That is a directory, a pipe (opening one would wait for ever), a socket, a device, or a link to
+    nothing. Does nothing for a directory that does not exist.
+    """
+    if not os.path.isdir(run_dir):
+        return
+    with explain_os_errors("read", run_dir):
+        names = sorted(os.listdir(run_dir))
+    for name in names:
+        if not any(fnmatch.fnmatchcase(name, pattern) for pattern in patterns):
+            continue
+        path = Path(run_dir) / name
+        try:
+            paths.check_input(path)
+        except FileNotFoundError:
+            if path.is_symlink():  # else another process has just removed it
+                raise UserError(
+                    f"{path} is a link to {os.readlink(path)}, which is not there"
+                ) from None
 
 
 def _taken(run_dir: str | os.PathLike) -> UserError:
@@ -108,6 +139,9 @@ def check_place(path: str | os.PathLike) -> None:
     path = place = Path(path)
     with explain_os_errors("create", path):
         while not place.exists() and place != place.parent:
+            if place.is_symlink():
+                target = os.readlink(place)
+                raise UserError(f"cannot create {path}: {place} is a link to {target}, not there")
             place = place.parent
         if not place.is_dir():
             raise UserError(f"cannot create {path}: {place} is not a directory")

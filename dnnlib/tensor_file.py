@@ -28,6 +28,12 @@ _OPEN = "0" * 8  # in place of the checksum while it is computed
 _IN_HEADER = re.compile(rb'"%s":"([0-9a-f]{8})"' % _CHECKSUM.encode())  # no text can hold this
 _LENGTH_BYTES = 8  # at a file's start: the length of its header
 _CHUNK = 1 << 22  # bytes
+# By the format's names; of others the library itself tells whether NumPy has them.
+_TYPES = {
+    "BOOL": np.bool_,
+    **{f"{kind}{8 * size}": f"{kind.lower()}{size}" for kind in "UI" for size in (1, 2, 4, 8)},
+    **{f"F{8 * size}": f"f{size}" for size in (2, 4, 8)},
+}
 
 
 class TensorFileError(ValueError):
@@ -80,6 +86,18 @@ class TensorFile:
                 self._file.get_tensor(name)
             return tuple(header.get_shape())
 
+    def blank(self, name: str) -> np.ndarray:
+        """Ones of an array's shape and type, by the file's header, which take no memory.
+
+        Raises as `read`.
+        """
+        with _explained():
+            header = self._file.get_slice(name)
+            kind = _TYPES.get(header.get_dtype())
+            if kind is None:
+                return self._file.get_tensor(name)
+            return np.broadcast_to(np.ones((), kind), header.get_shape())
+
     def read(self, name: str) -> np.ndarray:
         with _explained():
             return self._file.get_tensor(name)
@@ -89,6 +107,14 @@ def load(path: str | os.PathLike, format: str) -> tuple[dict[str, np.ndarray], d
     """(arrays, metadata) of a whole file. Raises as TensorFile does."""
     file = TensorFile(path, format)
     return {name: file.read(name) for name in file.names}, file.metadata
+
+
+def load_header(
+    path: str | os.PathLike, format: str
+) -> tuple[dict[str, np.ndarray], dict[str, str]]:
+    """As `load`, with ones that take no memory in place of the arrays."""
+    file = TensorFile(path, format)
+    return {name: file.blank(name) for name in file.names}, file.metadata
 
 
 def _seal(path: Path) -> None:

@@ -41,6 +41,8 @@ class Evaluation:
     def __init__(self, path: Union[str, os.PathLike], tools: Tools) -> None:
         self.tools, self.settings, self.path = tools, tools.settings, Path(path)
         settings, strategy = tools.settings, tools.replica_map.strategy
+        if not self.path.exists():  # a link to nothing
+            raise UserError(f"no snapshot at {path}")
         with explain_os_errors("read", path):
             self.sha256 = file_sha256(path)
         self.cur_nimg = snapshot.read_info(self.path).get("cur_nimg", 0)
@@ -69,13 +71,19 @@ class Evaluation:
         number = declared.number(metric.count, self.reals.info.num_images)
         return number, self.settings.mirror and not declared.whole
 
-    def repetition(self, metric: Metric) -> dict[str, int]:
+    def shortages(self, metric: Metric) -> dict[str, Any]:
         """For a record's details: how many images the data set has where a metric takes more, the
-        first ones again. The provenance, by which records are found, tells how many it takes."""
+        first ones again (the provenance, by which records are found, tells how many it takes); how
+        many classes there are where the network has fewer than the data set."""
+        shortages: dict[str, Any] = {}
         number, _ = self.number_of_reals(metric)
-        if not number or number <= self.reals.info.num_images:
-            return {}
-        return {results.DISTINCT_REALS: self.reals.info.num_images}
+        if number and number > self.reals.info.num_images:
+            shortages[results.DISTINCT_REALS] = self.reals.info.num_images
+        if self.Gs.label_size and self.reals is not None:
+            classes = self.tools.fewer_classes(self.Gs.label_size)
+            if classes:
+                shortages[results.CLASSES] = classes
+        return shortages
 
     # -------------------------------------------------------------- images and features
 
@@ -229,7 +237,7 @@ class Evaluation:
             "network_file": self.path.name,
             "cur_nimg": self.cur_nimg,
             "provenance": self.provenance(metric),
-            "details": {**self.repetition(metric), **self.details},
+            "details": {**self.shortages(metric), **self.details},
             "seconds": round(time.monotonic() - started, 1),
             "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         }
@@ -268,8 +276,8 @@ def evaluate(
     for index, metric in enumerate(metrics):
         digits = metric.declaration.digits
         record = run_dir and results.find(run_dir, metric.name, evaluation.provenance(metric))
-        if record:  # older ones do not tell of repetition
-            record["details"] = {**evaluation.repetition(metric), **record["details"]}
+        if record:  # older ones do not tell of shortages
+            record["details"] = {**evaluation.shortages(metric), **record["details"]}
             tools.say(f"{results.line(record, digits)}  (as recorded)")
         else:
             record = evaluation.run(metric, later=metrics[index + 1 :])

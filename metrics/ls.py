@@ -12,12 +12,12 @@ from metrics.declaration import GeneratorFacts, Metric, metric
 
 if TYPE_CHECKING:
     from metrics.evaluation import Evaluation
-    from metrics.tools import Tools
+    from metrics.tools import Needs
 
 MAX_SIDE = 256  # pixels of what classifiers see
 
 
-def check(generator: GeneratorFacts, tools: Tools) -> None:
+def check(generator: GeneratorFacts, tools: Needs) -> None:
     """Raises UserError unless all classifiers can see a generator's images."""
     resolution, channels = generator.resolution, generator.channels
     side = min(resolution, MAX_SIDE)

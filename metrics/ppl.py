@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     import tensorflow as tf
 
     from metrics.evaluation import Evaluation
-    from metrics.tools import Tools
+    from metrics.tools import Needs
 
 EPSILON = 1e-4
 NETWORK = "vgg16"
@@ -21,7 +21,7 @@ NOISE_GROUP = 16  # paths that share their noise, as the paper's minibatch did
 LEAST_SIDE = 16  # pixels, for VGG16
 
 
-def check(generator: GeneratorFacts, tools: Tools, *, space: str, sampling: str) -> None:
+def check(generator: GeneratorFacts, tools: Needs, *, space: str, sampling: str) -> None:
     """Raises UserError unless paths of a generator can be measured."""
     check_paths(generator, tools, space)
     side = generator.resolution
@@ -32,7 +32,7 @@ def check(generator: GeneratorFacts, tools: Tools, *, space: str, sampling: str)
         )
 
 
-def check_paths(generator: GeneratorFacts, tools: Tools, space: str) -> None:
+def check_paths(generator: GeneratorFacts, tools: Needs, space: str) -> None:
     """Raises UserError where the space or the precision does not allow it."""
     if space == "w" and not generator.has_styles:
         raise UserError("ppl in w: the network has no w; ppl_zfull and ppl_zend measure its z")

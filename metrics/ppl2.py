@@ -10,12 +10,12 @@ from metrics.ppl import LEAST_SIDE, NETWORK, check_paths, measure
 
 if TYPE_CHECKING:
     from metrics.evaluation import Evaluation
-    from metrics.tools import Tools
+    from metrics.tools import Needs
 
 NOISE_GROUP = 4  # paths that share their noise, as StyleGAN2's minibatch did
 
 
-def check(generator: GeneratorFacts, tools: Tools) -> None:
+def check(generator: GeneratorFacts, tools: Needs) -> None:
     """Raises UserError unless paths of a generator can be measured."""
     check_paths(generator, tools, "w")
     side = generator.resolution

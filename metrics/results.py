@@ -7,17 +7,21 @@ import functools
 import hashlib
 import json
 import os
+import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Optional, Union
 
-from dnnlib import json_files
+from dnnlib import json_files, run_dirs
 from dnnlib.errors import explain_os_errors, explain_write_errors
+from dnnlib.paths import open_to_append
 from dnnlib.progress import format_time
 
 if TYPE_CHECKING:
     import tensorflow as tf
 
-DISTINCT_REALS = "distinct_reals"  # in a record's details, where the data set has fewer
+# In a record's details: images of the data set, where it has fewer than are taken; and
+# {'network': classes, 'dataset': classes}, where the network has fewer.
+DISTINCT_REALS, CLASSES = "distinct_reals", "classes"
 Record = dict[str, Any]
 StrPath = Union[str, os.PathLike]
 
@@ -47,8 +51,9 @@ def check_writable(run_dir: StrPath) -> None:
     """Raises UserError unless records can be kept in a directory, which is made if need be."""
     with explain_os_errors("write", run_dir):
         Path(run_dir).mkdir(parents=True, exist_ok=True)
-        (Path(run_dir) / ".metrics").touch()
-        (Path(run_dir) / ".metrics").unlink()
+        with tempfile.TemporaryFile(dir=os.fspath(run_dir)):
+            pass
+    run_dirs.check_files(run_dir, ("metric-*.jsonl", "events.out.tfevents.*"))
 
 
 def append(run_dir: StrPath, record: Record) -> None:
@@ -56,7 +61,7 @@ def append(run_dir: StrPath, record: Record) -> None:
     path = path_in(run_dir, record["metric"])
     with explain_write_errors(path):
         text = json.dumps(record, allow_nan=False) + "\n"
-        with open(path, "a+b") as file:
+        with open_to_append(path) as file:
             # After a line that was cut short the next one starts on a new line.
             if file.tell() and _last_byte(file) != b"\n":
                 text = "\n" + text
@@ -100,7 +105,9 @@ def line(record: Record, digits: int = 4) -> str:
         parts.append(f"{p['dataset']} (content {p['dataset_content'][:12]}){reals}")
     parts.append(f"{p['num_fakes']:,} {p['fakes']}, no truncation, seed {p['seed']}")
     if p["labels"] != "none":
-        parts.append(f"labels {p['labels']}")
+        classes = record["details"].get(CLASSES)
+        of = f" ({classes['network']} of its {classes['dataset']} classes)" if classes else ""
+        parts.append(f"labels {p['labels']}{of}")
     used = p["feature_networks"]
     if len(used) > 1:
         together = hashlib.sha256("".join(used.values()).encode()).hexdigest()

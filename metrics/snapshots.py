@@ -13,10 +13,12 @@ from compute.devices import Replicas
 from compute.replica_map import ReplicaMap, Stopped
 from datasets.format.reader import inspect
 from dnnlib.errors import UserError
-from metrics.declaration import GeneratorFacts
+from dnnlib.paths import check_input
+from metrics.declaration import GeneratorFacts, Metric
 from metrics.evaluation import evaluate
+from metrics.features import weights
 from metrics.registry import parse_list
-from metrics.tools import Settings, Tools
+from metrics.tools import Needs, Plan, Settings, Tools
 from networks import registry
 from training.config import TrainingConfig
 
@@ -37,7 +39,9 @@ def choose(run_dir: Union[str, os.PathLike], choice: str) -> list[Path]:
     kimg = choice.isdecimal() and len(choice) <= 12
     name = f"network-snapshot-{int(choice):06d}" if kimg else choice
     path = run_dir / f"{name.removesuffix('.safetensors')}.safetensors"
-    if not path.is_file():
+    if path.exists():
+        check_input(path)
+    else:
         newest = ", ".join(snapshot.stem for snapshot in numbered[-5:] + final)
         raise UserError(f"--snapshots={choice}: no {path}; the newest are: {newest or 'none'}")
     return [path]
@@ -58,28 +62,12 @@ class DuringTraining:
         say: Callable[[str], object],
         stop: Callable[[], bool],
     ) -> None:
-        chosen, data = config.metrics, config.dataset
         # Other machines wait: their devices are no part of the chief's evaluation.
         strategy = tf.distribute.get_strategy() if replicas.num_workers > 1 else replicas.strategy
-        self._metrics = parse_list(",".join(chosen.names))
         self._run_dir, self._say = run_dir, say
-        settings = Settings(
-            seed=chosen.seed,
-            mirror=data.mirror_augment,
-            inception_weights=chosen.inception_weights,
-            vgg16_weights=chosen.vgg16_weights,
-            classifiers=chosen.classifiers,
-            dataset=data.name,
-            data_dir=data.data_dir,
-            replace_damaged=data.replace_damaged,
-        )
-        self._tools = Tools(settings, ReplicaMap(strategy, progress=False, stop=stop), say)
-        self._tools.check(self._metrics)
-        info = inspect(data.name, data.data_dir, resolution=data.resolution)
-        styled = registry.has_styles(config.G["func_name"])
-        generator = GeneratorFacts(styled, info.resolution, info.channels)
-        for metric in self._metrics:
-            self._tools.check_generator(metric, generator)
+        replica_map = ReplicaMap(strategy, progress=False, stop=stop)
+        self._tools = Tools(_settings(config), replica_map, say)
+        self._metrics = _check(config, self._tools)
 
     def __call__(self, path: Union[str, os.PathLike]) -> None:
         """Evaluates a snapshot; what its run has recorded of it already is not computed again.
@@ -99,3 +87,52 @@ class DuringTraining:
 
     def __exit__(self, *_: object) -> None:
         self._tools.close()
+
+
+def check(config: TrainingConfig) -> list[str]:
+    """Raises UserError where DuringTraining would, as far as it shows without loading anything.
+
+    Returns what there is to say of what does not show yet.
+    """
+    plan = Plan(_settings(config))
+    _check(config, plan)
+    return [
+        f"{address} is not looked at: the start downloads it first"
+        for address in dict.fromkeys(plan.later)
+    ]
+
+
+def _settings(config: TrainingConfig) -> Settings:
+    chosen, data = config.metrics, config.dataset
+    return Settings(
+        seed=chosen.seed,
+        mirror=data.mirror_augment,
+        inception_weights=chosen.inception_weights,
+        vgg16_weights=chosen.vgg16_weights,
+        classifiers=chosen.classifiers,
+        dataset=data.name,
+        data_dir=data.data_dir,
+        replace_damaged=data.replace_damaged,
+    )
+
+
+def _as_settings(message: str) -> str:
+    """A message of what metrics need, with a run's settings in place of run_metrics.py's flags."""
+    for name in weights.FLAGS:
+        message = message.replace(weights.FLAGS[name], f"--set metrics.{name}_weights")
+    return message.replace("--classifiers=DIR", "--set metrics.classifiers='[\"DIR\"]'")
+
+
+def _check(config: TrainingConfig, needs: Needs) -> list[Metric]:
+    """The metrics of a run; UserError where one of them cannot be taken."""
+    metrics, data = parse_list(",".join(config.metrics.names)), config.dataset
+    try:
+        needs.check(metrics)
+    except UserError as error:
+        raise UserError(_as_settings(str(error))) from error
+    info = inspect(data.name, data.data_dir, resolution=data.resolution, write=False)
+    styled = registry.has_styles(config.G["func_name"])
+    generator = GeneratorFacts(styled, info.resolution, info.channels)
+    for metric in metrics:
+        needs.check_generator(metric, generator)
+    return metrics

@@ -6,7 +6,7 @@ import contextlib
 import dataclasses
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Optional, Union
+from typing import Any, Optional, Union
 
 import tensorflow as tf
 
@@ -47,7 +47,80 @@ class Settings:
     replace_damaged: bool = False  # other images stand in for damaged ones
 
 
-class Tools(contextlib.ExitStack):
+class Needs:
+    """What metrics need besides the generator, and whether it is there."""
+
+    settings: Settings
+
+    @property
+    def cache_dir(self) -> Path:
+        return cache_directory(self.settings.cache_dir)
+
+    def weights(self, name: str) -> Any:
+        """Those of a feature network (metrics/features/weights.py). Raises UserError."""
+        raise NotImplementedError
+
+    def classifiers(self) -> list[Classifier]:
+        """Those of attributes. Raises UserError."""
+        raise NotImplementedError
+
+    def check(self, metrics: Sequence[Metric]) -> None:
+        """Takes what the metrics need. Raises UserError when something of it is not there."""
+        for metric in metrics:
+            needs = metric.declaration
+            if needs.reals:
+                if self.settings.dataset is None:
+                    raise UserError(f"{metric.name} needs a data set: --dataset=NAME")
+                info = inspect(self.settings.dataset, self.settings.data_dir, write=False)
+                if needs.reals.number(metric.count, info.num_images) < needs.reals.least:
+                    raise UserError(
+                        f"{metric.name} needs {needs.reals.least} real images or more; the data "
+                        f"set {info.name} has {info.num_images:,}"
+                    )
+            for name in needs.networks:
+                self.weights(name)
+            if needs.classifiers:
+                if not self.settings.classifiers:
+                    raise UserError(
+                        f"{metric.family} needs classifiers of attributes: --classifiers=DIR "
+                        "(docs/metrics.md)"
+                    )
+                self.classifiers()
+
+    def check_generator(self, metric: Metric, generator: GeneratorFacts) -> None:
+        """Raises UserError when the metric cannot be taken of the generator."""
+        if metric.declaration.check:
+            metric.declaration.check(generator, self, **metric.options)
+
+
+class Plan(Needs):
+    """What an evaluation would use, looked at by names and shapes alone.
+
+    Nothing is loaded, written or downloaded. later: addresses of what is downloaded when it is
+    first used, of which nothing can be told before.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.later: list[str] = []
+        self._checked: set[str] = set()
+        self._classifiers: Optional[list[Classifier]] = None
+
+    def weights(self, name: str) -> None:
+        path = getattr(self.settings, f"{weights.PARTS.get(name, name)}_weights")
+        if name not in self._checked and not weights.check(name, path, self.cache_dir):
+            self.later.append(path)
+        self._checked.add(name)
+
+    def classifiers(self) -> list[Classifier]:
+        if self._classifiers is None:
+            planned = classifiers.plan(self.settings.classifiers, self.cache_dir)
+            self._classifiers, absent = planned
+            self.later += absent
+        return self._classifiers
+
+
+class Tools(Needs, contextlib.ExitStack):
     """Feature networks, classifiers and the data set: opened at their first use and kept between
     generators. A context manager. say: gets the results' lines, and those of downloads."""
 
@@ -57,16 +130,13 @@ class Tools(contextlib.ExitStack):
         super().__init__()
         self.settings, self.replica_map, self.say = settings, replica_map, say
         self._reals: Optional[Dataset] = None
+        self._classes = 0  # that its files have
         self._weights: dict[str, FeatureWeights] = {}
         self._networks: dict[str, tf.Module] = {}
         self._classifiers: Optional[list[Classifier]] = None
 
-    @property
-    def cache_dir(self) -> Path:
-        return cache_directory(self.settings.cache_dir)
-
     def weights(self, name: str) -> FeatureWeights:
-        """Those of a feature network (metrics/features/weights.py), loaded once."""
+        """Those of a feature network, loaded once."""
         if name not in self._weights:
             network = weights.PARTS.get(name, name)
             path: Union[str, None] = getattr(self.settings, f"{network}_weights")
@@ -104,45 +174,21 @@ class Tools(contextlib.ExitStack):
                 f"{info.name} {info.channels}"
             )
         if self._reals is None or self._reals.info != info:
-            self._tell_of_classes(info.name, label_size)
+            self._classes = inspect(settings.dataset, settings.data_dir).label_size
+            if 0 < label_size < self._classes:
+                self.say(
+                    f"note: the network has {label_size} classes, the data set {info.name} "
+                    f"{self._classes}: images of the others count as reals, and give labels of "
+                    "zeros"
+                )
             self._reals = self.enter_context(
                 open_dataset(info, replace_damaged=settings.replace_damaged)
             )
         return self._reals
 
-    def _tell_of_classes(self, name: str, label_size: int) -> None:
-        """Says so where a conditional network has fewer classes than the data set."""
-        stored = inspect(self.settings.dataset, self.settings.data_dir).label_size
-        if 0 < label_size < stored:
-            self.say(
-                f"note: the network has {label_size} classes, the data set {name} {stored}: images "
-                f"of the others count as reals, and give labels of zeros"
-            )
-
-    def check(self, metrics: Sequence[Metric]) -> None:
-        """Loads what the metrics need. Raises UserError when something of it is not there."""
-        for metric in metrics:
-            needs = metric.declaration
-            if needs.reals:
-                if self.settings.dataset is None:
-                    raise UserError(f"{metric.name} needs a data set: --dataset=NAME")
-                info = inspect(self.settings.dataset, self.settings.data_dir)
-                if needs.reals.number(metric.count, info.num_images) < needs.reals.least:
-                    raise UserError(
-                        f"{metric.name} needs {needs.reals.least} real images or more; the data "
-                        f"set {info.name} has {info.num_images:,}"
-                    )
-            for name in needs.networks:
-                self.weights(name)
-            if needs.classifiers:
-                if not self.settings.classifiers:
-                    raise UserError(
-                        f"{metric.family} needs classifiers of attributes: --classifiers=DIR "
-                        "(docs/metrics.md)"
-                    )
-                self.classifiers()
-
-    def check_generator(self, metric: Metric, generator: GeneratorFacts) -> None:
-        """Raises UserError when the metric cannot be taken of the generator."""
-        if metric.declaration.check:
-            metric.declaration.check(generator, self, **metric.options)
+    def fewer_classes(self, label_size: int) -> dict[str, int]:
+        """How many classes a conditional network has and how many the data set, where it has more:
+        {'network': 2, 'dataset': 10}, else empty. For the data set that `reals` returned last."""
+        if not 0 < label_size < self._classes:
+            return {}
+        return {"network": label_size, "dataset": self._classes}

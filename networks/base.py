@@ -74,12 +74,14 @@ class Network(OwnSaving, layers.Named, keras.Model):
         """A network whose weights are not drawn but set, each before the next is asked for.
 
         shapes: of the arrays, where they are known before: no variable is made unless they fit.
-        Raises ValueError as `set_arrays` does.
+        Under `layers.planned` the arrays are not asked for. Raises ValueError as `set_arrays` does.
         """
         if shapes is not None:
             cls.check_shapes(shapes, **kwargs)
         with layers.undrawn(unset=True):
             network = cls(seed=seed, **kwargs)
+        if layers.planning():  # there is nothing to set
+            return network
         for name, value in network.fitting(arrays):
             network.named[name].assign(value)
         return network

@@ -14,7 +14,7 @@ import dataclasses
 import math
 import zlib
 from collections.abc import Iterator
-from typing import Any, Optional
+from typing import Any, ClassVar, Optional
 
 import numpy as np
 import tensorflow as tf
@@ -61,18 +61,25 @@ _planning = contextvars.ContextVar("planning", default=False)
 
 @dataclasses.dataclass(frozen=True)
 class Planned:
-    """Stands for a variable that is not made."""
+    """Stands for a variable that is not made: float32 zeros that take no memory."""
 
     shape: tuple[int, ...]
     trainable: bool = True
+    dtype: ClassVar[tf.DType] = tf.float32
+
+    def numpy(self) -> np.ndarray:
+        return np.broadcast_to(np.float32(0), self.shape)
+
+    def assign(self, value: Any) -> None:
+        """Keeps nothing."""
 
 
 @contextlib.contextmanager
 def planned() -> Iterator[None]:
     """What is made inside the block lists a `Planned` where it would make a variable.
 
-    It can be asked for names and shapes, and for nothing else. Raises ValueError for a network of
-    more than MAX_PLANNED variables.
+    It can be asked for names, shapes and places, and for nothing else. Raises ValueError for a
+    network of more than MAX_PLANNED variables.
     """
     token = _planning.set(True)
     try:
@@ -84,6 +91,13 @@ def planned() -> Iterator[None]:
 def planning() -> bool:
     """Whether variables are only planned."""
     return _planning.get()
+
+
+def number(initial: float) -> Any:
+    """A float32 scalar that no gradient goes to, or the plan of one."""
+    if planning():
+        return Planned((), trainable=False)
+    return tf.Variable(initial, trainable=False, dtype=tf.float32)
 
 
 class Initial:

@@ -68,16 +68,19 @@ def makers(path: Union[str, os.PathLike]) -> dict[str, Callable]:
     return made
 
 
-def read(path: Union[str, os.PathLike]) -> dict[str, Recorded]:
+def read(path: Union[str, os.PathLike], *, blank: bool = False) -> dict[str, Recorded]:
     """{role: network} of those of G, D, Gs that a legacy pickle holds, as plain data.
 
-    A file of one network gives it the place that its kind has: a generator's is Gs. Raises
-    UserError naming the file when it is not a legacy network.
+    A file of one network gives it the place that its kind has: a generator's is Gs. blank: ones
+    that take no memory in place of all numbers. Raises UserError naming the file when it is not a
+    legacy network.
     """
-    return _by_role(path, _open(path))
+    return _by_role(path, _open(path, blank))
 
 
-def _open(path: Union[str, os.PathLike]) -> Union[LegacyFile, TorchNetworkFile]:
+def _open(
+    path: Union[str, os.PathLike], blank: bool = False
+) -> Union[LegacyFile, TorchNetworkFile]:
     with open_input(path) as file:
         size = os.fstat(file.fileno()).st_size
         if size > tf_networks.MAX_BYTES:  # before it is in memory
@@ -90,7 +93,7 @@ def _open(path: Union[str, os.PathLike]) -> Union[LegacyFile, TorchNetworkFile]:
     try:
         if torch_networks.is_torch_networks(data):
             return torch_networks.read(data)
-        return tf_networks.read(data)
+        return tf_networks.read(data, blank=blank)
     except UnreadableError as error:
         kind = file_kinds.describe(data[: file_kinds.HEAD], len(data))
         reason = error if kind is None else f"not a readable legacy network: it is {kind}"

@@ -61,6 +61,17 @@ def read(path: StrPath) -> tuple[dict, dict, dict]:
         return kinds, {role: dict(arrays) for role, arrays in pairs.items()}, info
 
 
+def read_blank(path: StrPath) -> tuple[dict, dict, dict]:
+    """As `read`, with ones of the arrays' shapes that take no memory: none is read."""
+    with _usable(path):
+        kinds, _, shapes, info = _open(path)
+        blank = {
+            role: {name: np.broadcast_to(np.float32(1), shape) for name, shape in inside.items()}
+            for role, inside in shapes.items()
+        }
+        return kinds, blank, info
+
+
 def read_info(path: StrPath) -> dict:
     """What `save` was given as info; nothing for a pickle. Raises as `read` does."""
     if os.path.isfile(path) and is_pickle(path):

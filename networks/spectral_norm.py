@@ -39,7 +39,7 @@ class SpectralNorm(Layer):
         super().__init__(source.scope, source.seed)
         self.source = source
         if planning():
-            self.vector = self.plan("spectral_u", [1, source.kernel.shape[-1]])
+            self.vector = self.plan("spectral_u", [1, source.kernel.shape[-1]], trainable=False)
             return
         self.wrapper = make_wrapper(source)
         (vector,) = self.wrapper.non_trainable_weights  # its name is not the same everywhere

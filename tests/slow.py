@@ -56,10 +56,12 @@ tests/training/test_ada_training.py
 tests/training/test_ablations.py::test_every_row_trains_and_continues_exactly
 tests/training/test_distributed.py
 tests/training/test_divergence.py
+tests/training/test_preview.py
 tests/training/test_resume.py
 tests/training/test_steps.py
 tests/training/test_stylegan2_training.py
 tests/training/test_transfer.py
+tests/training/test_what_is_no_file.py
 """.split()
 
 # Files that take a minute or more, which come first, so that the workers end together.

@@ -12,7 +12,7 @@ import json
 import os
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, Callable
 
 import numpy as np
 
@@ -24,6 +24,8 @@ FORMAT = "stylegan-tf2 checkpoint"
 VERSION = 2
 _FORMAT_1 = "stylegan-tf2 checkpoint 1"  # when there was no field for the version
 KEEP = 2  # the newest, and one in case the newest is damaged
+
+Load = Callable[[Path, str], tuple[dict[str, np.ndarray], dict[str, str]]]
 
 
 class LaterVersionError(UserError):
@@ -84,8 +86,9 @@ def save(run_dir: str | os.PathLike, variables: dict[str, Any], progress: Progre
     metadata = {"version": str(VERSION), "progress": json.dumps(progress.to_json())}
     tensor_file.save(path, arrays, FORMAT, metadata)
     # Later ones are damaged, or this run would have gone on from them.
-    kept = [each for each in paths(run_dir) if each <= path][-KEEP:]
-    for old in paths(run_dir):
+    files = [each for each in paths(run_dir) if each.is_file()]
+    kept = [each for each in files if each <= path][-KEEP:]
+    for old in files:
         if old not in kept:
             old.unlink(missing_ok=True)
     return path
@@ -98,11 +101,30 @@ def restore(run_dir: str | os.PathLike, variables: dict[str, Any]) -> Progress |
     stderr and the one before it is used; UserError when none can be used, or when one is of a
     later version.
     """
+    newest = _newest(run_dir, variables, tensor_file.load)
+    if newest is None:
+        return None
+    arrays, progress = newest
+    for name, variable in variables.items():
+        variable.assign(arrays[name])
+    return progress
+
+
+def check(run_dir: str | os.PathLike, variables: dict[str, Any]) -> Progress | None:
+    """What `restore` would return or raise, by the files' headers and checksums; sets nothing."""
+    newest = _newest(run_dir, variables, tensor_file.load_header)
+    return newest and newest[1]
+
+
+def _newest(
+    run_dir: str | os.PathLike, variables: dict[str, Any], load: Load
+) -> tuple[dict[str, np.ndarray], Progress] | None:
+    """Arrays and progress of the newest checkpoint that can be used; as `restore`."""
     candidates = paths(run_dir)
     misfit = None
     for path in reversed(candidates):
         try:
-            arrays, progress = _read(path)
+            arrays, progress = _read(path, load)
             reason = _misfit(variables, arrays)
             misfit = misfit or (reason and f"{path} {reason}")
         except LaterVersionError:
@@ -110,9 +132,7 @@ def restore(run_dir: str | os.PathLike, variables: dict[str, Any]) -> Progress |
         except _DAMAGED as error:
             reason = f"is damaged ({' '.join(str(error).split())[:200] or type(error).__name__})"
         if reason is None:
-            for name, variable in variables.items():
-                variable.assign(arrays[name])
-            return progress
+            return arrays, progress
         older = "; trying an older one" if path != candidates[0] else ""
         print(f"warning: {path} {reason}{older}", file=sys.stderr)
     if misfit:
@@ -125,11 +145,11 @@ def restore(run_dir: str | os.PathLike, variables: dict[str, Any]) -> Progress |
     return None
 
 
-def _read(path: Path) -> tuple[dict[str, np.ndarray], Progress]:
+def _read(path: Path, load: Load) -> tuple[dict[str, np.ndarray], Progress]:
     try:
-        arrays, metadata = tensor_file.load(path, _FORMAT_1)
+        arrays, metadata = load(path, _FORMAT_1)
     except tensor_file.TensorFileError:
-        arrays, metadata = tensor_file.load(path, FORMAT)
+        arrays, metadata = load(path, FORMAT)
         if int(metadata["version"]) > VERSION:
             raise LaterVersionError(
                 f"{path} has version {metadata['version']}, expected {VERSION} at most: continue "

@@ -3,26 +3,34 @@
 from __future__ import annotations
 
 import importlib.util
+import sys
 from collections.abc import Callable
 from typing import Any
 
+from compute import machine
+from compute.cluster import read_cluster
 from dnnlib import quiet
 from dnnlib.errors import UserError
 from training import presets, runs
 from training.classifiers import runs as classifier_runs
 from training.classifiers.runs import ClassifierRun
+from training.config import TrainingConfig
 from training.request import Request
 from training.runs import ResolvedRun
 
 
 def train(
-    args: dict[str, Any], check_metrics: Callable[[str], Any], make_evaluator: Callable
+    args: dict[str, Any],
+    check_metrics: Callable[[str], Any],
+    look_at_metrics: Callable[[TrainingConfig], list[str]],
+    make_evaluator: Callable,
 ) -> int:
     """Trains what was asked for, or tells what it would do; returns the exit code.
 
     check_metrics: raises UserError for a list of metrics' names with an unknown one.
-    make_evaluator: as of training/loop.py. Metrics are above training, which is why both come
-    with the call.
+    look_at_metrics: raises UserError for what they need and is not there; returns notes; brings
+    TensorFlow. make_evaluator: as of training/loop.py. Metrics are above training, which is why all
+    these come with the call.
     """
     if args["list_presets"]:
         print(presets.listing())
@@ -41,15 +49,49 @@ def train(
         print(f"Changed for this run: {note}")
     if args["dry_run"]:
         run.check_start()
-        print(run.describe_all())
+        lines = _preview(run, look_at_metrics if evaluator else None)
+        print("\n".join([run.describe_all(), *lines]))
         return 0
-    if importlib.util.find_spec("tensorflow") is None:
+    if not _has_tensorflow():
         raise UserError("TensorFlow is not installed: pip install -r requirements.txt")
     with run.starting() as run:
         print(run.describe())
         print(f"\n{'Continuing' if run.resume else 'Writing to'} {run.run_dir}", flush=True)
         quiet.import_tensorflow()
         return _train(run, evaluator)
+
+
+def _has_tensorflow() -> bool:
+    return importlib.util.find_spec("tensorflow") is not None
+
+
+def _preview(
+    run: ClassifierRun | ResolvedRun, look_at_metrics: Callable[[TrainingConfig], list[str]] | None
+) -> list[str]:
+    """What the start would say of files that it takes something from; writes nothing.
+
+    TensorFlow is there for shapes alone, and is not started unless there are such files. Raises
+    UserError where the start would.
+    """
+    lines, gpus = [], machine.num_gpus()
+    if run.config.num_gpus > gpus:
+        lines.append(f"note: it cannot start here: num_gpus={run.config.num_gpus}, GPUs: {gpus}")
+    if not _has_tensorflow():
+        lines.append("note: it cannot start here: TensorFlow is not installed")
+    if isinstance(run, ClassifierRun):
+        return lines
+    run.check_data()
+    if look_at_metrics is not None and not read_cluster().is_chief:
+        look_at_metrics = None  # the chief alone evaluates
+    if not (look_at_metrics or run.continues or run.transfer_from) or not _has_tensorflow():
+        return lines
+    if "tensorflow" not in sys.modules:
+        quiet.import_tensorflow().config.set_visible_devices([], "GPU")  # others may be using them
+    from training import preview
+
+    if look_at_metrics is not None:
+        lines += [f"note: {line}" for line in look_at_metrics(run.config)]
+    return lines + preview.check(run)
 
 
 def _train(run: ClassifierRun | ResolvedRun, evaluator: Callable | None) -> int:

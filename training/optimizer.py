@@ -5,6 +5,7 @@ from __future__ import annotations
 import tensorflow as tf
 
 from compute.devices import assign_local
+from networks.layers import Planned, number, planning
 
 
 class Adam(tf.Module):
@@ -40,9 +41,9 @@ class Adam(tf.Module):
         self.variables_by_name = variables
         self.m = {name: _zeros_like(variable) for name, variable in variables.items()}
         self.v = {name: _zeros_like(variable) for name, variable in variables.items()}
-        self.beta1_power = tf.Variable(self.beta1, trainable=False, dtype=tf.float32)  # β₁^t
-        self.beta2_power = tf.Variable(self.beta2, trainable=False, dtype=tf.float32)
-        self.log2_scale = tf.Variable(self.SCALE_INIT, trainable=False, dtype=tf.float32)
+        self.beta1_power = number(self.beta1)  # β₁^t
+        self.beta2_power = number(self.beta2)
+        self.log2_scale = number(self.SCALE_INIT)
         self.named = {
             **{f"m/{name}": variable for name, variable in self.m.items()},
             **{f"v/{name}": variable for name, variable in self.v.items()},
@@ -106,4 +107,6 @@ class Adam(tf.Module):
 
 
 def _zeros_like(variable):
+    if planning():
+        return Planned(tuple(variable.shape), trainable=False)
     return tf.Variable(tf.zeros(variable.shape), trainable=False)

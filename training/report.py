@@ -14,6 +14,7 @@ import tensorflow as tf
 
 from dnnlib import atomic, json_files
 from dnnlib.errors import explain_write_errors
+from dnnlib.paths import open_to_append
 from dnnlib.progress import format_time
 from dnnlib.terminal import raw
 
@@ -91,8 +92,8 @@ class Report:
         self._print(status_line(record, means) + "\n")
         entry = {**record, **{_scalar_name(name): value for name, value in means.items()}}
         path = self.run_dir / "stats.jsonl"
-        with explain_write_errors(path), open(path, "a", encoding="utf-8") as file:
-            file.write(json.dumps(entry) + "\n")
+        with explain_write_errors(path), open_to_append(path) as file:
+            file.write(json.dumps(entry).encode() + b"\n")
         with explain_write_errors(self.run_dir), self._writer.as_default(step=record["cur_nimg"]):
             for name, value in entry.items():
                 if name != "cur_nimg":  # the step

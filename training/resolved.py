@@ -113,9 +113,13 @@ class Seen:
 
     @classmethod
     def of(cls, run_dir: Path | None) -> Seen:
-        """run_dir: None, as one that does not exist, holds nothing."""
+        """run_dir: None, as one that does not exist, holds nothing.
+
+        Raises UserError where what bears the name of a run's file is none.
+        """
         if run_dir is None:
             return cls()
+        run_dirs.check_files(run_dir)
         classifiers = sorted(path.name for path in run_dir.glob("classifier-*.safetensors"))
         settings = _bytes(run_dir / saved_config.CONFIG_NAME)
         return cls(settings, bool(checkpoint.paths(run_dir)), tuple(classifiers))

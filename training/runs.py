@@ -14,7 +14,10 @@ import safetensors
 
 from compute import machine
 from compute.cluster import read_cluster
-from dnnlib import config as config_lib, paths, run_dirs
+from datasets import grids
+from datasets.format.info import is_unwritten
+from datasets.format.reader import open_dataset
+from dnnlib import config as config_lib, file_kinds, paths, run_dirs
 from dnnlib.errors import UserError, explain_os_errors
 from networks import legacy
 from training import (
@@ -57,6 +60,7 @@ _REMAINS = (
     "network-final.safetensors",
     "stats.jsonl",
 )
+_READ = 64  # images at once, of those that are only looked at
 # Options that tell what a generator takes, as far as it has them.
 _TAKES = {"latent_size": "z {}", "mapping_layers": "{} mapping layers", "dlatent_size": "w {}"}
 
@@ -74,6 +78,15 @@ class ResolvedRun(Resolved):
     @property
     def resume(self) -> bool:
         return self.continues
+
+    def check_data(self) -> None:
+        """Raises UserError where the labels, or the images of the grids, cannot be had."""
+        info, grid = self.dataset_info, self.config.grid
+        replace_damaged = self.config.dataset.replace_damaged
+        with open_dataset(info, replace_damaged=replace_damaged) as dataset:
+            _, indices = grids.choose_images(dataset, grid.size, grid.layout, self.config.seed)
+            for start in range(0, 0 if is_unwritten(info) else len(indices), _READ):
+                dataset.read(indices[start : start + _READ])
 
     def facts(self) -> dict[str, Any]:
         return {
@@ -307,9 +320,14 @@ def _check_snapshot(name: str) -> Path:
         with explain_os_errors("read", path), safetensors.safe_open(path, framework="np") as file:
             metadata = file.metadata() or {}
     except safetensors.SafetensorError as error:
+        kind = file_kinds.describe_file(path)
+        reason = f"it is {kind}" if kind else error
         raise UserError(
-            f"--resume_from: {path} is neither a .safetensors file nor a pickle: {error}"
+            f"--resume_from: {path} is neither a .safetensors file nor a pickle: {reason}"
         ) from error
     if "networks" not in metadata:  # networks/snapshot.py checks the rest, with TensorFlow
-        raise UserError(f"--resume_from: {path} is not a snapshot of networks")
+        kind = "a snapshot of networks"
+        if metadata.get("format", "").startswith(checkpoint.FORMAT):
+            kind += ", but a checkpoint: take a network-snapshot-….safetensors beside it"
+        raise UserError(f"--resume_from: {path} is not {kind}")
     return path

@@ -9,6 +9,7 @@ from typing import Any, Protocol
 import tensorflow as tf
 
 import networks
+from networks import layers
 from training.optimizer import Adam
 from training.phases import Hook, Phase, lazy_ratio
 
@@ -77,7 +78,7 @@ def create_state(
 
     G_options, D_options: keyword options with `func_name`. G_adam, D_adam: beta1, beta2 and
     epsilon. phases, hooks: their numbers, and how phases share the optimizers. Gs starts as a
-    copy of G.
+    copy of G. Under `layers.planned` it is a plan of all that: names and shapes.
     """
     parts: dict[str, Any] = {
         "G": networks.build(seed=seed, **G_options),
@@ -98,5 +99,5 @@ def create_state(
         for name, initial in owner.numbers.items():
             if name in numbers:
                 raise ValueError(f"two phases or hooks keep a number of the name {name!r}")
-            numbers[name] = tf.Variable(initial, trainable=False, dtype=tf.float32)
+            numbers[name] = layers.number(initial)
     return TrainingState(parts, numbers)

@@ -50,15 +50,26 @@ def digits_directory() -> Path:
     return directory
 
 
+def digits_labels() -> np.ndarray:
+    """The labels of the `digits` data set: float32 [1797, 10]. Nothing is written."""
+    return _digits()[1]
+
+
 def _write_digits(directory: Path) -> None:
+    images, labels = _digits()
+    with MultiResolutionWriter(directory, "digits") as writer:
+        for image in images:
+            writer.add_image(enlarge_digit(image)[np.newaxis])
+        writer.add_labels(labels)
+
+
+def _digits() -> tuple[np.ndarray, np.ndarray]:
+    """scikit-learn's images [1797, 8, 8] and their labels, in the order of the files."""
     from sklearn.datasets import load_digits  # here, because it takes a second to import
 
     digits = load_digits()
     order = choose_shuffled_order(len(digits.images))
-    with MultiResolutionWriter(directory, "digits") as writer:
-        for image in digits.images[order]:
-            writer.add_image(enlarge_digit(image)[np.newaxis])
-        writer.add_labels(np.eye(10, dtype=np.float32)[digits.target[order]])
+    return digits.images[order], np.eye(10, dtype=np.float32)[digits.target[order]]
 
 
 def enlarge_digit(image: np.ndarray) -> np.ndarray:

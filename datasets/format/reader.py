@@ -17,8 +17,15 @@ from typing import Any
 
 import numpy as np
 
-from datasets.format.builtin import SyntheticImages
-from datasets.format.info import DatasetInfo, count_error, inspect, is_built_in, open_labels
+from datasets.format.builtin import SyntheticImages, digits_labels
+from datasets.format.info import (
+    DatasetInfo,
+    count_error,
+    inspect,
+    is_built_in,
+    is_unwritten,
+    open_labels,
+)
 from datasets.format.tfrecords import DataError, ImageFile
 
 __all__ = ["Dataset", "DatasetInfo", "inspect", "is_built_in", "open_dataset"]
@@ -31,7 +38,7 @@ _THREADS = 4
 def open_dataset(
     info: DatasetInfo, *, cache_bytes: int = 512 << 20, replace_damaged: bool = False
 ) -> Dataset:
-    """Opens what `inspect` described.
+    """Opens what `inspect` described; of digits that are not written yet there are labels alone.
 
     `cache_bytes` bounds the decoded images kept in memory. Raises DataError for bad labels.
     `replace_damaged`: the next readable image, with its label, stands in for a damaged record,
@@ -286,6 +293,8 @@ def _epoch_order(total: int, seed: int, epoch: int) -> np.ndarray:
 def _read_labels(info: DatasetInfo) -> np.ndarray:
     if info.labels_path is None:
         return np.zeros([info.num_images, 0], np.float32)
+    if is_unwritten(info):
+        return digits_labels()[:, : info.label_size]
     stored = open_labels(info.labels_path)
     if stored.shape[0] != info.num_images or stored.shape[1] < info.label_size:
         raise DataError(f"{info.labels_path}: has changed since the data set was inspected")

@@ -35,8 +35,8 @@ class Images(Source):
     without `resize` all must then have that size. resize, crop: see datasets.fitting.Fitting.
     channels: 3, 1 (luma) or 'auto': 1 if up to 100 images, spread over the set, are gray.
     background: 'black', 'white' or '#rrggbb', for transparent images and bars. labels: 'auto' takes
-    them from dataset.json at the root, or else one class per subfolder (datasets/labels.py); 'none'
-    makes no labels.
+    them from dataset.json at the root, or below it in a folder that holds all images, or else one
+    class per subfolder (datasets/labels.py); 'none' makes no labels.
     shuffle: whether to write in the reference's shuffled order, or sorted. max_images: how many,
     the first in that order; default: all.
 
@@ -99,7 +99,9 @@ class Images(Source):
         """Sets the names, labels and order."""
         files = self._container.names()
         names = [name for name in files if name.lower().endswith(SUFFIXES)]
-        self.ignored = len(files) - len(names) - (_LABEL_FILE in files)
+        above = common_folder([spelled_alike(name) for name in names]) if names else ""
+        label_file = _label_file(files, above)
+        self.ignored = len(files) - len(names) - (label_file is not None)
         if not names:
             raise UserError(
                 f"{self.path}: no images in it ({', '.join(SUFFIXES)}), "
@@ -107,14 +109,15 @@ class Images(Source):
             )
         self.label_names: list[str] = []
         self.no_labels = ""
-        if labels == "auto" and _LABEL_FILE in files:
-            where = f"{self.path}/{_LABEL_FILE}"
-            self.labels = labels_from_json(self._container.read(_LABEL_FILE), names, where)
+        if labels == "auto" and label_file is not None:
+            where = f"{self.path}/{printable(label_file)}"
+            data = self._container.read(label_file)
+            self.labels = labels_from_json(data, names, where, _folders_of_paths(label_file, above))
         elif labels == "auto":
             self.labels, self.label_names = labels_from_folders(names)
             if self.labels is None:
                 self.no_labels = why_folders_make_no_labels(names)
-            self._refuse_lower_labels(files, names)
+                self._refuse_lower_labels(files)
         order = choose_shuffled_order(len(names)) if self.shuffled else np.arange(len(names))
         order = order[:max_images]
         kept = np.sort(order)
@@ -123,18 +126,14 @@ class Images(Source):
         if self.labels is not None:
             self.labels = self.labels[kept]
 
-    def _refuse_lower_labels(self, files: list[str], names: list[str]) -> None:
-        """A file of labels that is not read is no accident beside all images, or where nothing else
-        makes labels."""
-        above = common_folder([spelled_alike(name) for name in names])
+    def _refuse_lower_labels(self, files: list[str]) -> None:
+        """A file of labels that is not read is no accident where nothing else makes labels."""
         for name in files:
-            path = spelled_alike(name)
-            if path.endswith(f"/{_LABEL_FILE}") and (
-                self.labels is None or path == above + _LABEL_FILE
-            ):
+            if spelled_alike(name).endswith(f"/{_LABEL_FILE}"):
                 raise UserError(
-                    f"{self.path}/{printable(name)}: is not at the top, where labels are read; "
-                    "make the folder that holds it the source (or its zip), or use --labels=none"
+                    f"{self.path}/{printable(name)}: labels are read at the top, or in a folder "
+                    "that holds all images; make the folder that holds it the source (or its zip), "
+                    "or use --labels=none"
                 )
 
     def _look(self, resolution: int | None, channels: str | int) -> None:
@@ -157,3 +156,22 @@ class Images(Source):
         self.resolution = resolution
         self.channels = (1 if gray else 3) if channels == "auto" else int(channels)
         self._only_gray = channels == "auto" and gray
+
+
+def _label_file(files: list[str], above: str) -> str | None:
+    """The file of labels that is nearest to the root: there, or in one of the folders that make up
+    `above`, the path of the deepest one that holds all images."""
+    spelled = {spelled_alike(name): name for name in files}
+    parts = above.split("/")[:-1]
+    for depth in range(len(parts) + 1):
+        name = spelled.get("/".join([*parts[:depth], _LABEL_FILE]))
+        if name is not None:
+            return name
+    return None
+
+
+def _folders_of_paths(label_file: str, above: str) -> list[str]:
+    """What the paths in a file of labels may be relative to, the likeliest first: its own folder,
+    the root, and the deepest folder that holds all images. Each '' or with '/' after it."""
+    own = spelled_alike(label_file)[: -len(_LABEL_FILE)]
+    return list(dict.fromkeys([own, "", above]))

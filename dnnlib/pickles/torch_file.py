@@ -46,11 +46,14 @@ def is_torch(path: str | os.PathLike) -> bool:
     return head[30 : 30 + size].endswith(b"/data.pkl")
 
 
-def read(data: Union[bytes, memoryview], *, sha256: Optional[str] = None) -> dict[str, np.ndarray]:
+def read(
+    data: Union[bytes, memoryview], *, sha256: Optional[str] = None, blank: bool = False
+) -> dict[str, np.ndarray]:
     """{name: array} of a state dict, in the file's order; no code in it is run or imported.
 
     Arrays are independent of `data`, little-endian and in C order; their types are the file's,
-    float32 for bfloat16. sha256: the expected hash in hexadecimal.
+    float32 for bfloat16. sha256: the expected hash in hexadecimal. blank: ones that take no memory
+    in place of all numbers.
     Raises TorchFileError, and nothing else whatever the bytes are. All arrays together take at
     most twice the file's size + 4 MiB.
     """
@@ -60,7 +63,7 @@ def read(data: Union[bytes, memoryview], *, sha256: Optional[str] = None) -> dic
         if came != sha256.lower():
             raise TorchFileError(f"its SHA-256 is {came}, expected {sha256}")
     try:
-        return TorchFile(view).arrays()
+        return TorchFile(view, blank=blank).arrays()
     except LegacyPickleError as error:
         raise TorchFileError(error.reason, error.offset) from None
 
@@ -68,11 +71,13 @@ def read(data: Union[bytes, memoryview], *, sha256: Optional[str] = None) -> dic
 class TorchFile:
     """One file. spans: where the storages lie, by key; root: what it holds, as stand-ins.
 
-    machine: that reads its pickles. Raises LegacyPickleError.
+    machine: that reads its pickles. blank: ones in place of all numbers. Raises LegacyPickleError.
     """
 
-    def __init__(self, view: memoryview, machine: type[Unpickler] = Unpickler) -> None:
-        self.view, self.machine = view, machine
+    def __init__(
+        self, view: memoryview, machine: type[Unpickler] = Unpickler, blank: bool = False
+    ) -> None:
+        self.view, self.machine, self.blank = view, machine, blank
         self.budget = 2 * len(view) + 4 * 2**20  # bytes that all arrays together may take
         self.spans: dict[str, Extent] = {}
         if view[: len(MAGIC)] == MAGIC:
@@ -138,6 +143,9 @@ class TorchFile:
         self.budget -= bytes_of(tensor)
         if self.budget < 0:
             refuse("the tensors would take far more room than the file", tensor.offset)
+        if self.blank:
+            kind = tensor.storage.kind
+            return np.broadcast_to(np.ones((), "<f4" if kind == "bf" else f"<{kind}"), tensor.shape)
         return as_array(self.view, tensor, order, self.spans[tensor.storage.key][0])
 
 

@@ -17,10 +17,10 @@ from urllib.parse import unquote, urlsplit
 import numpy as np
 import tensorflow as tf
 
-from dnnlib.download import file_sha256, local_path
+from dnnlib.download import file_sha256, local_path, local_path_if_there
 from dnnlib.errors import UserError, explain_os_errors
 from dnnlib.paths import is_pickle
-from networks import legacy, ops, registry, snapshot
+from networks import layers, legacy, ops, registry, snapshot
 
 StrPath = Union[str, os.PathLike]
 
@@ -86,14 +86,38 @@ def load(
     """
     by_attribute: dict[str, Classifier] = {}
     for source in _files(paths):
-        classifier = _load_one(source, local_path(source, cache_dir=cache_dir, say=say))
-        other = by_attribute.setdefault(classifier.attribute, classifier)
-        if other is not classifier:
-            raise UserError(
-                f"{source}: attribute {classifier.attribute!r} is that of {other.file}, too; "
-                "leave out one of them"
-            )
+        _add(by_attribute, _load_one(source, local_path(source, cache_dir=cache_dir, say=say)))
     return list(by_attribute.values())
+
+
+def plan(
+    paths: Sequence[StrPath], cache_dir: Optional[StrPath] = None
+) -> tuple[list[Classifier], list[str]]:
+    """(classifiers as `load` would load them, without variables and hash; addresses that it would
+    have to download first).
+
+    Raises UserError where `load` would, as far as names and shapes in the files tell. Nothing is
+    written or downloaded.
+    """
+    by_attribute: dict[str, Classifier] = {}
+    absent = []
+    for source in _files(paths):
+        path = local_path_if_there(source, cache_dir=cache_dir)
+        if path is None:
+            absent.append(source)
+            continue
+        with layers.planned():
+            _add(by_attribute, _load_one(source, path))
+    return list(by_attribute.values()), absent
+
+
+def _add(by_attribute: dict[str, Classifier], classifier: Classifier) -> None:
+    other = by_attribute.setdefault(classifier.attribute, classifier)
+    if other is not classifier:
+        raise UserError(
+            f"{classifier.file}: attribute {classifier.attribute!r} is that of {other.file}, too; "
+            "leave out one of them"
+        )
 
 
 def _files(paths: Sequence[StrPath]) -> list[str]:
@@ -133,12 +157,12 @@ def _load_one(source: str, path: Path) -> Classifier:
         raise UserError(f"{source}: {error}") from error
     _check(source, network)
     with explain_os_errors("read", path):
-        sha256 = file_sha256(path)
+        sha256 = "" if layers.planning() else file_sha256(path)
     return Classifier(attribute or _attribute(source), source, sha256, network)
 
 
 def _read_snapshot(source: str, path: Path) -> tuple[dict, dict, str | None]:
-    kinds, arrays, info = snapshot.read(path)
+    kinds, arrays, info = (snapshot.read_blank if layers.planning() else snapshot.read)(path)
     if set(kinds) != {"D"}:
         raise _unsuitable(source, f"it holds {', '.join(kinds)}, expected D alone")
     attribute = info.get("attribute")
@@ -148,7 +172,7 @@ def _read_snapshot(source: str, path: Path) -> tuple[dict, dict, str | None]:
 
 
 def _read_pickle(source: str, path: Path) -> tuple[str, str, dict, dict]:
-    roles = legacy.read(path)
+    roles = legacy.read(path, blank=layers.planning())
     if len(roles) != 1:
         raise _unsuitable(source, f"it holds {', '.join(roles)}, expected one network")
     (network,) = roles.values()

@@ -14,6 +14,7 @@ import numpy as np
 import tensorflow as tf
 
 from dnnlib import tensor_file
+from dnnlib.errors import UserError
 from metrics.features.legacy_resize import legacy_resize
 
 FORMAT = "stylegan-tf2 lpips heads 1"
@@ -136,8 +137,14 @@ def head_shapes() -> dict[str, tuple[int, ...]]:
 
 
 def heads() -> dict[str, np.ndarray]:
-    """{name: float32 array} of LPIPS v0.1's own, all of them non-negative."""
-    return tensor_file.load(HEADS, FORMAT)[0]
+    """{name: float32 array} of LPIPS v0.1's own, all of them non-negative; or a UserError."""
+    try:
+        arrays = tensor_file.load(HEADS, FORMAT)[0]
+    except (tensor_file.TensorFileError, OSError) as error:
+        raise UserError(f"{HEADS}: {error}; it is a part of this package: put it back") from error
+    if {name: array.shape for name, array in arrays.items()} != head_shapes():
+        raise UserError(f"{HEADS} has other arrays than this package's: put it back")
+    return arrays
 
 
 def _layers() -> list[list[str]]:

@@ -65,24 +65,29 @@ def shapes(network: str) -> dict[str, tuple[int, ...]]:
     return {**vgg16.trunk_shapes(), **dense}
 
 
-def read(network: str, path: Path, data: bytes) -> tuple[dict[str, np.ndarray], str]:
+def read(
+    network: str, path: Path, data: bytes | memoryview, *, blank: bool = False
+) -> tuple[dict[str, np.ndarray], str]:
     """({canonical name: float32 array}, kind of file) of a network.
 
-    data: the contents of the file at path. Raises UserError listing the first few differences
-    when it does not hold exactly this network's weights, or saying what is wrong with the file.
+    data: the contents of the file at path. blank: of names, types and shapes alone: the arrays are
+    ones that take no memory (not so those of a legacy pickle, in which values tell what is what).
+    Raises UserError listing the first few differences when it does not hold exactly this network's
+    weights, or saying what is wrong with the file.
     """
     if not data:
         raise UserError("expected weights, but the file is empty")
-    kind_of_file = file_kinds.describe(data[: file_kinds.HEAD], len(data))
+    kind_of_file = file_kinds.describe(bytes(data[: file_kinds.HEAD]), len(data))
     if torch_file.is_torch(path):
-        arrays, kind = _from_torch(network, torch_file.read(data)), "PyTorch state dict"
+        state = torch_file.read(data, blank=blank)
+        arrays, kind = _from_torch(network, state, blank), "PyTorch state dict"
     elif data[:1] == b"\x80":
-        arrays, kind = _from_pickle(network, data), "legacy pickle"
+        arrays, kind = _from_pickle(network, bytes(data)), "legacy pickle"
     elif data[8:9] == b"{":
-        arrays, kind = _from_converted(network, path)
+        arrays, kind = _from_converted(network, path, blank)
     elif network in _INCEPTION and (kind_of_file is None or data[:2] == b"\x1f\x8b"):
         graph = _unpacked(data) if data[:2] == b"\x1f\x8b" else data
-        arrays, kind = _from_graph(network, graph), "frozen graph"
+        arrays, kind = _from_graph(network, graph, blank), "frozen graph"
     else:
         prefix = f"it is {kind_of_file}; " if kind_of_file else ""
         raise UserError(prefix + _expected_forms(network))
@@ -93,12 +98,15 @@ def read(network: str, path: Path, data: bytes) -> tuple[dict[str, np.ndarray], 
 
 
 def _collect(
-    names: dict[str, str], wanted: dict[str, tuple[int, ...]], stored: Callable[[str], object]
+    names: dict[str, str],
+    wanted: dict[str, tuple[int, ...]],
+    stored: Callable[[str], object],
+    blank: bool,
 ) -> dict[str, np.ndarray]:
     """The arrays that `stored` gives for a file's names; {canonical name: name in the file}.
 
-    stored: raises KeyError for a missing one. Raises UserError listing what is missing, of another
-    shape, or not finite.
+    stored: raises KeyError for a missing one. blank: there are no values to look at.
+    Raises UserError listing what is missing, of another shape, or not finite.
     """
     arrays, wrong = {}, []
     for name, source in names.items():
@@ -110,6 +118,9 @@ def _collect(
         if array.shape != wanted[name] or array.dtype.kind != "f":
             came = f"{array.dtype} {list(array.shape)}"
             wrong.append(f"{source} is {came}, expected float32 {list(wanted[name])}")
+            continue
+        if blank:
+            arrays[name] = array
             continue
         with np.errstate(over="ignore"):
             arrays[name] = np.ascontiguousarray(array, np.float32)
@@ -130,7 +141,7 @@ def _check_gammas(gammas: dict[str, np.ndarray]) -> None:
 # ---------------------------------------------------------------- our own
 
 
-def _from_converted(network: str, path: Path) -> tuple[dict[str, np.ndarray], str]:
+def _from_converted(network: str, path: Path, blank: bool) -> tuple[dict[str, np.ndarray], str]:
     try:
         file = tensor_file.TensorFile(path, FORMAT)
         held, expected = file.metadata.get("network"), network.partition("_")[0]
@@ -141,10 +152,10 @@ def _from_converted(network: str, path: Path) -> tuple[dict[str, np.ndarray], st
         def stored(name: str) -> np.ndarray:
             if name not in present:
                 raise KeyError(name)
-            return file.read(name)
+            return file.blank(name) if blank else file.read(name)
 
         wanted = shapes(network)
-        arrays = _collect({name: name for name in wanted}, wanted, stored)
+        arrays = _collect({name: name for name in wanted}, wanted, stored, blank)
     except (tensor_file.TensorFileError, OSError) as error:
         raise UserError(f"not a usable converted file: {error}") from error
     source, sha256 = (file.metadata.get(key, "?")[:80] for key in ("source", "source_sha256"))
@@ -154,7 +165,9 @@ def _from_converted(network: str, path: Path) -> tuple[dict[str, np.ndarray], st
 # ---------------------------------------------------------------- PyTorch
 
 
-def _from_torch(network: str, state: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+def _from_torch(
+    network: str, state: Mapping[str, np.ndarray], blank: bool
+) -> dict[str, np.ndarray]:
     names = torch_names(network)
     classes = state.get("fc.weight")
     if network in _INCEPTION and classes is not None and classes.shape[:1] != (1008,):
@@ -163,11 +176,11 @@ def _from_torch(network: str, state: Mapping[str, np.ndarray]) -> dict[str, np.n
 
     def channels_last(source: str) -> np.ndarray:
         array = state[source]
-        if source == "classifier.0.weight" and array.ndim == 2:
+        if source == "classifier.0.weight" and array.ndim == 2 and not blank:
             array = _rows_by_place(array)
         return array.transpose(2, 3, 1, 0) if array.ndim == 4 else array.T
 
-    arrays = _collect(names, shapes(network), channels_last)
+    arrays = _collect(names, shapes(network), channels_last, blank)
     gammas = (f"{layer}.bn.weight" for layer in torch_layers(network))
     _check_gammas({name: state[name] for name in gammas if name in state})
     return arrays
@@ -252,22 +265,22 @@ def _unpacked(data: bytes) -> memoryview:
     raise UserError(f"a .tgz file without {GRAPH}, or a damaged one")
 
 
-def _from_graph(network: str, graph: bytes | memoryview) -> dict[str, np.ndarray]:
+def _from_graph(network: str, graph: bytes | memoryview, blank: bool) -> dict[str, np.ndarray]:
     wanted = shapes(network)
     gammas = {
         name.replace("beta", "gamma"): shape for name, shape in wanted.items() if "beta" in name
     }
     try:
-        constants = _constants(graph, {**wanted, **gammas})
+        constants = _constants(graph, {**wanted, **gammas}, blank)
     except WireError:
         _no_graph()
-    arrays = _collect({name: name for name in wanted}, wanted, constants.__getitem__)
+    arrays = _collect({name: name for name in wanted}, wanted, constants.__getitem__, blank)
     _check_gammas({name: constants[name] for name in gammas if name in constants})
     return arrays
 
 
 def _constants(
-    graph: bytes | memoryview, wanted: dict[str, tuple[int, ...]]
+    graph: bytes | memoryview, wanted: dict[str, tuple[int, ...]], blank: bool
 ) -> dict[str, np.ndarray]:
     """The constants of a serialised GraphDef that bear a name of `wanted`."""
     result = {}
@@ -284,7 +297,8 @@ def _constants(
         except DecodeError as error:
             raise UserError(f"constant {name}: damaged: {error}") from error
         if parsed.op == "Const" and "value" in parsed.attr:
-            result[name] = _values(name, parsed.attr["value"].tensor, wanted[name])
+            values = _values(name, parsed.attr["value"].tensor, wanted[name])
+            result[name] = np.broadcast_to(np.float32(1), wanted[name]) if blank else values
     return result
 
 

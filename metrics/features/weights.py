@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import functools
 import hashlib
+import mmap
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, Optional, Union
+from typing import Any, BinaryIO, Optional, TypeVar, Union
 from urllib.parse import urlsplit
 
 import numpy as np
@@ -22,6 +24,7 @@ from metrics.features import vgg16, weight_files
 
 StrPath = Union[str, os.PathLike]
 Say = Callable[[str], object]
+P = TypeVar("P")  # a path, or None where there is none yet
 
 _MAX_BYTES = 2**30  # the largest published one, VGG16 with its dense layers, has 553 MB
 
@@ -112,27 +115,74 @@ def load(
     if path is None:
         path = _cached(part, cache_dir)
     else:
-        path = _given(network, os.fspath(path), cache_dir, say)
-    with explain_os_errors("read", path):
-        size = path.stat().st_size
-        if size > _MAX_BYTES:
-            raise UserError(f"{path}: {size:,} bytes, more than the {_MAX_BYTES:,} allowed")
-        data = path.read_bytes()
+        fetch = functools.partial(download.fetch, max_bytes=_MAX_BYTES, say=say)
+        path = _given(network, os.fspath(path), cache_dir, fetch)
+    with paths.open_input(path) as file, explain_os_errors("read", path):
+        _check_size(path, file)
+        data = file.read()
     sha256 = hashlib.sha256(data).hexdigest()
+    _check_published(network, path, sha256)
+    with _named(path, part):
+        arrays, kind = weight_files.read(part, path, data)
+    if part == "vgg16":
+        arrays.update(vgg16.heads())
+    return FeatureWeights(arrays, path.name, sha256, kind)
+
+
+def check(
+    network: str, path: Optional[StrPath] = None, cache_dir: Optional[StrPath] = None
+) -> bool:
+    """Whether the file that `load` would take is there: not that of an address at its first use.
+
+    Raises UserError where `load` would, as far as names, types and shapes in the file tell, and the
+    hashes of published ones; of legacy pickles, which are read whole, as far as values do. Nothing
+    is written or downloaded.
+    """
+    part, network = network, PARTS.get(network, network)
+    if part == "vgg16":
+        vgg16.heads()
+    file_path: Optional[Path]
+    if path is None:
+        file_path = _cached(part, cache_dir)
+    else:
+        file_path = _given(network, os.fspath(path), cache_dir, download.cached)
+    if file_path is None:
+        return False
+    with paths.open_input(file_path) as file, explain_os_errors("read", file_path):
+        size = _check_size(file_path, file)
+        # Mapped, not read: what is looked at are some pages of it.
+        data = memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) if size else b"")
+        if file_path.name in _known(network):
+            _check_published(network, file_path, download.file_sha256(file_path))
+        with _named(file_path, part):
+            weight_files.read(part, file_path, data, blank=True)
+    return True
+
+
+def _check_size(path: Path, file: BinaryIO) -> int:
+    size = os.fstat(file.fileno()).st_size
+    if size > _MAX_BYTES:
+        raise UserError(f"{path}: {size:,} bytes, more than the {_MAX_BYTES:,} allowed")
+    return size
+
+
+def _check_published(network: str, path: Path, sha256: str) -> None:
     expected = _known(network).get(path.name)
     if expected not in (None, sha256):
         raise UserError(
             f"{path}: sha256 {sha256}, but the published file of that name has {expected}: "
             "download it again, or rename it if it is meant to be another one"
         )
+
+
+@contextlib.contextmanager
+def _named(path: Path, part: str) -> Iterator[None]:
+    """Puts a file's name before what is wrong with it, and after it which files have the part."""
     try:
-        arrays, kind = weight_files.read(part, path, data)
+        yield
     except UserError as error:
         holders = f"; {_NOUNS[part]} is in {' or '.join(_holders(part))}" if part in PARTS else ""
         raise UserError(f"{path}: {error}{holders}") from error
-    if part == "vgg16":
-        arrays.update(vgg16.heads())
-    return FeatureWeights(arrays, path.name, sha256, kind)
 
 
 def convert(network: str, source: StrPath, out: StrPath, **options: Any) -> None:
@@ -155,7 +205,10 @@ def convert(network: str, source: StrPath, out: StrPath, **options: Any) -> None
     tensor_file.save(out, arrays, weight_files.FORMAT, metadata)
 
 
-def _given(network: str, path: str, cache_dir: Optional[StrPath], say: Optional[Say]) -> Path:
+def _given(
+    network: str, path: str, cache_dir: Optional[StrPath], fetch: Callable[..., P]
+) -> Union[Path, P]:
+    """A path or, by `fetch`, what an address stands for."""
     if os.path.exists(path) and not os.path.isdir(path):
         paths.check_input(path)
         return Path(path)
@@ -165,7 +218,7 @@ def _given(network: str, path: str, cache_dir: Optional[StrPath], say: Optional[
             f"{path}: no such file; {FLAGS[network]} takes a file or an http(s) address"
         )
     sha256 = _known(network).get(address.path.rpartition("/")[2])
-    return download.fetch(path, cache_dir=cache_dir, sha256=sha256, max_bytes=_MAX_BYTES, say=say)
+    return fetch(path, cache_dir=cache_dir, sha256=sha256)
 
 
 def _known(network: str) -> dict[str, str]:

@@ -13,7 +13,7 @@ from datasets import labels
 from datasets.format import info as formats
 from datasets.format.tfrecords import DataError, ImageFile
 from datasets.sources import containers
-from dnnlib import config as config_lib, download, json_files, paths, tensor_file
+from dnnlib import atomic, config as config_lib, download, json_files, paths, tensor_file
 from dnnlib.errors import UserError
 from generation import latents
 from metrics import results
@@ -160,7 +160,9 @@ def find_record(path):
 
 READERS = {
     "open_input": paths.open_input,
+    "open_to_append": paths.open_to_append,
     "network": download.local_path,
+    "network without a download": download.local_path_if_there,
     "snapshot": snapshot.read,
     "pickle": legacy.read,
     "kind": paths.is_pickle,
@@ -196,6 +198,41 @@ def test_damage_of_a_kind(kind, tmp_path):
         ImageFile(path)
     with pytest.raises(DataError, match=kind):
         formats.open_labels(str(path))
+
+
+@pytest.mark.parametrize("find", [download.local_path, download.local_path_if_there])
+def test_a_link_to_nothing_is_no_address(find, tmp_path):
+    (tmp_path / "n.pkl").symlink_to("gone")
+    with pytest.raises(UserError, match=r"n\.pkl is a link to gone, which is not there$"):
+        find(tmp_path / "n.pkl")
+
+
+def test_what_is_there_of_an_address(tmp_path):
+    """What a download left is found; nothing is written, and nothing removed."""
+    url = "https://example.com/a.pkl"
+    assert download.local_path_if_there(url, cache_dir=tmp_path / "cache") is None
+    assert not (tmp_path / "cache").exists()
+    path = tmp_path / download.resolve(url).file
+    path.write_bytes(b"abc")
+    assert download.cached(url, cache_dir=tmp_path) == path
+    with pytest.raises(UserError, match=r"expected sha256 0{64}, but it has ba7816bf.*: delete it"):
+        download.cached(url, cache_dir=tmp_path, sha256="0" * 64)
+    path.with_name(f"{path.name}.sha256").write_text("0" * 64)
+    with pytest.raises(UserError, match="has changed since its download"):
+        download.cached(url, cache_dir=tmp_path)
+    assert len(list(tmp_path.iterdir())) == 2
+
+
+@pytest.mark.parametrize("kind", ["a pipe", "a socket"])
+def test_no_file_takes_the_place_of_what_is_none(kind, tmp_path):
+    path = tmp_path / "output"
+    KINDS[kind](path)
+    with pytest.raises(UserError, match=rf"output is {kind}, not a file"):
+        atomic.write_text(path, "x")
+    assert list(tmp_path.iterdir()) == [path]
+    assert not path.is_file()
+    with pytest.raises(UserError, match="null is a device, not a file"):
+        paths.check_output("/dev/null")
 
 
 def test_files_are_read(tmp_path):

@@ -123,3 +123,6 @@ def test_choosing_snapshots(tmp_path):
     assert choose(tmp_path, "network-final")[0].name == "network-final.safetensors"
     with pytest.raises(UserError, match=r"--snapshots=41: no .*network-snapshot-000076, network-f"):
         choose(tmp_path, "41")
+    (tmp_path / "network-snapshot-000041.safetensors").mkdir()
+    with pytest.raises(UserError, match=r"000041\.safetensors is a directory, not a file"):
+        choose(tmp_path, "41")

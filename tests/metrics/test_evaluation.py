@@ -261,6 +261,32 @@ def test_a_data_set_that_is_smaller_than_the_count(tmp_path, network):
     assert said[1] == f"{said[0]}  (as recorded)"
 
 
+def test_fewer_classes_than_the_data_set_are_recorded(tmp_path):
+    """Of any metric, and in its line; of a record from before that as well."""
+    path = small.save(tmp_path / "n.safetensors", small.generator(label_size=2))
+    said, metrics = [], [parse("fid4"), parse("ppl_wend-4")]
+    for turn in range(2):
+        settings = dict(dataset="synthetic-32-5", say=said.append)
+        with small.tools(tmp_path, **settings) as tools:
+            records = evaluate(path, metrics, tools, run_dir=tmp_path / "run")
+        for record in records:
+            assert record["details"]["classes"] == {"network": 2, "dataset": 5}
+            text = (tmp_path / "run" / f"metric-{record['metric']}.jsonl").read_text()
+            assert '"classes": {"network": 2, "dataset": 5}' in text or turn
+            old = json.dumps({**record, "details": {}}) + "\n"
+            (tmp_path / "run" / f"metric-{record['metric']}.jsonl").write_text(old)
+    lines = [line for line in said if not line.startswith("note: ")]
+    assert len(lines) == 4
+    assert all("; labels drawn from the data set (2 of its 5 classes); " in line for line in lines)
+
+
+def test_as_many_classes_as_the_data_set_are_no_matter(tmp_path):
+    path = small.save(tmp_path / "n.safetensors", small.generator(label_size=2))
+    with small.tools(tmp_path, dataset="synthetic-32-2", say=lambda _: None) as tools:
+        (record,) = evaluate(path, [parse("ppl_wend-4")], tools)
+    assert "classes" not in record["details"]
+
+
 @pytest.mark.parametrize(("family", "func_name"), [("network", "G_style"), ("stylegan2", "G_main")])
 def test_ls_counts_bits(tmp_path, request, family, func_name):
     with small.tools(tmp_path) as tools:

@@ -5,9 +5,10 @@ import numpy as np
 import pytest
 import safetensors.numpy
 
+from dnnlib import tensor_file
 from dnnlib.errors import UserError
 from tests.training.common import BASE, add_checkpoint, ask, files, refused, started
-from training import request as requests, runs, saved_config
+from training import checkpoint, request as requests, runs, saved_config
 from training.request import Request
 
 pytestmark = pytest.mark.usefixtures("here")
@@ -204,7 +205,15 @@ def test_transfer_starts_from_a_snapshot_until_there_is_a_checkpoint():
     Path("bad.pkl").write_bytes(b"\x80\x04N.")
     refused(ask(resume_from="bad.pkl"), "--resume_from: .*bad.pkl: not a readable legacy network")
     safetensors.numpy.save_file({"x": np.zeros(1)}, "checkpoint.safetensors", {"progress": "{}"})
-    refused(ask(resume_from="checkpoint.safetensors"), "is not a snapshot of networks")
+    refused(ask(resume_from="checkpoint.safetensors"), "is not a snapshot of networks$")
+    tensor_file.save("checkpoint.safetensors", {"x": np.zeros(1)}, checkpoint.FORMAT, {})
+    refused(ask(resume_from="checkpoint.safetensors"), "but a checkpoint: take a network-snapshot")
+    for content, kind in (
+        (b"<html>", "it is an HTML page"),
+        (b"\x80\x03}q.", "it is a pickle: run"),
+    ):
+        Path("bad.safetensors").write_bytes(content)
+        refused(ask(resume_from="bad.safetensors"), f"not a .safetensors file: {kind}")
     write_snapshot("good.safetensors")
     request = ask(resume_from="good.safetensors", run_dir="job")
     assert started(request).transfer_from.name == "good.safetensors"

@@ -13,7 +13,6 @@ import safetensors
 
 from compute import machine
 from compute.cluster import read_cluster
-from datasets.format.info import write_files
 from datasets.format.reader import open_dataset
 from dnnlib import config as config_lib, json_files, paths, run_dirs
 from dnnlib.errors import UserError, explain_os_errors
@@ -27,6 +26,15 @@ DEFAULT_PRESET = "classifier"
 
 # What may differ from the run that trained an attribute: none of it changes what is computed.
 _MAY_CHANGE = frozenset({"dataset.data_dir", "description", "status_kimg"})
+
+_NUMBER = (int, float)
+# What is told of an attribute when all are done.
+_TOLD: dict[str, Any] = {
+    "attribute": str,
+    "share": _NUMBER,
+    "accuracy": _NUMBER,
+    "majority": _NUMBER,
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -92,10 +100,7 @@ def wanted(request: Request) -> bool:
 
 
 def plan(request: Request) -> ClassifierRun:
-    """Checks everything and makes no run. Raises UserError, one line.
-
-    The built-in digits are written to their cache at their first use.
-    """
+    """Checks everything; makes no run and writes nothing. Raises UserError, one line."""
     _check_flags(request)
     run_dir = Path(request.run_dir) if request.run_dir else None
     if request.resume:
@@ -120,7 +125,6 @@ def plan(request: Request) -> ClassifierRun:
     for name, columns in attributes.items():
         if run_dir is not None and path_of(run_dir, name).exists():
             finished[name] = _check_finished(path_of(run_dir, name), own_config(config, columns))
-    write_files(info)  # to look at the labels
     with open_dataset(info) as dataset:
         measured, shares = classifier_config.held_out(dataset, config), {}
         for name, columns in attributes.items():
@@ -185,6 +189,9 @@ def _check_finished(path: Path, config: ClassifierConfig) -> dict:
         with explain_os_errors("read", path), safetensors.safe_open(path, framework="np") as file:
             info = json_files.parse((file.metadata() or {})["info"])
         saved = saved_config.parse(path, ClassifierConfig, info["config"])
+        for key, kind in _TOLD.items():
+            if not isinstance(info[key], kind):
+                raise ValueError(f"{key} is {str(info[key])[:50]!r}")
     except (safetensors.SafetensorError, ValueError, KeyError, TypeError) as error:
         raise UserError(f"{path} is not a classifier of a run: {error!r}; remove it") from error
     for key, old, new in config_lib.diff(saved, config):

@@ -20,6 +20,7 @@ from compute.prefetch import prefetch
 from datasets.format.reader import Dataset, open_dataset
 from dnnlib import atomic, config as config_lib, json_files, run_dirs
 from dnnlib.errors import UserError, explain_write_errors
+from dnnlib.paths import open_to_append
 from dnnlib.progress import format_time
 from training.classifiers.config import (
     ClassifierConfig,
@@ -246,8 +247,8 @@ class ClassifierReport(Report):
         )
         entry = {"attribute": attribute, "cur_nimg": cur_nimg, **values, "seconds": seconds}
         path = self.run_dir / "stats.jsonl"
-        with explain_write_errors(path), open(path, "a", encoding="utf-8") as file:
-            file.write(json.dumps(entry) + "\n")
+        with explain_write_errors(path), open_to_append(path) as file:
+            file.write(json.dumps(entry).encode() + b"\n")
         with self._writer.as_default(step=cur_nimg):
             for name, value in values.items():
                 tf.summary.scalar(f"{name.capitalize()}/{attribute}", value)

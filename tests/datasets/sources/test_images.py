@@ -107,10 +107,6 @@ def test_labels_below_a_single_folder_or_why_there_are_none(tmp_path, place):
     source = Images(place(directory))
     assert (source.label_names, source.no_labels) == (["cat", "dog"], "")
     np.testing.assert_array_equal(source.labels, [[1, 0], [0, 1]])
-    (directory / "photos/dataset.json").write_text("{}")
-    with pytest.raises(UserError, match=r"/photos/dataset\.json: is not at the top"):
-        Images(place(directory))
-    (directory / "photos/dataset.json").unlink()
     write(directory, "cover.png")
     source = Images(place(directory))
     assert source.labels is None
@@ -167,13 +163,65 @@ def test_labels_that_do_not_fit(tmp_path, place):
         Images(path)
 
 
-def test_labels_below_the_top_are_refused_where_there_are_no_others(tmp_path, place):
-    directory = write(tmp_path / "a", "faces/a.png", "faces/b.png")
-    write_labels(directory / "faces", [["a.png", 0], ["b.png", 1]])
+@pytest.mark.parametrize("folder", ["x/faces", "x/faces/of", ""])
+@pytest.mark.parametrize("base", ["x/faces/of/", "x/faces/", ""])
+def test_labels_in_a_folder_that_holds_everything(tmp_path, place, folder, base):
+    """Paths from the file's own folder, from the root, or from the folder of the images; folders
+    are no classes then."""
+    images = ["x/faces/of/one/a.png", "x/faces/of/two/a.png"]
+    directory = write(tmp_path / "a", *images)
+    write_labels(directory / folder, [[name[len(base) :], 1 - i] for i, name in enumerate(images)])
+    if base not in ("", f"{folder}/", "x/faces/of/"):
+        with pytest.raises(UserError, match=r"/dataset\.json: no label for .*a\.png'"):
+            Images(place(directory))
+        return
+    source = Images(place(directory))
+    assert (source.label_names, source.ignored) == ([], 0)
+    assert list(map(source.describe, range(2))) == images
+    np.testing.assert_array_equal(source.labels, [[0, 1], [1, 0]])
+    assert Images(place(directory), labels="none").labels is None
+
+
+def test_the_file_of_labels_nearest_to_the_root_counts(tmp_path, place):
+    directory = write(tmp_path / "a", "p/a.png", "p/p/a.png")
+    write_labels(directory / "p", [["a.png", 0], ["p/a.png", 1]])  # not "p/a.png" from the root
+    np.testing.assert_array_equal(Images(place(directory)).labels, np.eye(2))
+    write_labels(directory, [["p/a.png", 1], ["p/p/a.png", 0]])
+    source = Images(place(directory))
+    np.testing.assert_array_equal(source.labels, np.eye(2)[::-1])
+    assert source.ignored == 1
+
+
+def test_a_zip_of_windows_with_labels_in_its_folder(tmp_path):
+    write(tmp_path, "1.png")
+    labels = [["cat\\1.png", 1], ["./dog/2.png", 0]]
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
+        for name in ("p\\cat\\1.png", "p\\dog\\2.png"):
+            archive.writestr(name, (tmp_path / "1.png").read_bytes())
+        archive.writestr("p\\dataset.json", json.dumps({"labels": labels}))
+    source = Images(tmp_path / "a.zip")
+    np.testing.assert_array_equal(source.labels, [[0, 1], [1, 0]])
+    assert source.ignored == 0
+
+
+def test_labels_in_a_folder_that_do_not_fit(tmp_path, place):
+    directory = write(tmp_path / "a", "photos/a.png", "photos/b.png")
+    write_labels(directory / "photos", [["a.png", 0], ["c.png", 1]])
+    with pytest.raises(UserError, match=r"/photos/dataset\.json: no label for 'b\.png'$"):
+        Images(place(directory))
+    (directory / "photos/dataset.json").write_text("damaged")
+    with pytest.raises(UserError, match=r"/photos/dataset\.json: not a valid JSON file"):
+        Images(place(directory))
+
+
+def test_labels_elsewhere_are_refused_where_there_are_no_others(tmp_path, place):
+    directory = write(tmp_path / "a", "faces/a.png", "b.png")
+    write_labels(directory / "faces", [["a.png", 0]])
     path = place(directory)
-    with pytest.raises(UserError, match=r"/faces/dataset\.json: is not at the top.*--labels=none$"):
+    with pytest.raises(UserError, match=r"/faces/dataset\.json: labels are read.*--labels=none$"):
         Images(path)
     assert Images(path, labels="none").ignored == 1
+    (directory / "b.png").rename(directory / "faces/b.png")
     write(directory, "more/c.png")
     source = Images(place(directory))
     assert source.label_names == ["faces", "more"]

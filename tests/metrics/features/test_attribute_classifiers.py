@@ -8,7 +8,7 @@ import tensorflow as tf
 
 import networks
 from dnnlib.errors import UserError
-from metrics.features.classifiers import load
+from metrics.features.classifiers import load, plan
 from tests.dnnlib.download import bad_server
 from tests.dnnlib.pickles import pickle_assembler
 
@@ -86,6 +86,15 @@ def test_colour_for_a_grey_classifier(tmp_path):
         load([tmp_path / "x.safetensors"])[0](images())
 
 
+def test_a_discriminator_of_stylegan2(tmp_path):
+    write_snapshot(tmp_path / "x.safetensors", "D_stylegan2", **PLAIN)
+    (found,) = load([tmp_path / "x.safetensors"])
+    assert found(images()).shape == [3]
+    write_snapshot(tmp_path / "y.safetensors", "D_stylegan2", **SMALL)
+    with pytest.raises(UserError, match="it has minibatch standard deviation"):
+        load([tmp_path / "y.safetensors"])
+
+
 @pytest.mark.parametrize(
     ("func_name", "options"),
     [
@@ -115,6 +124,14 @@ def test_order_directories_and_names(tmp_path):
     write_snapshot(tmp_path / "own.safetensors", **PLAIN)
     found = load([tmp_path / "own.safetensors", str(tmp_path / "many")])
     assert [classifier.attribute for classifier in found] == ["own", "a", "b", "z"]
+    planned, absent = plan([tmp_path / "own.safetensors", str(tmp_path / "many")])
+    facts = [
+        [(c.attribute, c.file, c.resolution, c.channels) for c in all] for all in (found, planned)
+    ]
+    assert facts[0] == facts[1]
+    assert absent == []
+    with pytest.raises(UserError, match=r"own.safetensors: attribute 'own' is that of .*, too"):
+        plan([tmp_path / "own.safetensors"] * 2)
     with pytest.raises(UserError, match=r"own.safetensors: attribute 'own' is that of .*, too"):
         load([tmp_path / "own.safetensors"] * 2)
     (tmp_path / "empty").mkdir()
@@ -131,7 +148,10 @@ def test_an_address_gives_the_name(tmp_path, monkeypatch):
     with bad_server.BadServer() as server:
         body = bad_server.body((tmp_path / "x.safetensors").read_bytes())
         url = server.at("/celebahq-classifier-05-5-o-clock-shadow.pkl", body)
+        assert plan([url]) == ([], [url])
+        assert not (tmp_path / "cache").exists()
         (found,) = load([url])
+        assert [one.attribute for one in plan([url])[0]] == [found.attribute]
     assert (found.attribute, found.file) == ("05-5-o-clock-shadow", url)
 
 
@@ -208,6 +228,9 @@ def test_what_is_no_classifier_is_one_line_that_names_the_file(case, tmp_path):
     with pytest.raises(UserError, match=rf"thing\.file.*{message}") as caught:
         load([tmp_path / "thing.file"])
     assert "\n" not in str(caught.value)
+    with pytest.raises(UserError) as planned:
+        plan([tmp_path / "thing.file"])
+    assert str(planned.value) == str(caught.value)
 
 
 def test_a_missing_file(tmp_path):

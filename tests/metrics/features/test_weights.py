@@ -4,6 +4,7 @@ import gzip
 import hashlib
 import random
 import tarfile
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -78,12 +79,19 @@ def written(path, data):
     return path
 
 
-def refused(which, path, match):
+def refused(which, path, match, header_tells=True):
+    """header_tells: whether a look at the file without its values refuses it as well, or None."""
     with pytest.raises(UserError, match=match) as caught:
         weights.load(which, path)
     message = str(caught.value)
     assert "\n" not in message
     assert message.startswith(f"{path}: ")
+    try:
+        told = weights.check(which, path)
+    except UserError as error:
+        told = str(error)
+    if header_tells is not None:
+        assert told == (message if header_tells else True)
 
 
 def check(path, which, form, arrays):
@@ -93,6 +101,7 @@ def check(path, which, form, arrays):
     assert loaded.file == path.name
     assert loaded.sha256 == hashlib.sha256(data).hexdigest()
     assert loaded.kind == KINDS.get(form, "PyTorch state dict")
+    assert weights.check(which, path)
 
 
 # The names say nothing about the forms.
@@ -118,6 +127,7 @@ def test_converted(tmp_path, monkeypatch, made, which):
     weights.convert(which, source, tmp_path / weights.CONVERTED[which])
     source.rename(tmp_path / weights.PUBLISHED[which][-1].file)
     monkeypatch.setenv("STYLEGAN_CACHE_DIR", str(tmp_path))
+    assert weights.check(which)
     loaded = weights.load(which)
     equal(loaded.arrays, complete(which, made[which]))
     assert loaded.file == weights.CONVERTED[which]
@@ -171,6 +181,7 @@ def test_classes_of_inception(tmp_path, narrow, classes):
     ):
         path = written(tmp_path / "any.name", data)
         loaded = weights.load("inception_classes", path)
+        assert weights.check("inception_classes", path)
         equal(loaded.arrays, {"softmax/weights": classes})
         assert loaded.sha256 == hashlib.sha256(data).hexdigest()
     weights.convert("inception", path, tmp_path / weights.CONVERTED["inception"])
@@ -212,6 +223,7 @@ def test_dense_layers_of_vgg16(tmp_path, monkeypatch):
     data = files.torch(files.torch_arrays("vgg16_fc2", arrays))
     path = written(tmp_path / "any.name", data)
     equal(weights.load("vgg16_fc2", path).arrays, arrays)
+    assert weights.check("vgg16_fc2", path)
     assert set(weights.load("vgg16", path).arrays) == {*trunk, *vgg16.heads()}
 
     out = tmp_path / weights.CONVERTED["vgg16"]
@@ -246,6 +258,9 @@ def test_missing(tmp_path, which):
     message = str(caught.value)
     assert "\n" not in message
     assert str(tmp_path) in message
+    with pytest.raises(UserError) as caught:
+        weights.check(which, cache_dir=tmp_path)
+    assert str(caught.value) == message
     for published in weights.PUBLISHED[which]:
         assert published.url in message
         assert published.sha256 in message
@@ -269,8 +284,11 @@ def test_address(tmp_path, narrow):
     data = FORMS["inception"]["graph"](narrow)
     with bad_server.BadServer() as server:
         url = server.at("/networks/my.pb", bad_server.body(data))
+        assert weights.check("inception", url, cache_dir=tmp_path) is False
+        assert list(tmp_path.iterdir()) == []
         for _ in range(2):
             loaded = weights.load("inception", url, cache_dir=tmp_path)
+        assert weights.check("inception", url, cache_dir=tmp_path)
         assert server.paths() == ["/networks/my.pb"]
         assert loaded.sha256 == hashlib.sha256(data).hexdigest()
         published = weights.PUBLISHED["inception"][0]
@@ -305,7 +323,8 @@ def test_values_of_inception(tmp_path, narrow, form):
         (VARIANCE, 0, rf"{VARIANCE} has values that are not above 0"),
     ):
         data = FORMS["inception"][form](changed(narrow, name, first(value)))
-        refused("inception", written(tmp_path / "x", data), match)
+        told = form == "pickle"  # whose values tell what its variables are
+        refused("inception", written(tmp_path / "x", data), match, header_tells=told)
 
 
 def test_gamma(tmp_path, narrow):
@@ -314,13 +333,13 @@ def test_gamma(tmp_path, narrow):
     found["Mixed_6a.branch3x3.bn.weight"] = two
     variables = dict(files.inception_variables(narrow))
     variables["mixed_3/conv/BatchNorm/pop_gamma"] = two
-    for data in (
-        files.graph(narrow, **{BETA.replace("beta", "gamma"): two}),
-        files.torch(found),
-        files.pickle(list(variables.items())),
+    for data, header_tells in (
+        (files.graph(narrow, **{BETA.replace("beta", "gamma"): two}), False),
+        (files.torch(found), False),
+        (files.pickle(list(variables.items())), True),
     ):
         path = written(tmp_path / "x", data)
-        refused("inception", path, r"is not 1 everywhere, so this is not the network of FID")
+        refused("inception", path, r"is not 1 everywhere, so this is not the net", header_tells)
 
 
 def test_differences_are_listed(tmp_path, narrow, made):
@@ -388,7 +407,7 @@ def test_damaged_files(tmp_path, made, which):
                 damaged[place % len(data)] = draw.randrange(256)
             if draw.random() < 0.3:
                 del damaged[draw.randrange(len(damaged)) :]
-            refused(which, written(tmp_path / "x", bytes(damaged)), r".")
+            refused(which, written(tmp_path / "x", bytes(damaged)), r".", header_tells=None)
 
 
 def test_hostile_graphs(tmp_path):
@@ -429,6 +448,28 @@ def test_sizes_in_archives(tmp_path):
         archive = entry.tobuf(tarfile.GNU_FORMAT) + bytes(10_240)
         path = written(tmp_path / "x", gzip.compress(archive))
         refused("inception", path, r"without classify_image_graph_def.pb, or a damaged one")
+
+
+def test_a_look_at_weights_takes_little_memory(tmp_path, made):
+    """Of VGG16 in PyTorch's form, 59 MB, no array is made."""
+    path = written(tmp_path / "x.pth", files.torch(files.torch_arrays("vgg16", made["vgg16"])))
+    assert path.stat().st_size > 50e6
+    tracemalloc.start()
+    try:
+        assert weights.check("vgg16", path)
+        assert tracemalloc.get_traced_memory()[1] < 8e6
+    finally:
+        tracemalloc.stop()
+
+
+def test_damage_in_what_comes_with_the_package_is_told(tmp_path, monkeypatch, made):
+    data = bytearray(vgg16.HEADS.read_bytes())
+    data[-1] ^= 1
+    monkeypatch.setattr(vgg16, "HEADS", written(tmp_path / "heads.safetensors", data[:-1]))
+    path = written(tmp_path / "x", FORMS["vgg16"]["torch"](made["vgg16"]))
+    for look in (weights.load, weights.check):
+        with pytest.raises(UserError, match=r"heads\.safetensors: .*a part of this package"):
+            look("vgg16", path)
 
 
 def test_archives_that_grow(tmp_path, monkeypatch):
