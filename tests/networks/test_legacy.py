@@ -103,7 +103,7 @@ def file_of(tmp_path, monkeypatch, *found):
     path = tmp_path / "networks.pkl"
     path.write_bytes(b"\x80\x04.")
     contents = legacy_pickle.LegacyFile(tuple(found), "")
-    monkeypatch.setattr(legacy_pickle, "read", lambda data: contents)
+    monkeypatch.setattr(legacy_pickle, "read", lambda data, **_: contents)
     return path
 
 
