@@ -209,11 +209,11 @@ def test_transfer_starts_from_a_snapshot_until_there_is_a_checkpoint():
     tensor_file.save("checkpoint.safetensors", {"x": np.zeros(1)}, checkpoint.FORMAT, {})
     refused(ask(resume_from="checkpoint.safetensors"), "but a checkpoint: take a network-snapshot")
     for content, kind in (
-        (b"<html>", "it is an HTML page"),
-        (b"\x80\x03}q.", "it is a pickle: run"),
+        (b"<html>", "neither a .safetensors file nor a pickle: it is an HTML page"),
+        (b"\x80\x03}q.", "bad.safetensors: not a readable PyTorch network"),
     ):
         Path("bad.safetensors").write_bytes(content)
-        refused(ask(resume_from="bad.safetensors"), f"not a .safetensors file: {kind}")
+        refused(ask(resume_from="bad.safetensors"), kind)
     write_snapshot("good.safetensors")
     request = ask(resume_from="good.safetensors", run_dir="job")
     assert started(request).transfer_from.name == "good.safetensors"
