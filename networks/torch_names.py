@@ -26,7 +26,8 @@ class Translated:
     func_name: 'G_ada' or 'D_ada' of the family stylegan2; options: those in
     force, by their TensorFlow names, complete but for what every such network has; variables:
     {TensorFlow's name: float32 array}, some of them transposed views, in the file's order;
-    frozen_layers: how many of D's layers were not trained (Freeze-D).
+    frozen_layers: how many of D's layers were not trained (Freeze-D); notes: what users should know
+    of what the file did not hold.
     """
 
     func_name: str
@@ -34,6 +35,7 @@ class Translated:
     variables: dict[str, np.ndarray] = dataclasses.field(repr=False)
     frozen_layers: int = 0
     family: str = FAMILY
+    notes: tuple[str, ...] = ()
 
 
 def translate(network: TorchModule) -> Translated:

@@ -191,6 +191,11 @@ def resample_kernel(modules: Iterable[TorchModule]) -> Any:
     for other in filters:
         if other is None or not np.array_equal(other, kernel):
             raise ValueError("resample_filter: blocks have different ones; expected one for all")
+    return kernel_taps(kernel)
+
+
+def kernel_taps(kernel: np.ndarray) -> Any:
+    """The taps that a filter of sum 1 is the outer product of; its rows where it is none."""
     if kernel.ndim not in (1, 2) or not math.isclose(kernel.sum(), 1, rel_tol=1e-4):
         raise ValueError("resample_filter: expected one or two dimensions and a sum of 1")
     if kernel.ndim == 1:  # eight taps and more stay separate

@@ -1,0 +1,50 @@
+"""Checkpoints of PyTorch ports as networks of ours, from what dnnlib/pickles/port_files.py reads.
+
+NumPy alone; networks.build makes them.
+"""
+
+from __future__ import annotations
+
+from typing import Optional
+
+from dnnlib.pickles.port_files import PortFile
+from networks import port_stylegan, port_stylegan2
+from networks.torch_names import Translated
+
+
+def translate(
+    file: PortFile, name: str = "", resolution: Optional[int] = None
+) -> dict[str, Translated]:
+    """{role: network} of those of G, D, Gs that a checkpoint holds and that are not refused.
+
+    name: the file's, which tells up to which resolution a StyleGAN was trained; resolution: instead
+    of that. Notes in each say what was estimated, drawn or absorbed. Raises ValueError naming the
+    role for what is not as the port's networks are.
+    """
+    made = {}
+    for role in file.networks:
+        try:
+            made[role] = _translated(file, role, name, resolution)
+        except ValueError as error:
+            raise ValueError(f"{role}: {error}") from error
+    return made
+
+
+def _translated(file: PortFile, role: str, name: str, resolution: Optional[int]) -> Translated:
+    state = file.networks[role]
+    if file.port == "ros2":
+        if role == "D":
+            made = port_stylegan2.discriminator(state)
+        else:  # the mean in a file is the averaged generator's
+            average = file.latent_avg if role == "Gs" else None
+            made = port_stylegan2.generator(state, average)
+        if resolution not in (None, made.options["resolution"]):
+            raise ValueError(f"resolution={resolution}, but it is of {made.options['resolution']}")
+        return made
+    if file.port == "h13":
+        return port_stylegan.huangzh13_generator(state, name, resolution)
+    generators = [file.networks[key] for key in ("Gs", "G") if key in file.networks]
+    step, notes = port_stylegan.rosinality_step(generators[0], name, resolution)
+    if role == "D":
+        return port_stylegan.rosinality_discriminator(state, step)
+    return port_stylegan.rosinality_generator(state, step, notes)

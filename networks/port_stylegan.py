@@ -1,0 +1,348 @@
+"""rosinality's and huangzh13's StyleGAN by our names, exact for making pictures.
+
+Both ports add 1e-5 to variances, StyleGAN 1e-8; rosinality's adds the bias of Conv0_up before the
+blur, which changes the edges, StyleGAN after it. The weights absorb both (`absorb`): what a network
+computes is the port's, but its learning rates, relative to each other, are not.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Optional
+
+import numpy as np
+
+from networks.port_parts import (
+    MEAN_NOTE,
+    NOISE_NOTE,
+    Arrays,
+    estimated_mean,
+    hwio,
+    noise_images,
+    take,
+)
+from networks.torch_names import Translated
+from networks.torch_options import feature_maps
+
+_STEPS = 9  # 4x4 to 1024x1024, which all files of rosinality's hold
+_SCALE = np.float32(math.sqrt(1e-8 / 1e-5))
+_EPSILON_NOTE = (
+    "the port's epsilon is absorbed in the weights: exact pictures, other learning rates"
+)
+_BIAS_NOTE = "the port's order of bias and blur is absorbed in a further channel"
+_RES_NOTE = "the file does not say its resolution: {0}x{0} is the highest that was trained"
+_WHOLE_MINIBATCH = 2**20  # as a size of groups: all images are in one
+_ROOT2 = np.float32(math.sqrt(2))
+
+# ---------------------------------------------------------------- rosinality's
+
+
+def rosinality_step(
+    state: Mapping[str, np.ndarray], name: str = "", resolution: Optional[int] = None
+) -> tuple[int, list[str]]:
+    """(the last step that was trained, notes); step i is of 4·2^i pixels.
+
+    From the resolution, else from the file's name, train_step-<step + 1>, else from the strengths
+    of the noise, which training moves away from 0.
+    """
+    if resolution is not None:
+        steps = [step for step in range(_STEPS) if 4 * 2**step == resolution]
+        if not steps:
+            raise ValueError(f"resolution={resolution}: expected 4 to {4 * 2 ** (_STEPS - 1)}")
+        return steps[0], []
+    said = re.search(r"train_step-([1-9])\b", name)
+    if said:
+        return int(said[1]) - 1, []
+    for step in reversed(range(_STEPS)):
+        strengths = state.get(f"generator.progression.{step}.noise1.weight_orig")
+        if strengths is not None and strengths.any():
+            return step, [_RES_NOTE.format(4 * 2**step)]
+    raise ValueError("no step was trained: its noise has no strength; give a resolution")
+
+
+def rosinality_generator(state: Arrays, step: int, notes: Sequence[str] = ()) -> Translated:
+    """A generator up to a step: G_style, exact. notes: further ones."""
+    plain = rosinality_plain(state, step)
+    arrays, options = absorb(plain, step + 2, bias_before_blur=True)
+    mean = estimated_mean(plain, gain_after_bias=False)
+    notes = (*notes, _EPSILON_NOTE, _BIAS_NOTE, MEAN_NOTE, NOISE_NOTE)
+    return _completed(arrays, options, step + 2, mean, shared=True, notes=notes)
+
+
+def rosinality_plain(state: Arrays, step: int) -> Arrays:
+    """A generator up to a step by our names, without what the two differences change."""
+    made: Arrays = {}
+    layers = sum(bool(re.fullmatch(r"style\.\d+\.linear\.weight_orig", name)) for name in state)
+    for index in range(layers):
+        source = f"style.{2 * index + 1}.linear"
+        made[f"G_mapping/Dense{index}/weight"] = 100 * take(state, f"{source}.weight_orig", 2).T
+        made[f"G_mapping/Dense{index}/bias"] = 100 * take(state, f"{source}.bias", 1)
+    for block in range(step + 1):
+        source = f"generator.progression.{block}"
+        scope = f"G_synthesis/{4 * 2**block}x{4 * 2**block}"
+        first, second = (f"{scope}/{name}" for name in _layers(block))
+        if block == 0:
+            const = take(state, f"{source}.conv1.input", 4)
+            made[f"{first}/const"] = const
+            made[f"{first}/bias"] = np.zeros(const.shape[1], np.float32)
+        elif f"{source}.conv1.0.weight" in state:  # ×2 and convolution in one, from 128x128 on
+            weight = take(state, f"{source}.conv1.0.weight", 4)
+            made[f"{first}/weight"] = weight.transpose(2, 3, 0, 1) / 4
+            made[f"{first}/bias"] = take(state, f"{source}.conv1.0.bias", 1)
+        else:
+            _convolution(state, made, f"{source}.conv1.1.conv", first)
+        _convolution(state, made, f"{source}.conv2.conv", second)
+        for number, layer in ((1, first), (2, second)):
+            noise = take(state, f"{source}.noise{number}.weight_orig", 4).reshape(-1)
+            made[f"{layer}/Noise/weight"] = noise * np.float32(math.sqrt(2 / noise.size))
+            style = f"{source}.adain{number}.style.linear"
+            made[f"{layer}/StyleMod/weight"] = _ROOT2 * take(state, f"{style}.weight_orig", 2).T
+            bias = take(state, f"{style}.bias", 1).copy()
+            bias[: bias.size // 2] -= 1  # the 1 that TensorFlow adds when it runs
+            made[f"{layer}/StyleMod/bias"] = bias
+        colour = f"generator.to_rgb.{block}.conv"
+        to_rgb = f"G_synthesis/ToRGB_lod{step - block}"
+        made[f"{to_rgb}/weight"] = _ROOT2 * hwio(take(state, f"{colour}.weight_orig", 4))
+        made[f"{to_rgb}/bias"] = take(state, f"{colour}.bias", 1)
+    return made
+
+
+def rosinality_discriminator(state: Arrays, step: int) -> Translated:
+    """A discriminator up to a step: D_basic of twice the feature maps, exact.
+
+    The port's Conv0 is the layer that widens, StyleGAN's is Conv1_down.
+    """
+    made: Arrays = {"lod": np.float32(0).reshape(())}
+    widths = {}  # what a resolution's layers return
+    for block in range(step, -1, -1):
+        x, side = _STEPS - 1 - block, 4 * 2**block
+        source, scope = f"progression.{x}", f"{side}x{side}"
+        _convolution(state, made, f"from_rgb.{x}.0.conv", f"FromRGB_lod{step - block}")
+        if block:
+            _convolution(state, made, f"{source}.conv1.0.conv", f"{scope}/Conv0")
+            last = f"{source}.conv2.1"
+            fused = f"{last}.weight" in state  # ÷2 and convolution in one
+            last, weight = (last, "weight") if fused else (f"{last}.conv", "weight_orig")
+            _convolution(state, made, last, f"{scope}/Conv1_down", weight)
+            widths[side] = made[f"{scope}/Conv0/weight"].shape[3]
+        else:
+            _convolution(state, made, f"{source}.conv1.0.conv", "4x4/Conv")
+            dense = take(state, f"{source}.conv2.0.conv.weight_orig", 4)
+            made["4x4/Dense0/weight"] = dense.reshape(dense.shape[0], -1).T
+            made["4x4/Dense0/bias"] = take(state, f"{source}.conv2.0.conv.bias", 1)
+            widths[side] = made["4x4/Conv/weight"].shape[3]
+    made["4x4/Dense1/weight"] = _ROOT2 * take(state, "linear.linear.weight_orig", 2).T
+    made["4x4/Dense1/bias"] = take(state, "linear.linear.bias", 1)
+    _widen_discriminator(made, widths)
+    options = {
+        "resolution": 4 * 2**step,
+        "num_channels": 3,
+        **feature_maps(widths),
+        "mbstd_group_size": _WHOLE_MINIBATCH,
+    }
+    return Translated("D_basic", options, made, family="stylegan")
+
+
+def _widen_discriminator(made: Arrays, widths: dict[int, int]) -> None:
+    """Zeros for the channels that StyleGAN's layers take and the port's have not."""
+    for side, width in widths.items():
+        names = ["4x4/Conv"] if side == 4 else [f"{side}x{side}/Conv0", f"{side}x{side}/Conv1_down"]
+        lod = max(widths).bit_length() - side.bit_length()
+        _resize(made, f"FromRGB_lod{lod}", None, width)
+        for layer in names:
+            outputs = width if not layer.endswith("down") else widths[side // 2]
+            _resize(made, layer, width + (side == 4), outputs)
+
+
+# ---------------------------------------------------------------- huangzh13's
+
+
+def huangzh13_generator(
+    state: Arrays, name: str = "", resolution: Optional[int] = None
+) -> Translated:
+    """A generator up to a depth: G_style, exact. name: the file's, GAN_GEN_<depth>_<epoch>."""
+    blocks = sum(bool(re.fullmatch(r".*\.blocks\.\d+\.conv1\.weight", key)) for key in state)
+    said = re.search(r"GAN_GEN_(?:SHADOW_)?(\d+)_\d+", name)
+    log2, notes = blocks + 2, [_EPSILON_NOTE, NOISE_NOTE]
+    if resolution is not None:
+        log2 = resolution.bit_length() - 1
+    elif said:
+        log2 = int(said[1]) + 2
+    if not 3 <= log2 <= blocks + 2 or (resolution or 2**log2) != 2**log2:
+        shown = resolution or 2**log2
+        raise ValueError(f"a resolution of {shown}; the file has blocks of 8 to {4 * 2**blocks}")
+    made = huangzh13_plain(state, log2 - 2)
+    arrays, options = absorb(made, log2, bias_before_blur=False)
+    mean = state.get("truncation.avg_latent")
+    if mean is None:
+        mean = estimated_mean(made, gain_after_bias=False)
+        notes.append(MEAN_NOTE)
+    return _completed(arrays, options, log2, mean, shared=False, notes=tuple(notes))
+
+
+def huangzh13_plain(state: Arrays, depth: int) -> Arrays:
+    """A generator up to a depth by our names, without what the difference changes."""
+    made: Arrays = {}
+    layers = sum(bool(re.fullmatch(r"g_mapping\.map\.dense\d+\.weight", name)) for name in state)
+    for index in range(layers):
+        source = f"g_mapping.map.dense{index}"
+        made[f"G_mapping/Dense{index}/weight"] = take(state, f"{source}.weight", 2).T
+        made[f"G_mapping/Dense{index}/bias"] = take(state, f"{source}.bias", 1)
+    for block in range(depth + 1):
+        source = f"g_synthesis.blocks.{block - 1}" if block else "g_synthesis.init_block"
+        scope = f"G_synthesis/{4 * 2**block}x{4 * 2**block}"
+        first, second = (f"{scope}/{name}" for name in _layers(block))
+        if block:
+            _convolution(state, made, f"{source}.conv0_up", first, "weight")
+        else:
+            made[f"{first}/const"] = take(state, f"{source}.const", 4)
+            made[f"{first}/bias"] = take(state, f"{source}.bias", 1)
+        _convolution(state, made, f"{source}.conv{1 if block else ''}", second, "weight")
+        for number, layer in ((1, first), (2, second)):
+            noise = f"{source}.epi{number}.top_epi.noise.weight"
+            style = f"{source}.epi{number}.style_mod.lin"
+            made[f"{layer}/Noise/weight"] = take(state, noise, 1)
+            made[f"{layer}/StyleMod/weight"] = take(state, f"{style}.weight", 2).T
+            made[f"{layer}/StyleMod/bias"] = take(state, f"{style}.bias", 1)
+        to_rgb = f"G_synthesis/ToRGB_lod{depth - block}"
+        _convolution(state, made, f"g_synthesis.to_rgb.{block}", to_rgb, "weight")
+    return made
+
+
+# ---------------------------------------------------------------- the differences
+
+
+def absorb(plain: Arrays, log2: int, *, bias_before_blur: bool) -> tuple[Arrays, dict[str, Any]]:
+    """(arrays, options) of a generator that computes with StyleGAN's arithmetic what the port does.
+
+    Leaky ReLU is homogeneous, so that all that comes into a normalisation may be scaled instead of
+    its epsilon. A channel that is 1 everywhere becomes the bias of the next Conv0_up.
+    """
+    made = dict(plain)
+    layers = list(_styled_layers(log2))
+    for layer in layers:
+        for name in ("const", "weight", "bias", "Noise/weight"):
+            if f"{layer}/{name}" in made:
+                made[f"{layer}/{name}"] = _SCALE * made[f"{layer}/{name}"]
+    sides = [4 * 2**block for block in range(log2 - 1)]
+    widths = {side: made[f"{layers[2 * i + 1]}/bias"].shape[0] for i, side in enumerate(sides)}
+    options = feature_maps(widths)
+    if bias_before_blur:
+        options["fmap_base"] += 2 ** (log2 - 2)  # one channel more in all blocks but the last
+        options["fmap_max"] += 1
+        wider = {s: min(2 * options["fmap_base"] // s, options["fmap_max"]) for s in sides}
+        _widen_generator(made, layers, sides, widths, wider)
+    first, style = made["G_mapping/Dense0/weight"], made[f"{layers[0]}/StyleMod/weight"]
+    return made, {
+        "resolution": 2**log2,
+        "latent_size": first.shape[0],
+        "dlatent_size": style.shape[0],
+        "mapping_fmaps": first.shape[1],
+        "mapping_layers": sum(name.startswith("G_mapping/") for name in made) // 2,
+        **options,
+    }
+
+
+def _widen_generator(
+    made: Arrays, layers: list[str], sides: list[int], old: dict[int, int], new: dict[int, int]
+) -> None:
+    bias = None
+    for index, side in enumerate(sides):
+        taken = sides[index - 1] if index else side
+        for layer in layers[2 * index : 2 * index + 2]:
+            up, inputs = layer.endswith("Conv0_up"), new[side]
+            if up:
+                bias, inputs = made[f"{layer}/bias"], new[taken]
+                made[f"{layer}/bias"] = np.zeros_like(bias)
+            _resize(made, layer, inputs, new[side])
+            if up:  # the channel that is 1 everywhere is the first of those that are added
+                gain = math.sqrt(2 / math.prod(made[f"{layer}/weight"].shape[:3]))
+                made[f"{layer}/weight"][1, 1, old[taken], : old[side]] = bias / np.float32(gain)
+            _resize_style(made, layer, old[side], new[side])
+        if side < max(sides):
+            made[f"{layers[2 * index + 1]}/StyleMod/bias"][new[side] + old[side]] = 1
+        lod = len(sides) - 1 - index
+        _resize(made, f"G_synthesis/ToRGB_lod{lod}", new[side], None)
+
+
+def _resize_style(made: Arrays, layer: str, old: int, new: int) -> None:
+    """Scales and shifts of added channels: whatever comes, they are 0."""
+    weight, bias = made[f"{layer}/StyleMod/weight"], made[f"{layer}/StyleMod/bias"]
+    wide = np.zeros((weight.shape[0], 2, new), np.float32)
+    wide[:, :, :old] = weight.reshape(-1, 2, old)
+    shifted = np.zeros((2, new), np.float32)
+    shifted[0, old:] = -1
+    shifted[:, :old] = bias.reshape(2, old)
+    made[f"{layer}/StyleMod/weight"] = wide.reshape(-1, 2 * new)
+    made[f"{layer}/StyleMod/bias"] = shifted.reshape(-1)
+
+
+def _resize(made: Arrays, layer: str, inputs: Optional[int], outputs: Optional[int]) -> None:
+    """Zeros for added channels. The scale at run time is by the number of inputs."""
+    weight = made.get(f"{layer}/weight")
+    if weight is not None:
+        _, _, old_inputs, old_outputs = weight.shape
+        shape = (*weight.shape[:2], inputs or old_inputs, outputs or old_outputs)
+        if shape[2] < old_inputs or shape[3] < old_outputs:
+            raise ValueError(f"{layer}: channels that are no StyleGAN's")
+        wide = np.zeros(shape, np.float32)
+        wide[:, :, :old_inputs, :old_outputs] = weight * np.float32(
+            math.sqrt(shape[2] / old_inputs)
+        )
+        made[f"{layer}/weight"] = wide
+    if outputs is None:
+        return
+    for name in ("const", "bias", "Noise/weight"):
+        array = made.get(f"{layer}/{name}")
+        if array is not None:
+            axis = array.ndim - 3 if name == "const" else 0
+            more = [(0, 0)] * array.ndim
+            more[axis] = (0, outputs - array.shape[axis])
+            made[f"{layer}/{name}"] = np.pad(array, more)
+
+
+# ---------------------------------------------------------------- parts
+
+
+def _layers(block: int) -> tuple[str, str]:
+    return ("Conv0_up", "Conv1") if block else ("Const", "Conv")
+
+
+def _styled_layers(log2: int) -> Iterator[str]:
+    """The layers with noise and styles, in order."""
+    for block in range(log2 - 1):
+        side = 4 * 2**block
+        for name in _layers(block):
+            yield f"G_synthesis/{side}x{side}/{name}"
+
+
+def _convolution(
+    state: Arrays, made: Arrays, source: str, layer: str, weight: str = "weight_orig"
+) -> None:
+    made[f"{layer}/weight"] = hwio(take(state, f"{source}.{weight}", 4))
+    made[f"{layer}/bias"] = take(state, f"{source}.bias", 1)
+
+
+def _completed(
+    arrays: Arrays,
+    options: dict[str, Any],
+    log2: int,
+    mean: np.ndarray,
+    *,
+    shared: bool,
+    notes: tuple[str, ...],
+) -> Translated:
+    """With what files do not hold. Both ports truncate all layers."""
+    zero = np.float32(0).reshape(())
+    layers = 2 * log2 - 2
+    arrays = {
+        "lod": zero,
+        "dlatent_avg": mean,
+        "G_synthesis/lod": zero,
+        **noise_images(layers, shared=shared),
+        **arrays,
+    }
+    options = {**options, "truncation_psi": 0.7, "truncation_cutoff": layers}
+    return Translated("G_style", options, arrays, family="stylegan", notes=notes)
