@@ -12,7 +12,6 @@ from typing import Any
 
 from dnnlib import download
 from dnnlib.errors import UserError
-from dnnlib.paths import is_pickle
 from dnnlib.terminal import one_line
 from generation import scan_report
 from networks import layer_table, legacy, registry, snapshot
@@ -30,9 +29,9 @@ def describe(path: str | os.PathLike, *, everything: bool = False) -> dict:
 
     everything: all options, not only those away from their defaults. Keys: file, size, sha256,
     format, licence, provenance, networks: {role: {func_name, options, lod, layers, trained,
-    other}}; of a pickle also scan: what a loader would have run in it. Raises UserError naming the
-    file when it is damaged or holds something else; a network that this package has not, beside one
-    that it has, is for provenance.
+    other, notes}}; of a pickle also scan: what a loader would have run in it. Raises UserError
+    naming the file when it is damaged or holds something else; a network that this package has not,
+    beside one that it has, is for provenance.
     """
     path = Path(path)
     described = {}
@@ -70,7 +69,7 @@ def refused(path: str | os.PathLike, error: UserError) -> dict | None:
 
 def origin(path: str | os.PathLike) -> dict:
     """A file's format, licence and provenance."""
-    if is_pickle(path):
+    if legacy.is_legacy(path):
         kind, provenance = legacy.origin(path)
         published = {source.file: source.licence for source in download.KNOWN.values()}
         licence = published.get(Path(path).name)
@@ -98,7 +97,13 @@ def _network(network: Any, everything: bool) -> dict:
         "layers": [vars(row) for row in rows],
         "trained": trained,
         "other": count - trained,
+        "notes": _notes(network),
     }
+
+
+def _notes(network: Any) -> list[str]:
+    """What users should know of what the network's file did not hold."""
+    return list(filter(None, getattr(network, "notes", "").split("\n")))
 
 
 def text(description: dict) -> str:
@@ -118,6 +123,7 @@ def text(description: dict) -> str:
         lines += [f"  {key:<22}{value!r}" for key, value in network["options"].items()]
         if network["lod"]:
             lines.append(f"  lod {network['lod']:g}: not at full resolution")
+        lines += [f"  note: {said}" for said in network["notes"]]
         lines += ["", _line("layer", "trained", "output", "weight")]
         for row in network["layers"]:
             shapes = [row["output"], row["weight"] or ""]
@@ -155,8 +161,11 @@ def growing_note(Gs: Any) -> str | None:
 
 
 def load_for_pictures(path: str | os.PathLike) -> Any:
-    """The generator of a file, after a note on stderr where it has not finished growing."""
+    """The generator of a file, after notes on stderr: of what the file did not hold, and where it
+    has not finished growing."""
     Gs = snapshot.load_generator(path)
+    for said in _notes(Gs):
+        print(f"note: {said}", file=sys.stderr)
     try:
         note = growing_note(Gs)
     except ValueError as error:  # a level of detail that the network does not have

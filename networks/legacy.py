@@ -1,4 +1,5 @@
-"""From what a legacy pickle holds (dnnlib/pickles) to networks, TensorFlow 1's or PyTorch's.
+"""From what others' files hold (dnnlib/pickles) to networks: TensorFlow 1's and PyTorch's pickles,
+and checkpoints of PyTorch ports.
 
 Nothing in the file is executed: its options choose among our own networks, its arrays are
 assigned by name.
@@ -15,13 +16,15 @@ import numpy as np
 
 from dnnlib import file_kinds
 from dnnlib.errors import UserError
-from dnnlib.paths import open_input
-from dnnlib.pickles import tf_networks, torch_networks
+from dnnlib.paths import is_pickle, open_input
+from dnnlib.pickles import port_files, tf_networks, torch_file, torch_networks
 from dnnlib.pickles.objects import UnreadableError
+from dnnlib.pickles.port_files import PortFile
 from dnnlib.pickles.tf_networks import LegacyFile, LegacyNetwork
 from dnnlib.pickles.torch_modules import TorchModule, TorchNetworkFile
-from networks import registry, torch_names
+from networks import port_names, registry, torch_names
 from networks.options import Family, Function, check_width
+from networks.port_names import PortNetwork
 from networks.registry import build
 
 ROLES = ("G", "D", "Gs")
@@ -35,15 +38,21 @@ _WRITERS = {
     ),
     "the stylegan3 repository": "G D G_ema augment_pipe training_set_kwargs",
 }
-Recorded = Union[LegacyNetwork, TorchModule]
+Recorded = Union[LegacyNetwork, TorchModule, PortNetwork]
+_File = Union[LegacyFile, TorchNetworkFile, PortFile]
 
 
 class RefusedNetwork(UserError):
     """A network that a file holds beside others, and that this package has not."""
 
 
+def is_legacy(path: Union[str, os.PathLike]) -> bool:
+    """Whether a file begins as a pickle or one of PyTorch's. Raises UserError or OSError."""
+    return is_pickle(path) or torch_file.is_torch(path)
+
+
 def makers(path: Union[str, os.PathLike]) -> dict[str, Callable]:
-    """{role: a function that builds the network} of those of G, D, Gs that a legacy pickle holds.
+    """{role: a function that builds the network} of those of G, D, Gs that a file holds.
 
     The function takes options in place of the file's own, and is for one call: the file's arrays
     go as the network gets them, so that they are not in memory twice. It, and this, raise UserError
@@ -55,6 +64,10 @@ def makers(path: Union[str, os.PathLike]) -> dict[str, Callable]:
 
     def make(role: str, **changed: Any) -> Any:
         try:
+            of_port = recorded[role]
+            if isinstance(of_port, PortNetwork):
+                return _of_port(of_port, changed)
+            del of_port
             return _build(*parts(recorded.pop(role)), changed)
         except (ValueError, TypeError, ArithmeticError) as error:  # also an option named as build's
             raise UserError(f"{path}: {role}: {error}") from error
@@ -69,7 +82,7 @@ def makers(path: Union[str, os.PathLike]) -> dict[str, Callable]:
 
 
 def read(path: Union[str, os.PathLike], *, blank: bool = False) -> dict[str, Recorded]:
-    """{role: network} of those of G, D, Gs that a legacy pickle holds, as plain data.
+    """{role: network} of those of G, D, Gs that a file holds, as plain data.
 
     A file of one network gives it the place that its kind has: a generator's is Gs. blank: ones
     that take no memory in place of all numbers. Raises UserError naming the file when it is not a
@@ -78,31 +91,34 @@ def read(path: Union[str, os.PathLike], *, blank: bool = False) -> dict[str, Rec
     return _by_role(path, _open(path, blank))
 
 
-def _open(
-    path: Union[str, os.PathLike], blank: bool = False
-) -> Union[LegacyFile, TorchNetworkFile]:
+def _open(path: Union[str, os.PathLike], blank: bool = False) -> _File:
+    port = torch_file.is_torch(path)
+    kind = "checkpoint" if port else "legacy network"
+    most = port_files.MAX_BYTES if port else tf_networks.MAX_BYTES
     with open_input(path) as file:
         size = os.fstat(file.fileno()).st_size
-        if size > tf_networks.MAX_BYTES:  # before it is in memory
-            most = tf_networks.MAX_BYTES
+        if size > most:  # before it is in memory
             raise UserError(
-                f"{path}: not a readable legacy network: the file has {size:,} bytes, more than "
+                f"{path}: not a readable {kind}: the file has {size:,} bytes, more than "
                 f"the {most:,} allowed"
             )
         data = file.read(size)
     try:
+        if port:
+            return port_files.read(data, os.path.basename(path))
         if torch_networks.is_torch_networks(data):
             return torch_networks.read(data)
         return tf_networks.read(data, blank=blank)
     except UnreadableError as error:
-        kind = file_kinds.describe(data[: file_kinds.HEAD], len(data))
-        reason = error if kind is None else f"not a readable legacy network: it is {kind}"
+        other = None if port else file_kinds.describe(data[: file_kinds.HEAD], len(data))
+        reason = error if other is None else f"not a readable legacy network: it is {other}"
         raise UserError(f"{path}: {reason}") from error
 
 
-def _by_role(
-    path: Union[str, os.PathLike], file: Union[LegacyFile, TorchNetworkFile]
-) -> dict[str, Recorded]:
+def _by_role(path: Union[str, os.PathLike], file: _File) -> dict[str, Recorded]:
+    if isinstance(file, PortFile):
+        name = os.path.basename(path)
+        return {role: PortNetwork(file, role, name) for role in file.networks}
     if isinstance(file, TorchNetworkFile):
         return {_OF_TORCH[key]: network for key, network in file.networks.items()}
     recorded = file.networks
@@ -117,8 +133,10 @@ def _by_role(
     return roles
 
 
-def _refused(file: Union[LegacyFile, TorchNetworkFile]) -> dict[str, str]:
+def _refused(file: _File) -> dict[str, str]:
     """{role: what it is instead} of networks that are not supported, beside some that are."""
+    if isinstance(file, PortFile):
+        return file.refused
     if not isinstance(file, TorchNetworkFile):
         return {}
     return {_OF_TORCH[key]: said for key, said in file.refused.items() if key in _OF_TORCH}
@@ -146,6 +164,9 @@ def parts(recorded: Recorded) -> tuple[tuple[str, str, dict], dict[str, np.ndarr
             check_width(made.func_name, made.options, "dlatent_size")
             arrays["dlatent_avg"] = np.zeros(made.options["dlatent_size"], np.float32)
         return (made.family, made.func_name, made.options), arrays
+    if isinstance(recorded, PortNetwork):
+        of_port = recorded.translated()
+        return (of_port.family, of_port.func_name, of_port.options), dict(of_port.variables)
     arrays = recorded.all_variables()
     if recorded.version >= _ADA and recorded.static_kwargs.get("use_noise") is False:
         # The original made the noise images of such networks all the same.
@@ -160,6 +181,15 @@ def _build(kind: tuple[str, str, dict], arrays: dict, changed: dict[str, Any]) -
     pairs = ((key, arrays.pop(key)) for key in list(arrays))
     options = {**kwargs, **changed}
     return build(name, family=family, seed=0, arrays=pairs, shapes=shapes, **options)
+
+
+def _of_port(recorded: PortNetwork, changed: dict[str, Any]) -> Any:
+    """The network, with the notes of its translation as lines of `notes`."""
+    made = recorded.translated()
+    kind = made.family, made.func_name, made.options
+    network = _build(kind, dict(made.variables), changed)
+    network.notes = "\n".join(made.notes)
+    return network
 
 
 def own_options(recorded: LegacyNetwork) -> tuple[str, str, dict]:
@@ -217,11 +247,13 @@ def _is_noise(name: str) -> bool:
 
 
 def origin(path: Union[str, os.PathLike]) -> tuple[str, dict]:
-    """(format, provenance) of a legacy pickle, the latter as values that JSON can hold.
+    """(format, provenance) of a file, the latter as values that JSON can hold.
 
     Raises as `read` does.
     """
     file = _open(path)
+    if isinstance(file, PortFile):
+        return "PyTorch checkpoint", port_names.provenance(file)
     if isinstance(file, TorchNetworkFile):
         return "PyTorch pickle of StyleGAN2-ADA", _of_torch(file)
     recorded = [network for network in file.networks if network is not None]

@@ -5,11 +5,30 @@ NumPy alone; networks.build makes them.
 
 from __future__ import annotations
 
-from typing import Optional
+import dataclasses
+from typing import Any, Optional
 
-from dnnlib.pickles.port_files import PortFile
+from dnnlib.pickles.port_files import TITLES, PortFile
 from networks import port_stylegan, port_stylegan2
 from networks.torch_names import Translated
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class PortNetwork:
+    """A network of a checkpoint. name: the file's, which tells up to which resolution a StyleGAN
+    was trained; resolution: instead of that, or None."""
+
+    file: PortFile
+    role: str
+    name: str = ""
+    resolution: Optional[int] = None
+
+    def translated(self) -> Translated:
+        """By our names; notes say what was estimated, drawn or absorbed.
+
+        Raises ValueError for what is not as the port's networks are.
+        """
+        return _translated(self.file, self.role, self.name, self.resolution)
 
 
 def translate(
@@ -17,14 +36,12 @@ def translate(
 ) -> dict[str, Translated]:
     """{role: network} of those of G, D, Gs that a checkpoint holds and that are not refused.
 
-    name: the file's, which tells up to which resolution a StyleGAN was trained; resolution: instead
-    of that. Notes in each say what was estimated, drawn or absorbed. Raises ValueError naming the
-    role for what is not as the port's networks are.
+    name, resolution: as of a PortNetwork. Raises ValueError naming the role.
     """
     made = {}
     for role in file.networks:
         try:
-            made[role] = _translated(file, role, name, resolution)
+            made[role] = PortNetwork(file, role, name, resolution).translated()
         except ValueError as error:
             raise ValueError(f"{role}: {error}") from error
     return made
@@ -48,3 +65,15 @@ def _translated(file: PortFile, role: str, name: str, resolution: Optional[int])
     if role == "D":
         return port_stylegan.rosinality_discriminator(state, step)
     return port_stylegan.rosinality_generator(state, step, notes)
+
+
+def provenance(file: PortFile) -> dict[str, Any]:
+    """Where a checkpoint comes from, as values that JSON can hold; none of them is a path."""
+    said: dict[str, Any] = {"written by": TITLES[file.port]}
+    if file.augment_p is not None:
+        said["augmentation p"] = file.augment_p
+    if file.settings:
+        said["settings"] = file.settings
+    for role, reason in file.refused.items():
+        said[f"{role} not read"] = reason
+    return said

@@ -52,7 +52,7 @@ def rosinality_step(
         if not steps:
             raise ValueError(f"resolution={resolution}: expected 4 to {4 * 2 ** (_STEPS - 1)}")
         return steps[0], []
-    said = re.search(r"train_step-([1-9])\b", name)
+    said = re.search(r"train_step-([1-9])(?!\d)", name)
     if said:
         return int(said[1]) - 1, []
     for step in reversed(range(_STEPS)):

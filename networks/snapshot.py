@@ -18,7 +18,7 @@ import numpy as np
 from dnnlib import file_kinds, json_files, tensor_file
 from dnnlib.download import local_path
 from dnnlib.errors import UserError
-from dnnlib.paths import check_input, is_pickle
+from dnnlib.paths import check_input
 from networks import legacy, registry
 from networks.legacy import ROLES
 from networks.original import runnable
@@ -73,8 +73,8 @@ def read_blank(path: StrPath) -> tuple[dict, dict, dict]:
 
 
 def read_info(path: StrPath) -> dict:
-    """What `save` was given as info; nothing for a pickle. Raises as `read` does."""
-    if os.path.isfile(path) and is_pickle(path):
+    """What `save` was given as info; nothing for others' files. Raises as `read` does."""
+    if os.path.isfile(path) and legacy.is_legacy(path):
         return {}
     with _usable(path):
         return _open(path)[3]
@@ -118,7 +118,7 @@ def _usable(path: StrPath) -> Iterator[None]:
 
 
 def load(source: StrPath) -> tuple:
-    """(G, D, Gs) from a snapshot or a legacy pickle; None for a network the file does not hold.
+    """(G, D, Gs) of a snapshot, a pickle or a port's checkpoint; None for one that it lacks.
 
     source: a path, an http(s) address, or the name of a published network
     (dnnlib/download.py). Raises UserError naming the file when it cannot be had, is damaged or
@@ -167,7 +167,7 @@ def makers(path: StrPath) -> dict[str, Callable]:
     The functions take options in place of the file's own. They, and this, raise UserError naming
     the file, legacy.RefusedNetwork for a network that this package has not.
     """
-    if is_pickle(path):
+    if legacy.is_legacy(path):
         return legacy.makers(path)
     with _usable(path):
         kinds, pairs, shapes, _ = _open(path)

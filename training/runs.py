@@ -313,7 +313,7 @@ def _check_snapshot(name: str) -> Path:
     if not path.exists():
         raise UserError(f"--resume_from: no file {path}")
     paths.check_input(path)
-    if paths.is_pickle(path):
+    if legacy.is_legacy(path):
         _check_pickle(path)
         return path
     try:
