@@ -28,6 +28,7 @@ _STARTS = (
     (b"GIF8", "a GIF picture"),
     (b"\0\5\x16\7", "what macOS keeps of another file, not the file itself"),
     (b"%PDF", "a PDF document"),
+    (b"<?xml", "XML, as servers send it instead of a file: download it again"),
     (_TORCH_STREAM, "a PyTorch file"),
 )
 
@@ -46,7 +47,10 @@ def describe(head: bytes, size: int) -> Optional[str]:
         return "a Git LFS pointer, not the file itself: `git lfs pull` fetches that"
     if head[:4] == b"PK\3\4" and len(head) >= 30:
         (length,) = struct.unpack_from("<H", head, 26)
-        torch = head[30 : 30 + length].endswith(b"data.pkl")
+        first = head[30 : 30 + length]
+        if first.endswith(b".npy"):
+            return "NumPy arrays (.npz), as projected latents are"
+        torch = first.endswith(b"data.pkl")
         return "a PyTorch file" if torch else "a zip archive: unpack it first"
     if head[257:262] == b"ustar":
         return "a tar archive: unpack it first"

@@ -8,6 +8,7 @@ assigned by name.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable
 from functools import partial
 from typing import Any, Union
@@ -29,6 +30,7 @@ from networks.registry import build
 
 ROLES = ("G", "D", "Gs")
 _ADA = 5  # the version of StyleGAN2-ADA's own pickles
+_ENDS_EARLY = re.compile("the file ends|incomplete or damaged")
 _OF_TORCH = {"G": "G", "D": "D", "G_ema": "Gs"}
 # By the order of what is in a file.
 _WRITERS = {
@@ -111,6 +113,8 @@ def _open(path: Union[str, os.PathLike], blank: bool = False) -> _File:
         return tf_networks.read(data, blank=blank)
     except UnreadableError as error:
         other = None if port else file_kinds.describe(data[: file_kinds.HEAD], len(data))
+        if _ENDS_EARLY.search(error.reason):
+            error.args = (f"{error}: is the download complete?",)
         reason = error if other is None else f"not a readable legacy network: it is {other}"
         raise UserError(f"{path}: {reason}") from error
 

@@ -247,6 +247,10 @@ def _refuse_others(root: dict) -> None:
         )
     if "ckpt" in root and "eigvec" in root:
         _refuse_other("a factor file of rosinality's stylegan2-pytorch: directions, no network")
+    if "mapping.w_avg" in root or "b4.fc.weight" in root:
+        _refuse_other(
+            "the weights of stylegan2-ada-pytorch without their options: save the network's pickle"
+        )
     if set(root) == {"state", "param_groups"}:
         _refuse_other("an optimizer's state, as GAN_GEN_OPTIM files hold, no network")
     for value in root.values():

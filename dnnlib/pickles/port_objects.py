@@ -14,7 +14,7 @@ from dnnlib.pickles.objects import Global, refuse, show
 call = torch_objects.call
 
 NAMESPACE = Global("argparse.Namespace", "namespace")
-_MODELS = ("model", "models", "__main__", "torch.nn", "networks", "stylegan2")
+_MODELS = ("model", "models", "__main__", "networks", "training", "stylegan2", "stylegan2_pytorch")
 
 
 class Namespace:
@@ -30,6 +30,8 @@ def find(module: str, name: str, offset: int) -> Global:
     """The row of a global. Nothing is imported, and a dotted name is just an unknown one."""
     if (module, name) == ("argparse", "Namespace"):
         return NAMESPACE
+    if module.startswith("__torch__"):
+        refuse("it is TorchScript, a program with its weights", offset)
     if module.partition(".")[0] in _MODELS or module.startswith("torch.nn.modules"):
         refuse(
             f"a whole model was pickled, {show(f'{module}.{name}')}, not its weights: it needs its "

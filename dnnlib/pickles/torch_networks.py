@@ -138,9 +138,12 @@ class _Reader:
                 refused[role] = str(error)
         augmentation = networks.pop(_AUGMENTATION, None)
         if not networks:
-            names = " and ".join(role for role in refused if role in ROLES)
-            reason = next(iter(refused.values()))
-            refuse(f"{names}: {reason}", self.stop)
+            refused.pop(_AUGMENTATION, None)
+            reasons = [
+                f"{' and '.join(role for role in refused if refused[role] == reason)}: {reason}"
+                for reason in dict.fromkeys(refused.values())
+            ]
+            refuse("; ".join(reasons), self.stop)
         facts = self.training_set(root.get("training_set_kwargs"))
         for key in root:
             if key not in {*ROLES, _AUGMENTATION, "training_set_kwargs"}:

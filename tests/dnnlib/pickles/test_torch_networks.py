@@ -154,7 +154,7 @@ def test_what_is_supported_is_read_beside_what_is_not():
     assert "a 'Generator', not StyleGAN2-ADA's Discriminator" in found.refused["D"]
     assert "'MyPipe'" in found.refused["augment_pipe"]
     assert found.augment_p is None
-    with pytest.raises(TorchNetworkError, match=r"G and D: .*'MyLayer', somebody's"):
+    with pytest.raises(TorchNetworkError, match=r"G: .*'MyLayer', .*; D: a 'Generator'"):
         torch_networks.read(
             assembler.networks(G=assembler.generator(mapping=own), D=assembler.generator())
         )
