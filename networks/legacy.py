@@ -113,9 +113,10 @@ def _open(path: Union[str, os.PathLike], blank: bool = False) -> _File:
         return tf_networks.read(data, blank=blank)
     except UnreadableError as error:
         other = None if port else file_kinds.describe(data[: file_kinds.HEAD], len(data))
-        if _ENDS_EARLY.search(error.reason):
-            error.args = (f"{error}: is the download complete?",)
-        reason = error if other is None else f"not a readable legacy network: it is {other}"
+        reason = f"not a readable legacy network: it is {other}"
+        if other is None:
+            ends_early = _ENDS_EARLY.search(error.reason) is not None
+            reason = f"{error}{': is the download complete?' if ends_early else ''}"
         raise UserError(f"{path}: {reason}") from error
 
 

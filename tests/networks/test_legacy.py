@@ -221,6 +221,9 @@ def test_an_address_is_as_good_as_a_file(tmp_path, monkeypatch):
 def test_a_file_of_another_kind_is_called_what_it_is(data, kind, suffix, tmp_path):
     path = tmp_path / f"network.{suffix}"
     path.write_bytes(data)
-    with pytest.raises(UserError, match=rf"network\.{suffix}: not a .*: it is .*{kind}") as caught:
+    said = f"not a .*: it is .*{kind}"
+    if kind.endswith("a PyTorch file"):  # one that is damaged: others may open
+        said = "not a readable checkpoint of a StyleGAN port"
+    with pytest.raises(UserError, match=rf"network\.{suffix}: {said}") as caught:
         networks.load(path)
     assert "\n" not in str(caught.value)
