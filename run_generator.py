@@ -224,7 +224,7 @@ _COMMANDS = {
         ],
     ),
     "convert": _command(
-        "to a snapshot (.safetensors), to ONNX (.onnx), to a SavedModel (a directory)",
+        "to a snapshot (.safetensors), ONNX (.onnx), a SavedModel (a directory), PyTorch (.npz)",
         [_noise("fixed", "random", "none"), _out(None, "the result; its suffix says which")],
     ),
 }  # fmt: skip

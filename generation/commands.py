@@ -141,9 +141,9 @@ def info(args: dict) -> str:
 
 
 def convert(args: dict) -> str:
-    """To a snapshot, a SavedModel or ONNX."""
+    """To a snapshot, a SavedModel, ONNX or PyTorch's names."""
     if not args["out"]:
-        raise UserError("convert: --out=PATH is needed: .safetensors, .onnx or a directory")
+        raise UserError("convert: --out=PATH is needed: .safetensors, .onnx, .npz or a directory")
     return converters.convert(_path(args), args["out"], noise=args["noise"])
 
 

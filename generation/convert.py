@@ -1,10 +1,11 @@
-"""Networks in other formats: our snapshot, TensorFlow's SavedModel, ONNX."""
+"""Networks in other formats: our snapshot, TensorFlow's SavedModel, ONNX, PyTorch's names."""
 
 from __future__ import annotations
 
 import contextlib
 import dataclasses
 import importlib
+import json
 import logging
 import os
 import secrets
@@ -22,7 +23,7 @@ import networks
 from dnnlib import atomic, download
 from dnnlib.errors import UserError, explain_write_errors
 from generation import describe
-from networks import fast
+from networks import fast, torch_state
 from networks.sampling import Renderer
 
 OPSET = 17
@@ -34,19 +35,21 @@ TOLERANCE = 1e-3  # of the images' range: ONNX Runtime's own kernels round diffe
 def convert(source: str | os.PathLike, out: str | os.PathLike, *, noise: str = "fixed") -> str:
     """Converts by the suffix of `out` and returns a line for the user.
 
-    .safetensors: `to_snapshot`; .onnx: `to_onnx`; no suffix: `to_saved_model`. source: a file.
+    .safetensors: `to_snapshot`; .onnx: `to_onnx`; .npz: `to_torch`; no suffix: `to_saved_model`.
+    source: a file.
     noise: 'fixed', 'random' or 'none', built into SavedModel and ONNX. Raises UserError for a
     wrong suffix, for what is there already, and for what the file does not hold.
     """
     suffix = Path(out).suffix.lower()
-    if suffix not in (".safetensors", ".onnx", ""):
-        raise UserError(f"--out={out}: expected .safetensors, .onnx, or a directory without suffix")
+    if suffix not in (".safetensors", ".onnx", ".npz", ""):
+        expected = "expected .safetensors, .onnx, .npz, or a directory without suffix"
+        raise UserError(f"--out={out}: {expected}")
     if os.path.exists(out):
         raise UserError(f"--out={out}: it is there already")
-    if suffix == ".safetensors":
+    if suffix in (".safetensors", ".npz"):
         if noise != "fixed":
-            raise UserError(f"--noise={noise}: a snapshot holds no noise mode; leave it out")
-        return to_snapshot(source, out)
+            raise UserError(f"--noise={noise}: {suffix} holds no noise mode; leave it out")
+        return to_snapshot(source, out) if suffix == ".safetensors" else to_torch(source, out)
     if suffix == ".onnx":
         return to_onnx(source, out, noise=noise)
     return to_saved_model(source, out, noise=noise)
@@ -65,6 +68,34 @@ def to_snapshot(source: str | os.PathLike, out: str | os.PathLike) -> str:
         info["licence"] = origin["licence"]
     networks.save(out, G=G, D=D, Gs=Gs, info=info)
     return f"Wrote {out}"
+
+
+def to_torch(source: str | os.PathLike, out: str | os.PathLike) -> str:
+    """All networks of a file for stylegan2-ada-pytorch's load_state_dict, in one `.npz`.
+
+    Its arrays are `<G, D or G_ema>/<PyTorch's name>`, and `<network>/init_kwargs`, arguments of the
+    constructor as JSON. Raises UserError where that project has none of the networks.
+    """
+    made: dict[str, np.ndarray] = {}
+    reasons: dict[str, str] = {}
+    for role, network in zip(("G", "D", "G_ema"), networks.load(source)):
+        if network is None:
+            continue
+        name, options, arrays = network.func_name, network.options, network.arrays()
+        try:
+            tensors = torch_state.state_dict(name, options, arrays)
+            kwargs = json.dumps(torch_state.init_kwargs(name, options, arrays))
+        except ValueError as error:
+            reasons[role] = f"{role}: {error}"
+            continue
+        made[f"{role}/init_kwargs"] = np.array(kwargs)
+        made.update({f"{role}/{key}": array for key, array in tensors.items()})
+    if not made:
+        raise UserError(f"{source}: {'; '.join(reasons.values()) or 'no networks'}")
+    with atomic.atomic_path(out) as partial, open(partial, "wb") as file:
+        np.savez(file, **made)
+    left_out = f"; left out: {'; '.join(reasons.values())}" if reasons else ""
+    return f"Wrote {out}{left_out}"
 
 
 # ---------------------------------------------------------------- one function for both formats

@@ -46,6 +46,7 @@ tests/networks/test_sampling.py
 tests/networks/test_snapshots.py::test_round_trip
 tests/networks/test_spectral_norm.py
 tests/networks/test_style_mixing.py
+tests/networks/test_torch_state.py
 tests/networks/test_torch_variants.py
 tests/test_dataset_tool.py::test_a_set_of_each_format
 tests/test_dataset_tool.py::test_digits_are_the_built_in_set_and_the_tools_agree

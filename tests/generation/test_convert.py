@@ -222,7 +222,7 @@ def test_onnx_without_its_packages(files, tmp_path, monkeypatch):
 
 
 def test_mistakes(files, tmp_path):
-    with pytest.raises(UserError, match=r"expected \.safetensors, \.onnx, or a directory"):
+    with pytest.raises(UserError, match=r"expected \.safetensors, \.onnx, \.npz, or a directory"):
         convert.convert(files["style"], tmp_path / "x.pb")
     for name in ("x", "x.onnx", "x.safetensors"):
         (tmp_path / name).touch()
