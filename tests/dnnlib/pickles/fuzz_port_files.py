@@ -112,6 +112,11 @@ class Kind:
     offsets = False  # some reasons concern the whole file
 
     @staticmethod
+    def warm(files):
+        # zipfile imports the codec of names at the first use.
+        return [form(data, {"0": VALUES}) for form in FORMATS.values() for data in files.good]
+
+    @staticmethod
     def arrays(contents):
         return [array for state in contents.networks.values() for array in state.values()]
 

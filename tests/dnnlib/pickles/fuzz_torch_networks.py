@@ -142,7 +142,7 @@ class Kind:
 
     name, error = "torch-networks", torch_networks.TorchNetworkError
     read, files, mutated = staticmethod(torch_networks.read), Files, staticmethod(mutated)
-    offsets = True
+    offsets, warm = True, fuzzing.Kind.warm
 
     @staticmethod
     def arrays(contents):
