@@ -15,7 +15,8 @@ from tensorflow import keras
 
 from networks import layers, options, registry
 from networks.keras_saving import OwnSaving
-from networks.original import Fields, RunnableNetwork
+from networks.original import OFFERED, Fields, RunnableNetwork
+from networks.other_ways import Absent
 
 BLOCK, RGB = "block", "rgb"
 _SHOWN = 50  # differences in one message
@@ -228,6 +229,19 @@ class Network(OwnSaving, layers.Named, keras.Model):
     def get_var(self, name: str) -> np.ndarray:
         """The value of a variable, by its legacy name."""
         return self.runnable.get_var(name)
+
+    def __getattr__(self, name: str) -> Any:
+        """Of what neither the class nor Keras has: all that the facade has.
+
+        Anything else is an AttributeError, whose text names the way to the same end.
+        """
+        # Python's own error, or that of what a property does. Keras asks for private names before
+        # there is a network.
+        if name.startswith("_") or hasattr(type(self), name):
+            return object.__getattribute__(self, name)
+        if name in OFFERED:
+            return getattr(self.runnable, name)
+        raise Absent(self, name, OFFERED)
 
     @property
     def components(self) -> Fields:

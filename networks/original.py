@@ -22,6 +22,7 @@ from networks import layer_table, registry
 from networks.keras_saving import refuse
 from networks.options import INERT
 from networks.original_variables import Variables
+from networks.other_ways import Absent
 from networks.sampling import Renderer
 
 MAX_FUNCTIONS = 8  # compiled graphs kept for each network
@@ -38,21 +39,11 @@ _OF_A_CALL = INERT | {
     "style_mixing_prob",
     "dlatent_avg_beta",
 }
-# Of the original's networks: what there is no counterpart to, and the way to the same end.
-_OTHER_WAYS = {
-    "get_output_for": "call the network itself, which is differentiable: Gs.network(latents)",
-    "convert": "networks.build(func_name, …) and copy_vars_from, or clone(option=value)",
-    "list_ops": "TensorFlow 2 has no graph to list; list_layers and vars have layers and variables",
-    "setup_weight_histograms": "tf.summary.histogram(name, variable) for the items of trainables",
-    "input_templates": "input_shapes",
-    "output_templates": "output_shapes",
-    "var_global_to_local": "vars: here names are local",
-    "scope": "name: here variables have local names only",
-    "static_kwargs_src": "static_kwargs",
-    "build_module_src": "the code in a pickle is never run; the networks are those of networks/",
-    "build_func_name": "Gs.network.func_name",
-    "save_pkl": "networks.save(path, Gs=Gs.network)",
-}
+# Of a facade, the attributes that are no methods.
+_FACTS = (
+    *("network", "static_kwargs", "input_shapes", "output_shapes", "num_inputs", "num_outputs"),
+    *("vars", "own_vars", "trainables"),
+)
 _STRUCTURES = ("auto", "fixed", "linear", "recursive")
 _OUT = ("out_mul", "out_add", "out_shrink", "out_dtype")
 _OF_RUN = ("minibatch_size", "print_progress", "output_transform", "return_as_list")
@@ -200,14 +191,7 @@ class RunnableNetwork(Variables):
         ]
 
     def __getattr__(self, name: str) -> NoReturn:
-        """Of what the original has and this has not: the AttributeError names another way."""
-        way = _OTHER_WAYS.get(name)
-        if way is None:
-            known = [key for key in dir(type(self)) + list(vars(self)) if not key.startswith("_")]
-            way = f"{nearest(name, known)}; docs/from-the-original.md has what there is"
-        else:
-            way = f": {way}"
-        raise AttributeError(f"a network here has no {name!r}{way}")
+        raise Absent(self, name, OFFERED)
 
     def print_layers(self) -> None:
         """Prints a table: layer, trained numbers, shapes of output and weight."""
@@ -367,3 +351,7 @@ class RunnableNetwork(Variables):
             del self._functions[next(iter(self._functions))]
         self._functions[key] = function
         return function
+
+
+# What networks have of their facade, besides its methods for what Keras has under the same name.
+OFFERED = frozenset(_FACTS).union(key for key in dir(RunnableNetwork) if not key.startswith("_"))

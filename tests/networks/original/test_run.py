@@ -6,7 +6,7 @@ import tensorflow as tf
 
 import networks
 from compute.images import convert_images_to_uint8
-from networks import original as facade
+from networks import original as facade_module
 from tests.networks.common import (
     error,
     generator,
@@ -139,8 +139,8 @@ def test_compiled_graphs_are_shared_and_few(pair):
         Gs.run(z, None, randomize_noise=False)
     assert len(graphs) == 2  # one for a fade, however far it is
     assert all(graph.experimental_get_tracing_count() == 1 for graph in graphs.values())
-    made = [D._compiled(lod / 10, 4) for lod in range(facade.MAX_FUNCTIONS + 1)]
-    assert len(D._functions) == facade.MAX_FUNCTIONS
+    made = [D._compiled(lod / 10, 4) for lod in range(facade_module.MAX_FUNCTIONS + 1)]
+    assert len(D._functions) == facade_module.MAX_FUNCTIONS
     assert D._compiled(0.1, 4) is made[1]
     assert D._compiled(0.0, 4) is not made[0]  # had gone; now goes the next
     assert D._compiled(0.1, 4) is made[1]  # which is not the one just used
@@ -350,13 +350,48 @@ def test_a_moving_average(pair):
     ("name", "way"),
     [
         ("get_output_for", r"'get_output_for': call the network itself"),
-        ("convert", "networks.build"),
+        ("convert", r"'convert': networks\.build"),
         ("list_ops", "list_layers"),
         ("list_layer", "list_layers"),
         ("something", "docs/from-the-original.md"),
     ],
 )
 def test_what_is_not_there_names_the_way(pair, name, way):
-    with pytest.raises(AttributeError, match=way):
-        getattr(pair[0], name)
-    assert not hasattr(pair[0], name)
+    for owner in (pair[0], pair[0].network, pair[0].network.mapping, pair[1].network):
+        with pytest.raises(AttributeError, match=way):
+            getattr(owner, name)
+        assert not hasattr(owner, name)
+        assert getattr(owner, name, None) is None
+
+
+def test_networks_have_what_their_facade_has(pair):
+    for facade in (*pair, pair[0].components.synthesis):
+        network = facade.network
+        for name in ("list_layers", "setup_as_moving_average_of", "copy_trainables_from", "clone"):
+            assert getattr(network, name) == getattr(facade, name)
+        for name in ("vars", "own_vars", "trainables", "static_kwargs", "input_shapes"):
+            assert getattr(network, name) is getattr(facade, name)
+        assert network.network is network
+        network.set_var("lod", 0)
+        network.reset_vars()
+        assert set(dir(type(facade)) + list(vars(facade))) >= facade_module.OFFERED
+
+
+def test_names_that_were_nearly_right_are_told(pair):
+    with pytest.raises(AttributeError, match=r"no 'maping' \(did you mean 'mapping'\?\)"):
+        pair[0].network.maping  # noqa: B018
+    with pytest.raises(AttributeError, match=r"no 'own_var' \(did you mean 'own_vars'\?\)"):
+        pair[1].network.own_var  # noqa: B018
+
+
+def test_errors_of_networks_are_not_hidden(pair, monkeypatch):
+    network = pair[0].network
+    inner = property(lambda self: self.options.inner)
+    monkeypatch.setattr(type(network), "latent_size", inner)
+    with pytest.raises(AttributeError, match=r"object has no attribute 'inner'$"):
+        network.latent_size  # noqa: B018
+    with pytest.raises(AttributeError, match=r"^'StyleGenerator' object has no attribute '_x'$"):
+        network._x  # noqa: B018
+    unmade = object.__new__(type(network))
+    for name in ("options", "runnable", "vars", "components", "_x", "__x__", "something"):
+        assert not hasattr(unmade, name)
