@@ -45,14 +45,18 @@ def make(directory) -> None:
     write_pickle(Path(directory, "networks.pkl"), roles.values(), OPTIONS)
 
 
-def write_pickle(path, built, options: dict[str, int]) -> None:
-    """Networks that were built with `options` as the original's pickle has them."""
+def write_pickle(path, built, options: dict[str, int], numbers: str = "f4") -> None:
+    """Networks that were built with `options` as the original's pickle has them.
+
+    numbers: NumPy's name of their type.
+    """
     with open(path, "wb") as file:
         file.write(opcodes.PROTO + opcodes.MARK)
         for network in built:
             pairs = []
             for name, values in network.arrays().items():
-                pairs.append((name, opcodes.array(values.tobytes(), values.shape)))
+                data, kind = values.astype(numbers).tobytes(), opcodes.dtype(numbers)
+                pairs.append((name, opcodes.array(data, values.shape, kind)))
             file.write(
                 opcodes.network(
                     build_func_name=opcodes.text(network.func_name),

@@ -84,7 +84,7 @@ class Network(OwnSaving, layers.Named, keras.Model):
         if layers.planning():  # there is nothing to set
             return network
         for name, value in network.fitting(arrays):
-            network.named[name].assign(value)
+            layers.assign(network.named[name], value)
         return network
 
     @classmethod
@@ -165,11 +165,12 @@ class Network(OwnSaving, layers.Named, keras.Model):
         ValueError lists the differences.
         """
         for name, value in dict(self.fitting(mapping.items())).items():
-            self.named[name].assign(value)
+            layers.assign(self.named[name], value)
 
     def fitting(self, pairs: Iterable[tuple[str, Any]]) -> Iterator[tuple[str, np.ndarray]]:
-        """Yields (legacy name, float32 array) of those `pairs` that fit, one at a time.
+        """Yields (legacy name, array) of those `pairs` that fit, one at a time.
 
+        Arrays are float32, but float16 stays what it is: as float32 it takes twice the memory.
         Raises ValueError after the last one, unless they were exactly this network's.
         """
         missing, problems = dict.fromkeys(self.named), []
@@ -179,7 +180,9 @@ class Network(OwnSaving, layers.Named, keras.Model):
                 continue
             missing.pop(name, None)
             try:
-                value = np.asarray(array, np.float32)
+                value = np.asarray(array)
+                if value.dtype != np.float16:
+                    value = value.astype(np.float32, copy=False)
             except (TypeError, ValueError):
                 problems.append(f"not numbers: {name}")
                 continue

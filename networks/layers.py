@@ -55,6 +55,37 @@ def _unset_value(shape: Any, dtype: Any = None, **_: Any) -> tf.Tensor:
     return tf.raw_ops.Empty(shape=list(shape), dtype=tf.float32, init=False)
 
 
+_PIECE = 2**18  # numbers
+
+
+def assign(variable: tf.Variable, value: np.ndarray) -> None:
+    """Sets a float32 variable from float32 or float16, exactly.
+
+    Half precision goes there in pieces: a large array as float32 would be memory beside the
+    variable's, and TensorFlow keeps what it needs for its own casts.
+    """
+    # Several devices' variables, and those of a GPU, are no memory of this machine.
+    elsewhere = tf.distribute.has_strategy() or "GPU" in variable.device
+    if value.dtype == np.float32 or value.size <= _PIECE or elsewhere:
+        variable.assign(value.astype(np.float32, copy=False))
+        return
+    axis, row = 0, value.size // len(value)  # the first axis whose rows are no more than a piece
+    while row > _PIECE:
+        axis += 1
+        row //= value.shape[axis]
+    step = _PIECE // row
+    for index in np.ndindex(value.shape[:axis]):
+        for start in range(0, value.shape[axis], step):
+            piece = value[index][start : start + step].astype(np.float32)
+            tf.raw_ops.ResourceStridedSliceAssign(
+                ref=variable.handle,
+                begin=[*index, start],
+                end=[*(i + 1 for i in index), start + len(piece)],
+                strides=[1] * (axis + 1),
+                value=piece.reshape([1] * axis + list(piece.shape)),
+            )
+
+
 MAX_PLANNED = 10_000  # variables of one network; one of 1024x1024 has about 200
 _planning = contextvars.ContextVar("planning", default=False)
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import math
+import mmap
 from collections.abc import Iterable, Iterator
 from typing import Any, Optional
 
@@ -30,6 +31,7 @@ MAX_VARIABLES = 5_000
 MAX_VALUES = 20_000  # in all options together
 MAX_SOURCE_BYTES = 4 * 2**20
 _SPARE = 4 * 2**20
+_LARGE = 2**20  # bytes of halves, from which on they are worth a mapping of their own
 
 # Keys of a network's state by version: 2 is ProGAN's, 3 StyleGAN's, 4 StyleGAN2's, 5 ADA's.
 _V2 = "version name static_kwargs build_module_src build_func_name variables".split()
@@ -43,10 +45,11 @@ class LegacyNetwork:
     """One network of a legacy pickle.
 
     name: "G", "D", "Gs", "G_synthesis"; version: 2 to 5; func_name: the function that built it,
-    "G_style"; static_kwargs: its options, plain Python values; variables: {local name: float32
-    array} without those of components, in the file's order; components: {"synthesis": …};
-    source_sha256: of the Python source that came along; class_name: the class it was pickled as;
-    extra: version 5's shapes and names of inputs and outputs.
+    "G_style"; static_kwargs: its options, plain Python values; variables: {local name: array}
+    without those of components, in the file's order, float16 where the file has half precision and
+    else float32; components: {"synthesis": …}; source_sha256: of the Python source that came along;
+    class_name: the class it was pickled as; extra: version 5's shapes and names of inputs and
+    outputs.
     """
 
     name: str
@@ -90,11 +93,11 @@ def read(
 ) -> LegacyFile:
     """The networks in the contents of a legacy pickle; no code in it is run, imported or compiled.
 
-    Arrays are float32 and independent of `data`. sha256: the expected hash in hexadecimal.
-    blank: ones that take no memory in place of all numbers.
-    Raises LegacyPickleError, and nothing else whatever the bytes are. Besides `data` this takes as
-    much memory again and some 25 MiB, twice as much for half precision and bytes that protocol 2
-    has as text: what a file's arrays are not large enough for is refused before it is made.
+    Arrays are independent of `data`, float32 but for half precision, which as float32 would be
+    twice the file. sha256: the expected hash in hexadecimal. blank: ones that take no memory in
+    place of all numbers. Raises LegacyPickleError, and nothing else whatever the bytes are. Besides
+    `data` this takes as much memory again and some 25 MiB: what a file's arrays are not large
+    enough for is refused before it is made.
     """
     if len(data) > max_bytes:
         refuse(f"the file has {len(data):,} bytes, more than the {max_bytes:,} allowed")
@@ -115,10 +118,8 @@ class _Reader:
         self.seen: set[int] = set()
         self.variable_count = 0
         self.values = PlainValues(MAX_VALUES)
-        # Bytes that may be made of the file's: as many as it has, or twice that where it is half
-        # precision or text of protocol 2 that becomes more. An array may be mentioned many times.
+        # Bytes that may be made of the file's. An array may be mentioned many times.
         self.budget = len(data) + _SPARE
-        self.budget_of_all = 2 * len(data) + _SPARE
         self.stop = len(data) - 1  # where the file hands over its object
 
     def networks(self, root: object) -> tuple[Optional[LegacyNetwork], ...]:
@@ -191,7 +192,7 @@ class _Reader:
         return variables
 
     def weights(self, value: object, name: str, offset: int) -> np.ndarray:
-        """A variable as float32, a new array."""
+        """A variable as float32, or float16 where it is that: a new array."""
         if type(value) in (int, float):
             with np.errstate(all="ignore"):
                 weights = np.array(value, dtype=np.float32)
@@ -199,10 +200,10 @@ class _Reader:
         elif isinstance(value, objects.Array):
             offset = value.offset
             pieces = array_pieces(value)
-            self.spend(value)
+            kept = self.spend(value)
             if self.blank:
-                return np.broadcast_to(np.float32(1), value.shape)
-            weights = np.empty(value.shape, np.float32)
+                return np.broadcast_to(kept(1), value.shape)
+            weights = _room(value.shape, np.dtype(kept))
         else:
             refuse(f"variable {show(name)} is no array", offset)
         # Of an array in Fortran's order the transpose is in C's.
@@ -211,7 +212,7 @@ class _Reader:
         done, finite = 0, True
         for piece in pieces:
             with np.errstate(all="ignore"):  # what overflows becomes infinite
-                made = piece.astype(np.float32, copy=False)
+                made = piece.astype(weights.dtype, copy=False)
             finite = finite and bool(np.isfinite(made).all())
             flat[done : done + made.size] = made
             done += made.size
@@ -224,14 +225,27 @@ class _Reader:
             refuse(f"{subject} are no dictionary", offset)
         return self.values.plain(stand_in, subject, offset)
 
-    def spend(self, array: objects.Array) -> None:
-        """Counts what an array takes as float32; refuses before it is made."""
-        size = 4 * math.prod(array.shape)
-        self.budget_of_all -= size
-        if array.data.kind != "latin1" and array.dtype != "f2":
-            self.budget -= size
-        if min(self.budget, self.budget_of_all) < 0:
+    def spend(self, array: objects.Array) -> type:
+        """The type that an array is kept as; counts its bytes, to refuse before it is made."""
+        kept = np.float16 if array.dtype == "f2" else np.float32
+        self.budget -= np.dtype(kept).itemsize * math.prod(array.shape)
+        if self.budget < 0:
             refuse("the arrays would take far more room than the file", array.offset)
+        return kept
+
+
+def _room(shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
+    """An array to be filled; the memory of many halves is the system's again once it is gone.
+
+    What malloc takes back may stay with the process, while networks need pieces twice as large.
+    """
+    size = dtype.itemsize * math.prod(shape)
+    if dtype != np.float16 or size < _LARGE:
+        return np.empty(shape, dtype)
+    try:
+        return np.frombuffer(mmap.mmap(-1, size), dtype).reshape(shape)
+    except OSError as error:
+        raise MemoryError(f"no room for an array of {size:,} bytes") from error
 
 
 def _version(state: dict, offset: int) -> int:

@@ -224,7 +224,10 @@ def _from_pickle(network: str, data: bytes) -> dict[str, np.ndarray]:
     networks = [one for one in legacy_pickle.read(data).networks if one is not None]
     if len(networks) != 1:
         raise UserError(f"holds {len(networks)} networks, expected one")
-    arrays, gammas = match(network, networks[0].all_variables())
+    stored = networks[0].all_variables()
+    for name, array in stored.items():
+        stored[name] = array.astype(np.float32, copy=False)  # half precision is kept as it is
+    arrays, gammas = match(network, stored)
     _check_gammas(gammas)
     return arrays
 

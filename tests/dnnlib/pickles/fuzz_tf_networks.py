@@ -313,9 +313,9 @@ def examine(data, audit=None, read=legacy_pickle.read, seconds=SECONDS, kind=Kin
     outcome.allocated = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     if outcome.refusal is None and outcome.failure is None:
-        plain = all(type(a) is np.ndarray and a.dtype == np.float32 for a in arrays)
+        plain = all(type(a) is np.ndarray and a.dtype in (np.float32, np.float16) for a in arrays)
         if not plain or not all(np.isfinite(a).all() for a in arrays):
-            outcome.failure = "accepted, but not as finite float32 arrays"
+            outcome.failure = "accepted, but not as finite arrays"
     if audit and audit.events:
         outcome.failure = f"Python did more than read: {sorted(set(audit.events))}"
     elif outcome.allocated > 2 * len(data) + SPARE_BYTES:
