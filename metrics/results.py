@@ -17,7 +17,7 @@ from dnnlib.paths import open_to_append
 from dnnlib.progress import format_time
 
 if TYPE_CHECKING:
-    import tensorflow as tf
+    from training.event_file import EventFile
 
 # In a record's details: images of the data set, where it has fewer than are taken; and
 # {'network': classes, 'dataset': classes}, where the network has fewer.
@@ -75,20 +75,15 @@ def _last_byte(file: BinaryIO) -> bytes:
 
 def to_tensorboard(run_dir: StrPath, record: Record) -> None:
     """Adds a record's numbers to the run's TensorBoard page, at the network's image count."""
-    import tensorflow as tf
-
-    writer = _writer(str(run_dir))
-    with writer.as_default(step=record["cur_nimg"]):
-        for name, value in record["results"].items():
-            tf.summary.scalar(f"Metrics/{name}", value)
-    writer.flush()
+    tags = {f"Metrics/{name}": value for name, value in record["results"].items()}
+    _events(str(run_dir)).scalars(record["cur_nimg"], tags)
 
 
 @functools.lru_cache(maxsize=1)  # one file for all records of a process
-def _writer(run_dir: str) -> tf.summary.SummaryWriter:
-    import tensorflow as tf
+def _events(run_dir: str) -> EventFile:
+    from training.event_file import EventFile  # which needs TensorFlow
 
-    return tf.summary.create_file_writer(os.fsencode(run_dir), filename_suffix=".metrics")
+    return EventFile(run_dir, suffix=".metrics")
 
 
 def line(record: Record, digits: int = 4) -> str:

@@ -19,7 +19,7 @@ from concurrent.futures.process import BrokenProcessPool
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
-from dnnlib.errors import UserError
+from dnnlib.errors import UserError, explain_write_errors
 from dnnlib.spawning import core_count, without_current_directory
 from dnnlib.terminal import prepare
 from metrics import separability
@@ -67,8 +67,9 @@ def solve_all(
             poll(1)
         return solutions
     with tempfile.TemporaryDirectory() as directory:
-        for name, latents in spaces.items():
-            np.save(os.path.join(directory, f"{name}.npy"), latents)
+        with explain_write_errors(directory):
+            for name, latents in spaces.items():
+                np.save(os.path.join(directory, f"{name}.npy"), latents)
         try:
             return _in_processes(directory, problems, svm, poll, workers)
         except BrokenProcessPool as error:

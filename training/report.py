@@ -17,6 +17,7 @@ from dnnlib.errors import explain_write_errors
 from dnnlib.paths import open_to_append
 from dnnlib.progress import format_time
 from dnnlib.terminal import raw
+from training.event_file import EventFile
 
 
 class Means:
@@ -54,15 +55,8 @@ class Report:
 
     def __init__(self, run_dir: str | os.PathLike, enabled: bool = True):
         self.run_dir, self.enabled = Path(run_dir), enabled
-        self._made: tf.summary.SummaryWriter | None = None
+        self.events = EventFile(run_dir)
         self._bar = enabled and sys.stdout is not None and sys.stdout.isatty()
-
-    @property
-    def _writer(self) -> tf.summary.SummaryWriter:
-        """TensorBoard's; its file appears with the first record, not with a start that fails."""
-        if self._made is None:
-            self._made = tf.summary.create_file_writer(os.fsencode(self.run_dir))
-        return self._made
 
     def say(self, text: str) -> None:
         if self.enabled:
@@ -94,17 +88,13 @@ class Report:
         path = self.run_dir / "stats.jsonl"
         with explain_write_errors(path), open_to_append(path) as file:
             file.write(json.dumps(entry).encode() + b"\n")
-        with explain_write_errors(self.run_dir), self._writer.as_default(step=record["cur_nimg"]):
-            for name, value in entry.items():
-                if name != "cur_nimg":  # the step
-                    tf.summary.scalar(name, value)
-            self._writer.flush()
+        step = entry.pop("cur_nimg")
+        self.events.scalars(step, entry)
 
     def picture(self, tag: str, pixels: np.ndarray, cur_nimg: int) -> None:
         """One uint8 picture [H, W, C] for TensorBoard."""
         if self.enabled:
-            with self._writer.as_default(step=cur_nimg):
-                tf.summary.image(tag, pixels[None])
+            self.events.picture(cur_nimg, tag, pixels)
 
     def drop_after(self, cur_nimg: int) -> None:
         """Removes records of ticks that a killed run reached after its last checkpoint."""
@@ -117,8 +107,7 @@ class Report:
             atomic.write_text(path, "".join(kept))
 
     def close(self) -> None:
-        if self._made is not None:
-            self._made.close()
+        self.events.close()
 
 
 class Clock:

@@ -1,15 +1,22 @@
 """Status line, stats.jsonl and TensorBoard say the same."""
 
+import errno
 import io
 import json
+import re
 import sys
+from unittest import mock
 
 import numpy as np
 import pytest
 import tensorflow as tf
 
 from dnnlib import terminal
+from dnnlib.errors import UserError
 from dnnlib.progress import format_time
+from tests.dnnlib.test_full_disk import limited
+from training import event_file
+from training.event_file import EventFile
 from training.report import Means, Report
 
 RECORD = {
@@ -74,6 +81,75 @@ def read_events(directory):
             event = tf.compat.v1.Event.FromString(record.numpy())
             found.update({value.tag: event.step for value in event.summary.value})
     return found
+
+
+def test_events_are_as_tensorflow_writes_them(tmp_path):
+    """But for the time and the bytes of the PNG: tags, steps, plugins and numbers."""
+    pixels = np.random.RandomState(0).randint(0, 256, [4, 5, 3]).astype(np.uint8)
+    report, theirs = Report(tmp_path / "ours"), tf.summary.create_file_writer(str(tmp_path / "tf"))
+    report.picture("Fakes", pixels, 7)
+    report.events.scalars(8, {"Loss/D": 1.25, "count": 3})
+    report.close()
+    with theirs.as_default(step=7):
+        tf.summary.image("Fakes", pixels[None])
+        tf.summary.scalar("Loss/D", 1.25, step=8)
+        tf.summary.scalar("count", 3, step=8)
+    theirs.close()
+    found, wanted = (
+        [tf.compat.v1.Event.FromString(r.numpy()) for r in tf.data.TFRecordDataset([str(path)])]
+        for name in ("ours", "tf")
+        for path in (tmp_path / name).iterdir()
+    )
+    assert len(found) == len(wanted) == 4
+    for ours, other in zip(found, wanted):
+        assert abs(other.wall_time - ours.wall_time) < 600
+        for event in (ours, other):
+            event.ClearField("wall_time")
+            event.ClearField("source_metadata")
+            for value in event.summary.value:
+                numbers = tf.make_ndarray(value.tensor)
+                if value.tag == "Fakes":
+                    np.testing.assert_array_equal(tf.io.decode_png(numbers[2]), pixels)
+                    numbers = np.int64(numbers[:2])
+                value.tensor.CopyFrom(tf.make_tensor_proto(numbers))
+        assert ours == other
+
+
+@pytest.mark.parametrize("size", [0, 20, 200, 1000])
+def test_a_full_disk_names_the_events_file(size, tmp_path):
+    """Whatever is being written: the start of the file, a number or a picture."""
+    report = Report(tmp_path)
+    pixels = np.random.RandomState(0).randint(0, 256, [64, 64, 3]).astype(np.uint8)
+
+    def write():
+        report.events.scalars(1, {"Loss/D": 1.0})
+        report.picture("Fakes", pixels, 1500)
+
+    with pytest.raises(UserError) as caught, limited(size):
+        write()
+    place = re.escape(str(tmp_path))
+    message = (
+        rf"cannot write {place}/events\.out\.tfevents\.\d+\.\S+\.v2: the file would be larger .*"
+    )
+    assert re.fullmatch(message, str(caught.value))
+    assert len(list(tmp_path.iterdir())) == (size > 60)
+    read_events(tmp_path)  # whole records
+    report.picture("Fakes", pixels, 1500)  # there is room again
+    report.close()
+    assert read_events(tmp_path)["Fakes"] == 1500
+
+
+@pytest.mark.parametrize("code", ["ENOSPC", "EDQUOT", "EIO", "EROFS"])
+def test_whatever_the_system_says_of_the_events_file(code, tmp_path, monkeypatch):
+    events, error = EventFile(tmp_path, suffix=".metrics"), OSError(getattr(errno, code), "x")
+    monkeypatch.setattr(event_file.io, "FileIO", mock.Mock(side_effect=error))
+    with pytest.raises(UserError, match=r"^cannot write .*events.*\.metrics: \w.*$"):
+        events.scalars(1, {"Metrics/fid": 1.0})
+
+
+def test_a_full_disk_names_the_file_of_numbers(tmp_path):
+    with pytest.raises(UserError, match=r"cannot write .*stats\.jsonl: "), limited(10):
+        Report(tmp_path).tick(RECORD, {})
 
 
 def test_records_after_the_checkpoint_are_dropped(tmp_path):

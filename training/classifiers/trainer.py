@@ -249,10 +249,8 @@ class ClassifierReport(Report):
         path = self.run_dir / "stats.jsonl"
         with explain_write_errors(path), open_to_append(path) as file:
             file.write(json.dumps(entry).encode() + b"\n")
-        with self._writer.as_default(step=cur_nimg):
-            for name, value in values.items():
-                tf.summary.scalar(f"{name.capitalize()}/{attribute}", value)
-        self._writer.flush()
+        tags = {f"{name.capitalize()}/{attribute}": value for name, value in values.items()}
+        self.events.scalars(cur_nimg, tags)
 
 
 def _attribute_of(line: str) -> str | None:
