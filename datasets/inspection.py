@@ -13,13 +13,13 @@ from typing import Any, Optional
 
 import numpy as np
 
-from datasets.format.info import open_labels
+from datasets.format.info import open_labels, write_files
 from datasets.format.reader import DatasetInfo, inspect, open_dataset
 from datasets.format.tfrecords import ImageFile
 from datasets.grids import grid_size, save_image_grid, setup_snapshot_grid, to_pil
 from datasets.workers import map_records
 from dnnlib.errors import UserError
-from dnnlib.staging import staged_directory
+from dnnlib.staging import check_unused, staged_directory
 
 FIRST = "first"  # a layout of `display`: the images as they come
 _CHUNK_BYTES = 1 << 22
@@ -80,10 +80,11 @@ def display(dataset: str, out: str | os.PathLike, grid: str, layout: str, seed: 
     if Path(out).suffix.lower() not in _SHEET_SUFFIXES:
         known = ", ".join(_SHEET_SUFFIXES)
         raise UserError(f"--out={out}: expected a file name that ends in one of {known}")
-    dataset_info = inspect(dataset)
+    dataset_info = inspect(dataset, write=False)
+    shape = grid_size(grid, dataset_info.resolution, dataset_info.resolution)
+    write_files(dataset_info)
     with open_dataset(dataset_info) as images:
         if layout == FIRST:
-            shape = grid_size(grid, dataset_info.resolution, dataset_info.resolution)
             pixels, _ = images.read(np.arange(min(shape[0] * shape[1], dataset_info.num_images)))
             columns = min(shape[0], len(pixels))
             shape = columns, -(-len(pixels) // columns)
@@ -96,9 +97,9 @@ def display(dataset: str, out: str | os.PathLike, grid: str, layout: str, seed: 
     return f"Wrote {len(pixels)} image(s) of {dataset_info.name} in {shape[0]} columns: {out}"
 
 
-def stored(dataset: str) -> DatasetInfo:
+def stored(dataset: str, write: bool = True) -> DatasetInfo:
     """`inspect`, of a set that has files. Raises UserError for the synthetic one."""
-    dataset_info = inspect(dataset)
+    dataset_info = inspect(dataset, write=write)
     if dataset_info.path is None:
         raise UserError(f"{dataset}: has no files, it is made as it is read")
     return dataset_info
@@ -120,6 +121,7 @@ def extract(
     Returns what to tell, with the command that makes the set again. Raises UserError for a
     damaged record, naming it.
     """
+    check_unused(out)  # before the built-in digits are written, if they are it
     dataset_info = stored(dataset)
     count = min(dataset_info.num_images, max_images or dataset_info.num_images)
     path = dataset_info.files[max(dataset_info.files)]

@@ -40,6 +40,8 @@ def compare(
     How features are ordered within records, and names, make no difference. Raises UserError for
     a damaged record, naming it.
     """
+    for dataset in (first, second):  # neither is written where the other is refused
+        stored(dataset, write=False)
     one, two = stored(first), stored(second)
     lines = []
     for field in ("num_images", "resolution", "channels", "label_size"):

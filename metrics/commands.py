@@ -26,17 +26,18 @@ def evaluate(args: dict[str, Any]) -> None:
     metrics = registry.parse_list(args["metrics"], args["num_images"])
     if bool(args["network"]) == bool(args["run_dir"]):
         raise UserError("give one of --network=FILE and --run_dir=RUN")
+    if read_cluster().num_workers > 1:
+        raise UserError("TF_CONFIG names several machines; metrics are for one: unset it")
     run_dir = None
     if args["run_dir"]:
         run_dir = run_dirs.find(args["result_dir"], args["run_dir"])
-        paths = snapshots.choose(run_dir, args["snapshots"])
-    else:
-        paths = [local_path(args["network"], cache_dir=args["cache_dir"], say=say)]
-    if read_cluster().num_workers > 1:
-        raise UserError("TF_CONFIG names several machines; metrics are for one: unset it")
     out = args["out"] or run_dir
     if out:
         results.check_writable(out)
+    if run_dir:
+        paths = snapshots.choose(run_dir, args["snapshots"])
+    else:
+        paths = [local_path(args["network"], cache_dir=args["cache_dir"], say=say)]
     settings = _settings(args, run_dir)
     replica_map = ReplicaMap(make_strategy(args["num_gpus"]))
     silence_xla()

@@ -7,12 +7,11 @@ import functools
 import hashlib
 import json
 import os
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Optional, Union
 
 from dnnlib import json_files, run_dirs
-from dnnlib.errors import explain_os_errors, explain_write_errors
+from dnnlib.errors import explain_write_errors
 from dnnlib.paths import open_to_append
 from dnnlib.progress import format_time
 
@@ -48,11 +47,8 @@ def find(run_dir: StrPath, metric_name: str, provenance: dict[str, Any]) -> Opti
 
 
 def check_writable(run_dir: StrPath) -> None:
-    """Raises UserError unless records can be kept in a directory, which is made if need be."""
-    with explain_os_errors("write", run_dir):
-        Path(run_dir).mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=os.fspath(run_dir)):
-            pass
+    """Raises UserError unless records can be kept in a directory; makes none."""
+    run_dirs.check_place(run_dir)
     run_dirs.check_files(run_dir, ("metric-*.jsonl", "events.out.tfevents.*"))
 
 
@@ -60,6 +56,7 @@ def append(run_dir: StrPath, record: Record) -> None:
     """Adds a record to its metric's file."""
     path = path_in(run_dir, record["metric"])
     with explain_write_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
         text = json.dumps(record, allow_nan=False) + "\n"
         with open_to_append(path) as file:
             # After a line that was cut short the next one starts on a new line.

@@ -11,6 +11,7 @@ from typing import Any, Optional, Union
 import tensorflow as tf
 
 from compute.replica_map import ReplicaMap
+from datasets.format.info import write_files
 from datasets.format.reader import Dataset, inspect, open_dataset
 from dnnlib.errors import UserError
 from dnnlib.paths import cache_directory
@@ -166,7 +167,11 @@ class Tools(Needs, contextlib.ExitStack):
         if settings.dataset is None:
             return None
         info = inspect(
-            settings.dataset, settings.data_dir, resolution=resolution, max_label_size=label_size
+            settings.dataset,
+            settings.data_dir,
+            resolution=resolution,
+            max_label_size=label_size,
+            write=False,
         )
         if info.channels != channels:
             raise UserError(
@@ -174,13 +179,14 @@ class Tools(Needs, contextlib.ExitStack):
                 f"{info.name} {info.channels}"
             )
         if self._reals is None or self._reals.info != info:
-            self._classes = inspect(settings.dataset, settings.data_dir).label_size
+            self._classes = inspect(settings.dataset, settings.data_dir, write=False).label_size
             if 0 < label_size < self._classes:
                 self.say(
                     f"note: the network has {label_size} classes, the data set {info.name} "
                     f"{self._classes}: images of the others count as reals, and give labels of "
                     "zeros"
                 )
+            write_files(info)
             self._reals = self.enter_context(
                 open_dataset(info, replace_damaged=settings.replace_damaged)
             )

@@ -12,7 +12,7 @@ import itertools
 import os
 import socket
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Optional
 
@@ -27,71 +27,69 @@ _VERSION = "brain.Event:2"  # of the format
 
 
 class EventFile:
-    """A file of `directory` that appears with its first record.
+    """A file of `directory` that appears with its first record; open only while it is written.
 
     suffix: of its name. All methods raise UserError naming the file for a full disk and the like.
     """
 
     def __init__(self, directory: str | os.PathLike, suffix: str = ".v2"):
         self._directory, self._suffix = Path(directory), suffix
-        self._path: Path = self._directory
-        self._file: Optional[io.FileIO] = None
+        self._path: Optional[Path] = None
 
     def scalars(self, step: int, values: Mapping[str, float]) -> None:
         """Adds numbers, by their tags, as float32."""
-        for tag, value in values.items():
-            self._add(step, tag, "scalars", tf.make_tensor_proto(value, tf.float32))
+        self._append(
+            _event(step, tag, "scalars", tf.make_tensor_proto(value, tf.float32))
+            for tag, value in values.items()
+        )
 
     def picture(self, step: int, tag: str, pixels: np.ndarray) -> None:
         """Adds a uint8 picture [H, W, C]."""
         height, width, _ = pixels.shape
         values = [str(width).encode(), str(height).encode(), encode(to_pil(pixels), "PNG")]
-        self._add(step, tag, "images", tf.make_tensor_proto(values, tf.string))
+        self._append([_event(step, tag, "images", tf.make_tensor_proto(values, tf.string))])
 
-    def close(self) -> None:
-        if self._file is not None:
-            with explain_write_errors(self._path):
-                self._file.close()
-
-    def _add(self, step: int, tag: str, plugin: str, tensor: Any) -> None:
-        """plugin: TensorBoard's page that shows it."""
-        v1 = tf.compat.v1
-        metadata = v1.SummaryMetadata(plugin_data={"plugin_name": plugin})
-        value = v1.Summary.Value(tag=tag, metadata=metadata, tensor=tensor)
-        event = v1.Event(wall_time=time.time(), step=step, summary=v1.Summary(value=[value]))
-        if self._file is None:
-            self._open()
-        self._write(event)
-
-    def _open(self) -> None:
-        base = f"events.out.tfevents.{int(time.time())}.{socket.gethostname()}.{os.getpid()}"
-        for number in itertools.count():
-            self._path = self._directory / f"{base}.{number}{self._suffix}"
-            with explain_write_errors(self._path):
+    def _append(self, events: Iterable[Any]) -> None:
+        """Writes records whole, or nothing of them."""
+        if self._path is None:
+            first = tf.compat.v1.Event(wall_time=time.time(), file_version=_VERSION)
+            with explain_write_errors(self._directory):
                 self._directory.mkdir(parents=True, exist_ok=True)
-                with contextlib.suppress(FileExistsError):
-                    self._file = io.FileIO(self._path, "xb")
-                    break
-        try:
-            self._write(tf.compat.v1.Event(wall_time=time.time(), file_version=_VERSION))
-        except BaseException:  # no file without its version
-            file, self._file = self._file, None
-            with contextlib.suppress(OSError):
-                self._path.unlink()
-                file.close()
-            raise
-
-    def _write(self, event: Any) -> None:
-        """Writes a record whole, or nothing of it."""
-        assert self._file is not None
-        rest = memoryview(frame_record(event.SerializeToString()))
+            path = self._unused()
+            with explain_write_errors(path):
+                try:
+                    _write(path, "xb", [first, *events])
+                except BaseException:  # no file without its version
+                    with contextlib.suppress(OSError):
+                        path.unlink()
+                    raise
+            self._path = path
+            return
         with explain_write_errors(self._path):
-            start = self._file.tell()
-            try:
-                while rest:  # a write may end early
-                    rest = rest[self._file.write(rest) :]
-            except BaseException:
-                with contextlib.suppress(OSError):
-                    self._file.truncate(start)
-                    self._file.seek(start)
-                raise
+            _write(self._path, "ab", events)
+
+    def _unused(self) -> Path:
+        base = f"events.out.tfevents.{int(time.time())}.{socket.gethostname()}.{os.getpid()}"
+        names = (f"{base}.{number}{self._suffix}" for number in itertools.count())
+        return next(path for name in names if not (path := self._directory / name).exists())
+
+
+def _event(step: int, tag: str, plugin: str, tensor: Any) -> Any:
+    """plugin: TensorBoard's page that shows it."""
+    v1 = tf.compat.v1
+    metadata = v1.SummaryMetadata(plugin_data={"plugin_name": plugin})
+    value = v1.Summary.Value(tag=tag, metadata=metadata, tensor=tensor)
+    return v1.Event(wall_time=time.time(), step=step, summary=v1.Summary(value=[value]))
+
+
+def _write(path: Path, mode: str, events: Iterable[Any]) -> None:
+    rest = memoryview(b"".join(frame_record(event.SerializeToString()) for event in events))
+    with io.FileIO(path, mode) as file:
+        start = file.seek(0, os.SEEK_END)
+        try:
+            while rest:  # a write may end early
+                rest = rest[file.write(rest) :]
+        except BaseException:
+            with contextlib.suppress(OSError):
+                file.truncate(start)
+            raise

@@ -117,7 +117,9 @@ def test_a_method_is_told_and_older_records_without_one_are_found(tmp_path):
 
 def test_places_that_take_no_records(tmp_path):
     results.check_writable(tmp_path / "a" / "b")
-    assert list((tmp_path / "a" / "b").iterdir()) == []
+    assert list(tmp_path.iterdir()) == []
+    results.append(tmp_path / "a" / "b", RECORD)
+    assert results.find(tmp_path / "a" / "b", RECORD["metric"], RECORD["provenance"]) == RECORD
     (tmp_path / "file").touch()
-    with pytest.raises(UserError, match=r"cannot write .*file: a file of that name is in the way"):
+    with pytest.raises(UserError, match=r"cannot create .*file: .*file is not a directory"):
         results.check_writable(tmp_path / "file")

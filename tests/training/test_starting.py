@@ -8,6 +8,7 @@ from dnnlib import run_dirs
 from dnnlib.errors import UserError
 from tests.training.common import add_checkpoint, ask, files, refused, started
 from training import runs, saved_config
+from training.classifiers import runs as classifier_runs
 from training.request import Request
 
 pytestmark = pytest.mark.usefixtures("here")
@@ -109,10 +110,15 @@ def test_a_command_that_is_refused_or_only_told_writes_no_digits(here, monkeypat
     refused(ask(**digits, resume_from="missing.safetensors"), "--resume_from: no file")
     attribute = ("attribute.one=11",)
     refused(ask(**digits, preset="classifier", overrides=attribute), "no label column 11")
+    few = ("attribute.x=3", "holdout=0.0001")
+    few_told = r"attribute\.x: \w+ of the 1 held-out"
+    refused(ask(**digits, preset="classifier", overrides=few), few_told)
+    told = classifier_runs.plan(ask(**digits, preset="classifier"))
     run = runs.plan(ask(**digits))
     assert files(here) == []
     with run.starting() as run:
         assert all(Path(path).is_file() for path in run.dataset_info.files.values())
+    assert classifier_runs.plan(ask(**digits, preset="classifier")).shares == told.shares
 
 
 def test_a_cache_that_cannot_be_written_is_told_before_a_run_is_made(here, monkeypatch):
