@@ -7,8 +7,10 @@ names. Snapshots (networks/snapshot.py) are exact, and hold no code.
 from __future__ import annotations
 
 import contextlib
+import io
 import os
 import sys
+import zipfile
 from types import FrameType
 from typing import Any, NoReturn, Optional
 
@@ -64,28 +66,29 @@ class OwnSaving:
     def outputs(self, value: Any) -> None:
         pass
 
-    def _refuse_savers(self, caller: FrameType) -> None:
+    def _refuse_savers(self, caller: Optional[FrameType]) -> None:
         if _saves(caller):
+            # Keras opens some files before it asks for anything, of a user's model nearly all.
+            _remove_begun_files(caller)
             refuse(self.func_name, "Keras's saving")
 
     def get_config(self) -> dict[str, Any]:
-        caller = sys._getframe(1)
-        if _saves(caller):
-            _remove_begun_file(caller)  # HDF5, of which Keras 3 asks for nothing before this
-            refuse(self.func_name, "Keras's saving")
+        self._refuse_savers(sys._getframe(1))
         return dict(self.options)
 
     def to_json(self, **kwargs: Any) -> NoReturn:
         refuse(self.func_name, "Keras's to_json")
 
     def get_build_config(self) -> NoReturn:
+        self._refuse_savers(sys._getframe(1))
         refuse(self.func_name, "Keras's saving")
 
     def load_own_variables(self, store: Any) -> NoReturn:
         refuse(self.func_name, "Keras's loading")
 
     def save_own_variables(self, store: Any) -> NoReturn:
-        refuse(self.func_name, "Keras's saving")  # by keras.saving.save_weights
+        self._refuse_savers(sys._getframe(1))  # keras.saving.save_weights
+        refuse(self.func_name, "Keras's saving")
 
     def export(self, *args: Any, **kwargs: Any) -> NoReturn:
         refuse(self.func_name, "Keras's export")
@@ -97,13 +100,32 @@ def _saves(caller: Optional[FrameType]) -> bool:
     return module.startswith("keras.") and ".saving." in module
 
 
-def _remove_begun_file(caller: Optional[FrameType]) -> None:
-    """Removes the file that one of Keras's functions above this has begun, which is empty."""
-    while caller is not None and _saves(caller):
-        if caller.f_locals.get("opened_new_file"):
-            with contextlib.suppress(OSError, TypeError):
-                os.unlink(caller.f_locals.get("filepath"))  # type: ignore[arg-type]
+def _remove_begun_files(caller: Optional[FrameType]) -> None:
+    """Removes what Keras's functions above this have begun to write, of which nothing can be read.
+
+    Those are files that were given to them by their path, and that one of them has open.
+    """
+    named, opened = set(), set()
+    while caller is not None:
+        if _saves(caller):
+            path = caller.f_locals.get("filepath")
+            named.add(os.fspath(path) if isinstance(path, (str, os.PathLike)) else None)
+            opened.update(map(_written, list(caller.f_locals.values())))
         caller = caller.f_back
+    for path in (named & opened) - {None}:
+        with contextlib.suppress(OSError):
+            os.unlink(path)
+
+
+def _written(value: Any) -> Optional[str]:
+    """The path of a file, zip archive or HDF5 file that is open for writing; None of all else."""
+    handle = getattr(value, "h5_file", value)  # Keras's store of weights
+    is_hdf5 = type(handle).__module__.startswith("h5py")
+    if not (is_hdf5 or isinstance(handle, (io.IOBase, zipfile.ZipFile))):
+        return None
+    path = getattr(handle, "filename", None) or getattr(handle, "name", None)
+    written = getattr(handle, "mode", "r") not in ("r", "rb")
+    return os.fspath(path) if written and isinstance(path, (str, os.PathLike)) else None
 
 
 def refuse(name: str, action: str) -> NoReturn:

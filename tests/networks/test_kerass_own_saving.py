@@ -78,6 +78,67 @@ def test_kerass_own_functions_are_refused(module, name, file, exists, trio, tmp_
         assert left == [b"before"]
 
 
+class Own(keras.Model):
+    """A user's model, with a network of ours in it."""
+
+    def __init__(self, network):
+        super().__init__()
+        self.network, self.last = network, keras.layers.Dense(2, kernel_initializer="ones")
+
+    def call(self, z):
+        return self.last(keras.layers.Flatten()(self.network(z, noise="fixed")))
+
+    def get_config(self):
+        return {}
+
+
+@pytest.fixture(scope="module")
+def models():
+    G = generator(resolution=4)
+    z = np.zeros([1, G.options["latent_size"]], np.float32)
+    made = {
+        "own": Own(G),
+        "sequential": keras.Sequential(
+            [keras.layers.Dense(z.shape[1], kernel_initializer="ones"), G]
+        ),
+    }
+    for model in made.values():
+        model(z)
+    return made
+
+
+@pytest.mark.filterwarnings("ignore:You are saving your model as an HDF5 file")
+@pytest.mark.parametrize("exists", [False, True])
+@pytest.mark.parametrize("file", ["x.keras", "x.h5", "x.weights.h5"])
+@pytest.mark.parametrize("kind", ["own", "sequential"])
+def test_a_users_model_with_a_network_in_it_leaves_no_half_file(
+    kind, file, exists, models, tmp_path
+):
+    """Of subclassed models as HDF5 Keras 3 writes the values, for load_weights; Keras 2 nothing."""
+    path, model = tmp_path / file, models[kind]
+    if exists:
+        path.write_bytes(b"before")
+    save = model.save_weights if file == "x.weights.h5" else model.save
+    if kind == "own" and file == "x.h5" and keras.__version__ >= "3":
+        save(str(path))
+        model.load_weights(str(path))
+        return
+    message = r"networks\.save\(path.*network\.copy\(\)"
+    if kind == "own" and file == "x.h5":
+        message = "HDF5"  # Keras 2's own
+    with pytest.raises(NotImplementedError, match=message):
+        save(str(path))
+    left = [each.read_bytes() for each in tmp_path.iterdir()]
+    assert left in ([], [b"before"] if exists else [])
+
+
+def test_files_of_others_stay_when_keras_is_refused(trio, tmp_path):
+    with open(tmp_path / "mine", "wb") as mine, pytest.raises(NotImplementedError):
+        keras.saving.save_model(trio[0], str(tmp_path / "x.keras"))
+    assert mine.closed
+    assert [path.name for path in tmp_path.iterdir()] == ["mine"]
+
+
 def test_kerass_text_of_a_network_is_refused(trio):
     for network in (trio[0], trio[1], trio[2].mapping):
         with pytest.raises(NotImplementedError, match=r"to_json does not .*networks\.save\(path"):
