@@ -29,6 +29,16 @@ class ScoringNetwork(ImageNetwork):
                 f"{self.func_name}: images have shape {images.shape}, expected [N, {expected[0]}, "
                 f"{expected[1]}, {expected[2]}]"
             )
+        return self.at_stage(images, labels, level, alpha)
+
+    def at_stage(
+        self,
+        images: tf.Tensor,
+        labels: Any,
+        level: int,
+        alpha: Union[float, tf.Tensor, None] = None,
+    ) -> tf.Tensor:
+        """Scores of images [N, R, R, C] at one stage, as `stage`."""
         return self.stage(ops.downscale2d(images, 2**level), labels, level, alpha)
 
     def stage(

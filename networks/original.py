@@ -90,7 +90,7 @@ class RunnableNetwork(Variables):
         self.output_shape = network.output_of_run()
         self.input_shape, self.output_shapes = self.input_shapes[0], [self.output_shape]
         self.num_inputs, self.num_outputs = len(self.input_shapes), 1
-        self._functions: dict = {}  # (lod, minibatch): compiled function; the last used is last
+        self._functions: dict = {}  # (level, fading, minibatch): graph; the last used is last
         self._renderer = Renderer(network) if hasattr(network, "render") else None
 
     def __deepcopy__(self, memo: dict) -> RunnableNetwork:
@@ -305,7 +305,9 @@ class RunnableNetwork(Variables):
         """(the output for tensors, images NCHW; the codes that images were made of, or None)."""
         network = self.network
         if self._renderer is None:
-            return self._compiled(lod, len(inputs[0]))(inputs), None
+            level, alpha = (0, None) if lod is None else network.split_lod(lod)
+            call = self._compiled(level, alpha is not None, len(inputs[0]))
+            return call(inputs, tf.constant(alpha or 0.0)), None
         codes = inputs[0]
         if hasattr(network, "codes"):
             for part in self.components.values():
@@ -324,29 +326,30 @@ class RunnableNetwork(Variables):
         signature = [tf.TensorSpec(shape) for shape in self.input_shapes]
         return tf.function(codes, signature, autograph=False)
 
-    def _compiled(self, lod: Optional[float], minibatch: Optional[int]) -> Callable:
-        """The graph of what makes no images: inputs → output.
+    def _compiled(self, level: int, fading: bool, minibatch: Optional[int]) -> Callable:
+        """The graph of what makes no images: inputs, weight of the lower resolution → output.
 
-        It reads the variables at every call, except lod, which decides what is computed.
+        It reads the variables at every call, except lod, whose level decides what is computed.
         """
         network, sees_images = self.network, "images" in self._input_names
         if not sees_images:
             minibatch = None  # one graph for any; the scores of images depend on it
-        key = (lod, minibatch)
+        key = (level, fading, minibatch)
         if key in self._functions:
             self._functions[key] = self._functions.pop(key)
             return self._functions[key]
 
         @tf.function(autograph=False)
-        def call(inputs):
+        def call(inputs, alpha):
             # Not `network(…)`: Keras would remember these arguments for saving the model.
             if not sees_images:
                 return network.call(*inputs)
             images, labels = inputs
-            return network.call(tf.transpose(images, [0, 2, 3, 1]), labels, lod=lod)
+            images = tf.transpose(images, [0, 2, 3, 1])
+            return network.at_stage(images, labels, level, alpha if fading else None)
 
         signature = [tf.TensorSpec([minibatch, *shape[1:]]) for shape in self.input_shapes]
-        function = call.get_concrete_function(signature)
+        function = call.get_concrete_function(signature, tf.TensorSpec([]))
         while len(self._functions) >= MAX_FUNCTIONS:
             del self._functions[next(iter(self._functions))]
         self._functions[key] = function

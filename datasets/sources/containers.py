@@ -20,9 +20,14 @@ def printable(name: str) -> str:
 
 
 def is_hidden(name: str) -> bool:
-    """Whether a path is of a hidden file, or in a hidden folder; zips of Windows have '\\'."""
+    """Whether a path is of a hidden file, or in a hidden folder; zips of Windows have '\\'.
+
+    What macOS puts beside files, into zips and into folders on foreign disks, is hidden, too.
+    """
     parts = name.replace("\\", "/").split("/")
-    return any(part.startswith(".") and part not in (".", "..") for part in parts)
+    return any(
+        part == "__MACOSX" or (part.startswith(".") and part not in (".", "..")) for part in parts
+    )
 
 
 class Folder:

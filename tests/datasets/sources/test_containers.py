@@ -96,7 +96,10 @@ def test_messages_do_not_disturb_the_terminal(tmp_path):
 
 def test_names_in_a_zip_are_just_names(tmp_path):
     names = ["../up", "/abs", "a/../b", "C:/x", "a/"]
-    archive = pack(tmp_path / "a.zip", *((name, name) for name in [*names, "__MACOSX/._x", ".y/z"]))
+    archive = pack(
+        tmp_path / "a.zip",
+        *((name, name) for name in [*names, "__MACOSX/._x", "__MACOSX/x", ".y/z"]),
+    )
     assert archive.names() == ["../up", "/abs", "C:/x", "a/../b"]
     for name in archive.names():
         assert archive.read(name) == name.encode()

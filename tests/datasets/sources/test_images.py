@@ -64,7 +64,14 @@ def check_content(source, names=SORTED):
 
 @pytest.mark.conformance
 def test_finds_everything(tmp_path, place):
-    directory = write(tmp_path / "pictures", *NAMES, ".hidden.png", ".thumbs/x.png", "a/.x/y.png")
+    directory = write(
+        tmp_path / "pictures",
+        *NAMES,
+        ".hidden.png",
+        ".thumbs/x.png",
+        "a/.x/y.png",
+        "__MACOSX/z.png",
+    )
     (directory / "readme.txt").write_text("hello")
     (directory / "a/list.csv").write_text("hello")
     source = Images(place(directory))

@@ -122,7 +122,7 @@ def test_later_changes_are_honoured(pair):
             assert error(new, old) > 1e-3
 
 
-def test_compiled_graphs_are_shared_and_few(pair):
+def test_compiled_graphs_are_shared_and_few(pair, monkeypatch):
     Gs, D = pair
     Gs._renderer._graphs.clear()
     z = normal(2, 8)
@@ -139,12 +139,19 @@ def test_compiled_graphs_are_shared_and_few(pair):
         Gs.run(z, None, randomize_noise=False)
     assert len(graphs) == 2  # one for a fade, however far it is
     assert all(graph.experimental_get_tracing_count() == 1 for graph in graphs.values())
-    made = [D._compiled(lod / 10, 4) for lod in range(facade_module.MAX_FUNCTIONS + 1)]
-    assert len(D._functions) == facade_module.MAX_FUNCTIONS
-    assert D._compiled(0.1, 4) is made[1]
-    assert D._compiled(0.0, 4) is not made[0]  # had gone; now goes the next
-    assert D._compiled(0.1, 4) is made[1]  # which is not the one just used
-    assert D._compiled(0.2, 4) is not made[2]
+    images = images_for(D.network, 4)
+    for lod in (0, *np.arange(0.1, 0.9, 0.1)):
+        D.set_var("lod", lod)
+        scores = D.run(nchw(images), None)
+        np.testing.assert_allclose(scores, D.network(images, lod=lod), rtol=1e-5, atol=1e-5)
+    assert list(D._functions) == [(0, False, 4), (0, True, 4)]
+    monkeypatch.setattr(facade_module, "MAX_FUNCTIONS", 3)
+    made = [D._compiled(0, False, minibatch) for minibatch in (1, 2, 3, 8)]
+    assert len(D._functions) == 3
+    assert D._compiled(0, False, 2) is made[1]
+    assert D._compiled(0, False, 1) is not made[0]  # had gone; now goes the next
+    assert D._compiled(0, False, 2) is made[1]  # which is not the one just used
+    assert D._compiled(0, False, 3) is not made[2]
 
 
 def test_output_transforms(pair):
