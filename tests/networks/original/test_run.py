@@ -125,6 +125,7 @@ def test_later_changes_are_honoured(pair):
 def test_compiled_graphs_are_shared_and_few(pair, monkeypatch):
     Gs, D = pair
     Gs._renderer._graphs.clear()
+    D._functions.clear()
     z = normal(2, 8)
     settings = [
         dict(truncation_psi=psi, minibatch_size=size) for psi in (0.1, 0.2) for size in (1, 2)
