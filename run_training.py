@@ -95,6 +95,12 @@ _FLAGS = {
             "start from the weights of a snapshot (.safetensors) or a pickle; another resolution "
             "or other labels are fine",
         ),
+        flag(
+            "freeze_d",
+            WHOLE,
+            "N",
+            "with --resume_from: the first N layers of D stay as they are, 10 for example",
+        ),
     ],
     "Where the results go": [
         flag("result_dir", PATH, "DIR", "new numbered run directories go here (default: results)"),

@@ -54,6 +54,21 @@ class ScoringNetwork(ImageNetwork):
         """
         raise NotImplementedError
 
+    def first_variables(self, layers: int) -> set[str]:
+        """The variables of the first layers, counted from the highest resolution.
+
+        In the order of a block, as far as it has them: FromRGB, Conv0, Conv1_down, Skip. Raises
+        ValueError unless the last layer, which makes the score, is left.
+        """
+        scopes: dict[str, list[str]] = {}
+        for name in self.named:
+            place = self.place_of(name)
+            if place is not None and place.resolution is not None:
+                scopes.setdefault(place.scope, []).append(name)
+        if not 0 <= layers < len(scopes):
+            raise ValueError(f"{self.func_name} has {len(scopes) - 1} layers before its last")
+        return {name for names in list(scopes.values())[:layers] for name in names}
+
     def normalize_kernels(self, level: int, fading: bool = False) -> None:
         """What a family does to its weights before each step, such as spectral normalisation."""
 

@@ -83,7 +83,10 @@ def _preview(
     run.check_data()
     if look_at_metrics is not None and not read_cluster().is_chief:
         look_at_metrics = None  # the chief alone evaluates
-    if not (look_at_metrics or run.continues or run.transfer_from) or not _has_tensorflow():
+    if (
+        not (look_at_metrics or run.continues or run.transfer_from or run.config.freeze_d)
+        or not _has_tensorflow()
+    ):
         return lines
     if "tensorflow" not in sys.modules:
         quiet.import_tensorflow().config.set_visible_devices([], "GPU")  # others may be using them

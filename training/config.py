@@ -102,6 +102,7 @@ class TrainingConfig:
     minibatch_repeats: int = 4  # steps of D and G per look at the schedule
     D_repeats: int = 1  # steps of D per step of G
     augment: AugmentConfig = field(default_factory=AugmentConfig)
+    freeze_d: int = 0  # layers of D, from the highest resolution on, that stay as they are
     G_first: bool = False  # G's steps before D's, and Gs follows the new G, as in StyleGAN2
     reset_opt_for_new_lod: bool = True  # forget Adam's moments when a fade begins or ends
     seed: int = 1000  # of everything random
@@ -284,6 +285,7 @@ def _check_ranges(config: TrainingConfig) -> None:
         check(f"augment.{key}", finite, "a number")
     check("augment.p", augment.p is None or augment.p >= 0, "0 or more, or null to adapt it")
     check("augment.kimg", augment.kimg is None or augment.kimg > 0, "more than 0")
+    check("freeze_d", config.freeze_d >= 0, "0 or more")
     check("augment.interval", augment.interval >= 1, "1 or more")
     for key in ("G_opt", "D_opt"):
         opt = getattr(config, key)

@@ -38,7 +38,7 @@ from training.schedule import Iteration, SchedulePoint, iterations
 from training.signals import StopRequest
 from training.state import create_state
 from training.steps import StageSteps, StepSettings, ema_beta
-from training.transfer import transfer
+from training.transfer import check_freezing, transfer
 
 _LOST = "start all of them again with the same command: they continue from the newest checkpoint"
 
@@ -156,6 +156,7 @@ class _Run:
                 loss_scaling=loss_scaling,
                 seed=config.seed,
             )
+        check_freezing(self.state.D, config.freeze_d)
         self.pictures = Pictures(self.state.Gs, self.dataset, config.grid, config.seed)
 
     def loop(self, stop: StopRequest) -> int:
@@ -245,6 +246,7 @@ class _Run:
         if self.steps is None or self.steps.stage != point.stage:
             settings = StepSettings(
                 mirror_augment=self.config.dataset.mirror_augment,
+                freeze_d=self.config.freeze_d,
                 augment=check_augmentation(self.config, self.dataset.info),
                 augment_p=self.config.augment.p,
             )

@@ -11,7 +11,7 @@ from networks import layers
 from training import checkpoint, phases
 from training.runs import ResolvedRun
 from training.state import create_state
-from training.transfer import transfer
+from training.transfer import check_freezing, transfer
 
 
 def check(run: ResolvedRun) -> list[str]:
@@ -30,6 +30,7 @@ def check(run: ResolvedRun) -> list[str]:
             phases=phases.phases_of(config),
             hooks=phases.hooks_of(config),
         )
+        check_freezing(state.D, config.freeze_d)
         if run.run_dir is not None and checkpoint.check(run.run_dir, state.variables()):
             return []
         return transfer(state, run.transfer_from) if run.transfer_from else []

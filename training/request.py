@@ -38,6 +38,7 @@ class Request:
     run_dir: str | None = None
     resume: str | None = None
     resume_from: str | None = None
+    freeze_d: int | None = None
 
     @classmethod
     def of(cls, args: Mapping[str, Any]) -> Request:

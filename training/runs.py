@@ -266,6 +266,7 @@ def _resolve(request: Request, base: TrainingConfig) -> TrainingConfig:
         "xla": request.xla,
         "metrics": metrics,
         "resume_from": request.resume_from,
+        "freeze_d": request.freeze_d,
     }
     config = requests.apply(request, base, flags)
     measured = dataclasses.replace(

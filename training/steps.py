@@ -40,6 +40,7 @@ class StepSettings:
     mirror_augment: bool = False
     noise: str | None = None  # None: as the generator was built
     mixing: Any = OWN  # probability of style mixing; OWN: the generator's
+    freeze_d: int = 0  # D's first layers that do not train (Mo et al. 2020)
     augment: Transforms | None = None  # what D's images go through
     augment_p: float | None = None  # how strongly; None: as the state's number says
 
@@ -70,6 +71,9 @@ class StageSteps:
         self.state, self.stage, self.settings = state, stage, settings
         self.strategy = strategy or tf.distribute.get_strategy()
         self.trained = {network: state.parts[network].trainable(*stage) for network in ("G", "D")}
+        if settings.freeze_d:
+            for name in state.D.first_variables(settings.freeze_d):
+                self.trained["D"].pop(name, None)
         self.sums = {} if passes == 1 else self._make_sums(phases)
         compile_ = self._compile if passes == 1 else self._compile_passes
         self.compiled = {phase.name: compile_(phase) for phase in phases if phase.objective}

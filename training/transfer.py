@@ -46,6 +46,15 @@ def transfer(state: Any, path: Any) -> list[str]:
     return lines
 
 
+def check_freezing(D: Any, layers: int) -> None:
+    """Raises UserError unless so many layers of D may be frozen (Freeze-D)."""
+    try:
+        if layers:
+            D.first_variables(layers)
+    except ValueError as error:
+        raise UserError(f"freeze_d={layers}: {error}") from error
+
+
 def _translate(source: Any, target: Any) -> dict[str, np.ndarray]:
     """The arrays of one network by the names, and in the form, that another one has them."""
     if not isinstance(source, ImageNetwork):

@@ -150,8 +150,8 @@ def test_a_small_data_set_counts_once(tmp_path, network, data):
         evaluation = Evaluation(network, tools)
         for name in ("kid100", "pr1003", "kid100_full", "fid100_full"):
             assert evaluation.number_of_reals(parse(name)) == (REALS, False)
-            assert evaluation.repetition(parse(name)) == {}
-        assert evaluation.repetition(parse("fid100")) == {"distinct_reals": REALS}
+            assert evaluation.shortages(parse(name)) == {}
+        assert evaluation.shortages(parse("fid100")) == {"distinct_reals": REALS}
 
 
 def test_too_few_reals_show_before_anything_is_loaded(tmp_path, stand_ins):  # noqa: F811

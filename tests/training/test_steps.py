@@ -6,10 +6,12 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from dnnlib.errors import UserError
 from training.phases import make_phases
 from training.schedule import Stage
 from training.state import create_state
 from training.steps import StageSteps, StepSettings
+from training.transfer import check_freezing
 
 pytestmark = pytest.mark.conformance
 
@@ -98,6 +100,30 @@ def test_exactly_the_stage_moves(stage):
     G_moved = {name for name in moved if name.startswith("G/")}
     assert G_moved - still == (G_names | {"G/dlatent_avg"}) - still
     assert not any(name.startswith(("D/", "D_opt/", "Gs/")) for name in moved)
+
+
+def test_frozen_layers_of_d_stay_as_they_are(eagerly):
+    """Freeze-D: from the highest resolution on, FromRGB, Conv0, Conv1_down, then the next block."""
+    state = make_state()
+    scopes = ("FromRGB_lod0", "16x16/Conv0", "16x16/Conv1_down", "FromRGB_lod1", "8x8/Conv0")
+    frozen = {f"D/{scope}/{kind}" for scope in scopes for kind in ("weight", "bias")}
+    assert {f"D/{name}" for name in state.D.first_variables(5)} == frozen
+    stage = Stage(0, True)
+    steps, before = make_steps(state, stage, freeze_d=5), values(state)
+    steps.compiled["D"](scalars(), tf.zeros([N, 0]), reals(stage))
+    moved = {name for name in changed(before, values(state)) if name.startswith("D/")}
+    trained = {f"D/{name}" for name in state.D.trainable(*stage)}
+    assert moved == trained - frozen
+    assert len(frozen) == 10
+
+
+def test_the_last_layer_of_d_is_not_frozen():
+    state = make_state()
+    names = state.D.first_variables(9)
+    assert "4x4/Dense0/bias" in names
+    assert "4x4/Dense1/bias" not in names
+    with pytest.raises(UserError, match="freeze_d=10: D_basic has 9 layers before its last"):
+        check_freezing(state.D, 10)
 
 
 def test_one_trace_for_each_stage():

@@ -161,7 +161,7 @@ def own_config(config: ClassifierConfig, columns: tuple[int, ...]) -> Classifier
 
 def _check_flags(request: Request) -> None:
     request.check()
-    for name in ("resume_from", "xla", "metrics", "augment"):
+    for name in ("resume_from", "freeze_d", "xla", "metrics", "augment"):
         if getattr(request, name):
             raise UserError(f"--{name} is not for classifiers; leave it out")
     if request.run_dir and request.resume:
