@@ -6,7 +6,7 @@ import contextlib
 import os
 import stat
 from pathlib import Path
-from typing import BinaryIO, Optional, Union
+from typing import BinaryIO, Literal, Optional, Union
 
 from dnnlib.errors import UserError, explain_os_errors
 
@@ -85,13 +85,7 @@ def open_input(path: Union[str, os.PathLike]) -> BinaryIO:
     """Opens a file of the user's for reading, without waiting; errors as of `check_input`."""
     with explain_os_errors("read", path):
         check_input(path)  # opening some devices does things
-        file = open(path, "rb", opener=_open_without_waiting)  # noqa: SIM115
-    try:
-        _check_kind(path, os.fstat(file.fileno()).st_mode)
-    except BaseException:
-        file.close()
-        raise
-    return file
+        return _open(path, "rb")
 
 
 def check_output(path: Union[str, os.PathLike]) -> None:
@@ -113,7 +107,12 @@ def open_to_append(path: Union[str, os.PathLike]) -> BinaryIO:
     with explain_os_errors("write", path):
         with contextlib.suppress(FileNotFoundError):
             check_input(path)
-        file = open(path, "a+b", opener=_open_without_waiting)  # noqa: SIM115
+        return _open(path, "a+b")
+
+
+def _open(path: Union[str, os.PathLike], mode: Literal["rb", "a+b"]) -> BinaryIO:
+    """Opens it without waiting, and looks once more: it may be another one by now."""
+    file = open(path, mode, opener=_open_without_waiting)  # noqa: SIM115
     try:
         _check_kind(path, os.fstat(file.fileno()).st_mode)
     except BaseException:

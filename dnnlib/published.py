@@ -7,7 +7,6 @@ import dataclasses
 _LICENCE = "CC BY-NC 4.0 by NVIDIA"
 _CDN = "https://nvlabs-fi-cdn.nvidia.com"
 _STYLEGAN2 = f"{_CDN}/stylegan2/networks/"
-_NGC = "https://api.ngc.nvidia.com/v2/models/nvidia/research/stylegan2/versions/1/files/"
 _SOURCE_CODE = "NVIDIA's Source Code License (non-commercial)"
 
 
@@ -61,25 +60,6 @@ _ADA_FILES = {
     **{name: f"transfer-learning-source-nets/{name}.pkl" for name in _ADA_SOURCES},
 }
 _ADA_FOLDERS = {"ada": "stylegan2-ada-pytorch", "ada-tf": "stylegan2-ada"}  # PyTorch's first
-# StyleGAN2 networks that came with StyleGAN3.
-_NGC_NAMES = [
-    f"stylegan2-{data}-{size}x{size}"
-    for data, sizes in {
-        "ffhq": (1024, 512, 256),
-        "ffhqu": (1024, 256),
-        "metfaces": (1024,),
-        "metfacesu": (1024,),
-        "afhqv2": (512,),
-        "afhqcat": (512,),
-        "afhqdog": (512,),
-        "afhqwild": (512,),
-        "brecahad": (512,),
-        "cifar10": (32,),
-        "celebahq": (256,),
-        "lsundog": (256,),
-    }.items()
-    for size in sizes
-]
 
 KNOWN: dict[str, Source] = {
     **_STYLEGAN,
@@ -95,7 +75,6 @@ KNOWN: dict[str, Source] = {
         for start, folder in _ADA_FOLDERS.items()
         for name, path in _ADA_FILES.items()
     },
-    **{name: Source(f"{_NGC}{name}.pkl", f"{name}.pkl", _SOURCE_CODE) for name in _NGC_NAMES},
 }
 # As StyleGAN2's own scripts were first told: {old name: name}.
 OLD_NAMES = {
@@ -112,5 +91,5 @@ def families() -> str:
         f"{', '.join(_STYLEGAN)}, stylegan2-{{ffhq,car}}-config-{{a,b,c,d,e,f}}, "
         "stylegan2-{cat,church,horse}-config-{a,f}, "
         f"stylegan2-{{ffhq,car}}-config-e-G{architectures}-D{architectures}, "
-        f"{{ada,ada-tf}}-{{{','.join(_ADA)}}} (and their source networks), {', '.join(_NGC_NAMES)}"
+        f"{{ada,ada-tf}}-{{{','.join(_ADA)}}} (and their source networks)"
     )

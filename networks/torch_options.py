@@ -13,10 +13,10 @@ from typing import Any, NoReturn, Optional
 import numpy as np
 
 from dnnlib.pickles.torch_modules import TorchModule
+from dnnlib.terminal import shown
 
 # Gain of each activation that is carried over; PyTorch and TensorFlow have these alike.
 _GAINS = {"linear": 1.0, "lrelu": math.sqrt(2), "relu": math.sqrt(2)}
-_NONLINEARITIES = ("lrelu", "relu")
 _MISSING = object()
 
 
@@ -361,8 +361,8 @@ def _count(module: TorchModule, name: str, least: int = 1) -> int:
 
 def _nonlinearity(layers: list[TorchModule], option: str = "nonlinearity") -> str:
     value = _agreed("activation", layers)
-    if value not in _NONLINEARITIES:
-        _fail(option, value, " or ".join(_NONLINEARITIES))
+    if value not in ("lrelu", "relu"):
+        _fail(option, value, "lrelu or relu")
     return value
 
 
@@ -397,6 +397,4 @@ def _check_number(name: str, value: Any, expected: float) -> None:
 
 
 def _fail(name: str, value: Any, expected: str) -> NoReturn:
-    shown = repr(value)
-    shown = shown if len(shown) <= 60 else shown[:57] + "..."
-    raise ValueError(f"{name}={shown}, expected {expected}")
+    raise ValueError(f"{name}={shown(value, 60)}, expected {expected}")

@@ -183,7 +183,7 @@ def resolve(
             f"grid.layout={config.grid.layout!r} needs labels; set dataset.max_label_size=full "
             "for a data set that has them"
         )
-    check_augmentation(config, dataset_info)
+    augmentation_of(config, dataset_info)  # or an error
     check_minibatches(config, dataset_info, num_replicas or max(config.num_gpus, 1), D)
     return checks.Parts(G=G, D=D, losses=losses)
 
@@ -200,7 +200,7 @@ def _check_objectives(config: TrainingConfig, generator: str) -> None:
         )
 
 
-def check_augmentation(config: TrainingConfig, dataset_info: Any) -> Optional[Transforms]:
+def augmentation_of(config: TrainingConfig, dataset_info: Any) -> Optional[Transforms]:
     """The transforms of a run, None for none; UserError naming the setting that cannot be."""
     chosen = transforms_of(config.augment.transforms, config.augment.options)
     if chosen is None:

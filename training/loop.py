@@ -25,7 +25,7 @@ from training.checkpoint import Progress
 from training.checks import Parts
 from training.config import (
     TrainingConfig,
-    check_augmentation,
+    augmentation_of,
     check_minibatches,
     inspect_dataset,
     network_options,
@@ -247,7 +247,7 @@ class _Run:
             settings = StepSettings(
                 mirror_augment=self.config.dataset.mirror_augment,
                 freeze_d=self.config.freeze_d,
-                augment=check_augmentation(self.config, self.dataset.info),
+                augment=augmentation_of(self.config, self.dataset.info),
                 augment_p=self.config.augment.p,
             )
             strategy = self.replicas.strategy

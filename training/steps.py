@@ -71,9 +71,8 @@ class StageSteps:
         self.state, self.stage, self.settings = state, stage, settings
         self.strategy = strategy or tf.distribute.get_strategy()
         self.trained = {network: state.parts[network].trainable(*stage) for network in ("G", "D")}
-        if settings.freeze_d:
-            for name in state.D.first_variables(settings.freeze_d):
-                self.trained["D"].pop(name, None)
+        for name in state.D.first_variables(settings.freeze_d):
+            self.trained["D"].pop(name, None)
         self.sums = {} if passes == 1 else self._make_sums(phases)
         compile_ = self._compile if passes == 1 else self._compile_passes
         self.compiled = {phase.name: compile_(phase) for phase in phases if phase.objective}

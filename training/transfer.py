@@ -49,8 +49,7 @@ def transfer(state: Any, path: Any) -> list[str]:
 def check_freezing(D: Any, layers: int) -> None:
     """Raises UserError unless so many layers of D may be frozen (Freeze-D)."""
     try:
-        if layers:
-            D.first_variables(layers)
+        D.first_variables(layers)
     except ValueError as error:
         raise UserError(f"freeze_d={layers}: {error}") from error
 

@@ -18,7 +18,7 @@ from dnnlib.pickles import port_objects, torch_objects
 from dnnlib.pickles.objects import LegacyPickleError, UnreadableError, refuse, show
 from dnnlib.pickles.port_objects import Namespace
 from dnnlib.pickles.torch_file import TorchFile
-from dnnlib.pickles.torch_stream import Unpickler
+from dnnlib.pickles.torch_stream import Unpickler, check_finite
 
 __all__ = ["PortFile", "PortFileError", "read"]
 
@@ -150,11 +150,7 @@ class _Reader:
         if tensor.storage.kind != "f4":
             refuse(f"tensor {show(full)} is not float32, as all of these are", tensor.offset)
         array = self.torch.array(tensor, full)
-        flat = array.reshape(-1)
-        for begin in range(0, flat.size, 2**18):
-            if not np.isfinite(flat[begin : begin + 2**18]).all():
-                reason = "has values that are infinite or not a number"
-                refuse(f"tensor {show(full)} {reason}", tensor.offset)
+        check_finite(array, full, tensor.offset)
         return array
 
 

@@ -19,7 +19,7 @@ from dnnlib.pickles.objects import LegacyPickleError, Span, UnreadableError, ref
 from dnnlib.pickles.opcodes import Machine
 from dnnlib.pickles.persistent_objects import Parameter, Persistent, Stored, View
 from dnnlib.pickles.torch_modules import TorchModule, TorchNetworkFile
-from dnnlib.pickles.torch_stream import MAGIC, Stream, as_array, bytes_of, layout
+from dnnlib.pickles.torch_stream import MAGIC, Stream, as_array, bytes_of, check_finite, layout
 from dnnlib.pickles.values import PlainValues
 
 __all__ = ["TorchModule", "TorchNetworkError", "TorchNetworkFile", "is_torch_networks", "read"]
@@ -271,11 +271,7 @@ class _Reader:
         if self.budget < 0:
             refuse("the tensors would take far more room than the file", value.offset)
         array = as_array(self.view, tensor, order, start)
-        flat = array.reshape(-1)
-        for begin in range(0, flat.size, 2**18):
-            if not np.isfinite(flat[begin : begin + 2**18]).all():
-                reason = "has values that are infinite or not a number"
-                refuse(f"tensor {show(name)} {reason}", value.offset)
+        check_finite(array, name, value.offset)
         return array
 
     def storage(self, stored: Stored, name: str) -> tuple[torch_objects.Storage, int]:

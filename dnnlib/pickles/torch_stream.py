@@ -127,6 +127,14 @@ def layout(tensor: objects.Tensor, name: str) -> list[int]:
     return order
 
 
+def check_finite(array: np.ndarray, name: str, offset: int) -> None:
+    """An error that names the tensor, unless all its numbers are finite."""
+    flat = array.reshape(-1)
+    for begin in range(0, flat.size, 2**18):  # in parts, because the answers take room as well
+        if not np.isfinite(flat[begin : begin + 2**18]).all():
+            refuse(f"tensor {show(name)} has values that are infinite or not a number", offset)
+
+
 def as_array(view: memoryview, tensor: objects.Tensor, order: list[int], start: int) -> np.ndarray:
     """A tensor of this layout as a new array in C order. start: where its storage lies."""
     count, kind = math.prod(tensor.shape), tensor.storage.kind

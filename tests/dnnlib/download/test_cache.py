@@ -18,7 +18,7 @@ CDN = "https://nvlabs-fi-cdn.nvidia.com"
 
 
 def test_known_networks():
-    assert len(download.KNOWN) == 5 + 2 * 6 + 3 * 2 + 2 * 9 + 2 * 12 + 15
+    assert len(download.KNOWN) == 5 + 2 * 6 + 3 * 2 + 2 * 9 + 2 * 12
     source = download.resolve("ffhq-1024")
     assert source.url == "https://drive.google.com/uc?id=1MEGjdvVpUsu1jB4zrXZN7Y4kBBOzizDQ"
     assert source.file == "karras2019stylegan-ffhq-1024x1024.pkl"
@@ -53,11 +53,6 @@ def test_networks_of_stylegan2(name, path):
             "ada-lsundog-res256-paper256-kimg100000-noaug",
             f"{CDN}/stylegan2-ada-pytorch/pretrained/transfer-learning-source-nets/"
             "lsundog-res256-paper256-kimg100000-noaug.pkl",
-        ),
-        (
-            "stylegan2-ffhqu-256x256",
-            "https://api.ngc.nvidia.com/v2/models/nvidia/research/stylegan2/versions/1/files/"
-            "stylegan2-ffhqu-256x256.pkl",
         ),
     ],
 )
