@@ -36,7 +36,7 @@ UNWANTED = {("datasets", "networks"), ("generation", "metrics")}
 # they resolve a configuration with; and what worker processes import.
 WITHOUT_TENSORFLOW = """
     compute.cluster datasets.* dnnlib.* metrics.frechet metrics.registry metrics.results networks
-    networks.options training.ablations training.checks training.classifiers.config
+    networks.options training.ablations training.choices training.classifiers.config
     training.classifiers.runs training.commands training.config training.loss_options
     training.presets training.request training.resolved training.runs training.saved_config
     training.schedule dataset_tool run_generator run_metrics run_training

@@ -10,7 +10,7 @@ from typing import Any, Optional, Union  # dnnlib.config evaluates the types, on
 from datasets.format.info import DatasetInfo, inspect
 from dnnlib.errors import UserError
 from networks import registry
-from training import checks, loss_options, schedule as schedules
+from training import choices, loss_options, schedule as schedules
 from training.augmentation.transforms import SMALLEST_FOR_FILTER, Transforms, transforms_of
 from training.schedule import ScheduleConfig
 
@@ -139,7 +139,7 @@ def network_options(config: TrainingConfig, dataset_info: Any) -> tuple[dict, di
     Raises UserError naming an unknown option or an impossible value.
     """
     settled = settled_options(dataset_info, config.precision)
-    return checks.network("G", config.G, settled), checks.network("D", config.D, settled)
+    return choices.network("G", config.G, settled), choices.network("D", config.D, settled)
 
 
 def settled_options(dataset_info: Any, precision: str) -> dict[str, Any]:
@@ -154,7 +154,7 @@ def settled_options(dataset_info: Any, precision: str) -> dict[str, Any]:
 
 def resolve(
     config: TrainingConfig, dataset_info: Any, num_replicas: Optional[int] = None
-) -> checks.Parts:
+) -> choices.Parts:
     """Checks all that can be known before TensorFlow starts; returns networks and losses in full.
 
     `dataset_info` is what `datasets.format.reader.inspect` returned for `config.dataset`.
@@ -164,7 +164,7 @@ def resolve(
     """
     _check_ranges(config)
     losses = {
-        key: checks.loss(key, getattr(config, key))
+        key: choices.loss(key, getattr(config, key))
         for key in loss_options.TABLES
         if key.endswith("_loss") or getattr(config, key)
     }
@@ -185,7 +185,7 @@ def resolve(
         )
     augmentation_of(config, dataset_info)  # or an error
     check_minibatches(config, dataset_info, num_replicas or max(config.num_gpus, 1), D)
-    return checks.Parts(G=G, D=D, losses=losses)
+    return choices.Parts(G=G, D=D, losses=losses)
 
 
 def _check_objectives(config: TrainingConfig, generator: str) -> None:

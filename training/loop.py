@@ -22,7 +22,7 @@ from networks.base import Network
 from training import checkpoint, feeding, phases
 from training.augmentation.adaptive import P
 from training.checkpoint import Progress
-from training.checks import Parts
+from training.choices import Parts
 from training.config import (
     TrainingConfig,
     augmentation_of,

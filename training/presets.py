@@ -18,7 +18,7 @@ from collections.abc import Iterable
 from dnnlib import config as config_lib
 from dnnlib.config import nearest
 from dnnlib.errors import UserError
-from training import checks, stylegan2_configs
+from training import choices, stylegan2_configs
 from training.ablations import PROGAN, ROWS as ABLATIONS, TABLES, WGAN_GP
 from training.classifiers.config import PRESETS as CLASSIFIERS
 from training.config import TrainingConfig
@@ -252,7 +252,7 @@ def _change(values: dict, row: dict) -> dict:
         old = values.get(key)
         if isinstance(new, dict) and isinstance(old, dict):
             if "func_name" in new:
-                has = checks.defaults(new["func_name"])
+                has = choices.defaults(new["func_name"])
                 old = {key: value for key, value in old.items() if key in has}
             new = _change(old, new)
         changed[key] = new

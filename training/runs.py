@@ -22,7 +22,7 @@ from dnnlib.errors import UserError, explain_os_errors
 from networks import legacy
 from training import (
     checkpoint,
-    checks,
+    choices,
     config as training_config,
     memory,
     presets,
@@ -70,7 +70,7 @@ class ResolvedRun(Resolved):
     """A checked run of G and D."""
 
     config: TrainingConfig
-    parts: checks.Parts  # networks and losses with all their options
+    parts: choices.Parts  # networks and losses with all their options
     continues: bool  # the directory holds this run already
     transfer_from: Path | None  # snapshot to take the weights from; None: nothing to take over
     num_replicas: int  # devices over all machines; as far as it shows without TensorFlow
@@ -119,8 +119,8 @@ class ResolvedRun(Resolved):
             chosen = getattr(self.config, key)
             rest = [
                 f"{option}={value}"
-                for option, value in checks.defaults(chosen["func_name"]).items()
-                if option not in chosen and option not in checks.SETTLED
+                for option, value in choices.defaults(chosen["func_name"]).items()
+                if option not in chosen and option not in choices.SETTLED
             ]
             lines.append(f"Other options of {key}, at their defaults:")
             lines += textwrap.wrap(", ".join(rest), 96, initial_indent="  ", subsequent_indent="  ")

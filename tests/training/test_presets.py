@@ -11,7 +11,7 @@ from tests import golden
 from tests.training.common import make_info
 from training import (
     ablations,
-    checks,
+    choices,
     config as training_config,
     loss_options,
     presets,
@@ -191,7 +191,7 @@ def test_the_paper_s_numbers(name):
         assert (opt.beta1, opt.beta2, opt.epsilon) == (0.0, 0.99, 1e-8)
     # Configuration F is the networks' defaults, at full width.
     G, D = network_options(config, info_for(config))
-    settled = checks.SETTLED
+    settled = choices.SETTLED
     for kwargs, table in ((G, registry.defaults("G_style")), (D, registry.defaults("D_basic"))):
         options = registry.resolve(**kwargs)
         assert {k: v for k, v in options.items() if k not in settled} == {

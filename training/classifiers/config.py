@@ -21,7 +21,7 @@ from datasets.format.info import DatasetInfo
 from datasets.format.reader import Dataset
 from dnnlib import config as config_lib
 from dnnlib.errors import UserError
-from training import checks
+from training import choices
 from training.config import (
     PRECISIONS,
     DatasetConfig,
@@ -42,7 +42,7 @@ DIGITS = {
     "straight": (1, 4, 7),
 }
 
-# What this module settles beside `training.checks.SETTLED`.
+# What this module settles beside `training.choices.SETTLED`.
 _SETTLED = {"mbstd_group_size": 0, "structure": "fixed"}
 
 
@@ -179,7 +179,7 @@ def network_options(config: ClassifierConfig, info: DatasetInfo) -> dict:
         if key in config.D:
             raise UserError(f"D.{key}: is {value!r} in every classifier; leave it out")
     settled = settled_options(dataclasses.replace(info, label_size=0), config.precision)
-    return checks.network("D", config.D, {**settled, **_SETTLED})
+    return choices.network("D", config.D, {**settled, **_SETTLED})
 
 
 def check_minibatch(config: ClassifierConfig, devices: int) -> None:
