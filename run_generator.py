@@ -50,6 +50,14 @@ examples:
 _NETWORK = flag(
     "network", PATH, "FILE", "the network: a file, an address, or a known name", needed=True
 )
+_RESOLUTION = flag(
+    "resolution",
+    WHOLE,
+    "N",
+    "of a StyleGAN of a PyTorch port, whose file does not say it: as far as it was trained",
+    lower_bound=4,
+    upper_bound=1024,
+)
 _CACHE = flag(
     "cache_dir",
     PATH,
@@ -129,7 +137,7 @@ _MAKING = [_CLASS, *_PSI, _MEMORY]
 
 
 def _command(summary: str, own: list) -> Command:
-    return Command(summary, [_NETWORK, *own, _CACHE, HELP])
+    return Command(summary, [_NETWORK, *own, _RESOLUTION, _CACHE, HELP])
 
 
 # generation/commands.py has a function for each.

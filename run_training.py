@@ -92,8 +92,8 @@ _FLAGS = {
             "resume_from",
             PATH,
             "FILE",
-            "start from the weights of a snapshot (.safetensors) or a pickle; another resolution "
-            "or other labels are fine",
+            "start from the weights of a network: a file of any kind (docs/other-files.md), an "
+            "address or a known name; another resolution, gray or colour, other labels are fine",
         ),
         flag(
             "freeze_d",

@@ -132,7 +132,8 @@ def info(args: dict) -> str:
         return json.dumps(description, indent=2) if args["json"] else describe.text(description)
 
     try:
-        return page(describe.describe(path, everything=args["all"]))
+        options = {"everything": args["all"], "resolution": args.get("resolution")}
+        return page(describe.describe(path, **options))
     except UserError as error:
         said = describe.refused(path, error)
         if said is not None:  # the file is not read, but what is in it is all the more of interest
@@ -144,7 +145,8 @@ def convert(args: dict) -> str:
     """To a snapshot, a SavedModel, ONNX or PyTorch's names."""
     if not args["out"]:
         raise UserError("convert: --out=PATH is needed: .safetensors, .onnx, .npz or a directory")
-    return converters.convert(_path(args), args["out"], noise=args["noise"])
+    options = {"noise": args["noise"], "resolution": args.get("resolution")}
+    return converters.convert(_path(args), args["out"], **options)
 
 
 class _Starts:
@@ -187,7 +189,7 @@ def _path(args):
 
 
 def _sampler(args):
-    Gs = describe.load_for_pictures(_path(args))
+    Gs = describe.load_for_pictures(_path(args), args.get("resolution"))
     psi, cutoff = args.get("truncation_psi"), args.get("truncation_cutoff")
     given = {}
     if psi is not None or cutoff is not None:

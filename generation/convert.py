@@ -25,6 +25,7 @@ from dnnlib.errors import UserError, explain_write_errors
 from generation import describe
 from networks import fast, torch_state
 from networks.sampling import Renderer
+from networks.snapshot import notes
 
 OPSET = 17
 # Without XLA's kernels, which many servers lack and ONNX does not know.
@@ -32,13 +33,20 @@ PLAN = dataclasses.replace(fast.PLAIN, fuse_scaling=True)
 TOLERANCE = 1e-3  # of the images' range: ONNX Runtime's own kernels round differently
 
 
-def convert(source: str | os.PathLike, out: str | os.PathLike, *, noise: str = "fixed") -> str:
+def convert(
+    source: str | os.PathLike,
+    out: str | os.PathLike,
+    *,
+    noise: str = "fixed",
+    resolution: int | None = None,
+) -> str:
     """Converts by the suffix of `out` and returns a line for the user.
 
     .safetensors: `to_snapshot`; .onnx: `to_onnx`; .npz: `to_torch`; no suffix: `to_saved_model`.
     source: a file.
-    noise: 'fixed', 'random' or 'none', built into SavedModel and ONNX. Raises UserError for a
-    wrong suffix, for what is there already, and for what the file does not hold.
+    noise: 'fixed', 'random' or 'none', built into SavedModel and ONNX. resolution: as of
+    networks.load, which says on stderr what of the file cannot be had. Raises UserError for a wrong
+    suffix, for what is there already, and for what the file does not hold.
     """
     suffix = Path(out).suffix.lower()
     if suffix not in (".safetensors", ".onnx", ".npz", ""):
@@ -49,28 +57,35 @@ def convert(source: str | os.PathLike, out: str | os.PathLike, *, noise: str = "
     if suffix in (".safetensors", ".npz"):
         if noise != "fixed":
             raise UserError(f"--noise={noise}: {suffix} holds no noise mode; leave it out")
-        return to_snapshot(source, out) if suffix == ".safetensors" else to_torch(source, out)
-    if suffix == ".onnx":
-        return to_onnx(source, out, noise=noise)
-    return to_saved_model(source, out, noise=noise)
+        write = to_snapshot if suffix == ".safetensors" else to_torch
+        return write(source, out, resolution=resolution)
+    write = to_onnx if suffix == ".onnx" else to_saved_model
+    return write(source, out, noise=noise, resolution=resolution)
 
 
-def to_snapshot(source: str | os.PathLike, out: str | os.PathLike) -> str:
+def to_snapshot(
+    source: str | os.PathLike, out: str | os.PathLike, *, resolution: int | None = None
+) -> str:
     """All networks of a file as one snapshot that records where they come from."""
-    G, D, Gs = networks.load(source)
+    G, D, Gs = networks.load(source, resolution=resolution)
+    said = [note for network in (G, D, Gs) if network is not None for note in notes(network)]
     origin = describe.origin(source)
     info = {
         "converted from": Path(source).name,
         "sha256 of it": download.file_sha256(source),
         **origin["provenance"],  # of a converted snapshot: the first file's name and hash
     }
+    if said:  # the new file holds what the first did not
+        info["notes on it"] = list(dict.fromkeys(said))
     if origin["licence"] != describe.NO_LICENCE:
         info["licence"] = origin["licence"]
     networks.save(out, G=G, D=D, Gs=Gs, info=info)
     return f"Wrote {out}"
 
 
-def to_torch(source: str | os.PathLike, out: str | os.PathLike) -> str:
+def to_torch(
+    source: str | os.PathLike, out: str | os.PathLike, *, resolution: int | None = None
+) -> str:
     """All networks of a file for stylegan2-ada-pytorch's load_state_dict, in one `.npz`.
 
     Its arrays are `<G, D or G_ema>/<PyTorch's name>`, and `<network>/init_kwargs`, arguments of the
@@ -78,7 +93,7 @@ def to_torch(source: str | os.PathLike, out: str | os.PathLike) -> str:
     """
     made: dict[str, np.ndarray] = {}
     reasons: dict[str, str] = {}
-    for role, network in zip(("G", "D", "G_ema"), networks.load(source)):
+    for role, network in zip(("G", "D", "G_ema"), networks.load(source, resolution=resolution)):
         if network is None:
             continue
         name, options, arrays = network.func_name, network.options, network.arrays()
@@ -148,7 +163,11 @@ class Server:
 
 
 def to_saved_model(
-    source: str | os.PathLike, out: str | os.PathLike, *, noise: str = "fixed"
+    source: str | os.PathLike,
+    out: str | os.PathLike,
+    *,
+    noise: str = "fixed",
+    resolution: int | None = None,
 ) -> str:
     """A directory for `tf.saved_model.load` and TensorFlow Serving; needs nothing of this package.
 
@@ -156,7 +175,7 @@ def to_saved_model(
     generator and where `out` cannot be written.
     """
     out = Path(out)
-    server = Server(describe.load_for_pictures(source), noise, psi_shape=None)
+    server = Server(describe.load_for_pictures(source, resolution), noise, psi_shape=None)
     partial = out.with_name(f"{atomic.TEMP_PREFIX}{secrets.token_hex(4)}-{out.name}")
     with explain_write_errors(out):
         out.parent.mkdir(parents=True, exist_ok=True)
@@ -176,7 +195,13 @@ def to_saved_model(
     return f"Wrote {out}: serving_default({_names(server)}) → images"
 
 
-def to_onnx(source: str | os.PathLike, out: str | os.PathLike, *, noise: str = "fixed") -> str:
+def to_onnx(
+    source: str | os.PathLike,
+    out: str | os.PathLike,
+    *,
+    noise: str = "fixed",
+    resolution: int | None = None,
+) -> str:
     """An .onnx file, which gets its name when ONNX Runtime has made the same images with it.
 
     Raises UserError when packages are missing, naming them, for noise='random', for a file
@@ -185,7 +210,7 @@ def to_onnx(source: str | os.PathLike, out: str | os.PathLike, *, noise: str = "
     if noise == "random":
         raise UserError("--noise=random: an .onnx file would draw it unseeded; fixed and none work")
     converter, runtime = _package("tf2onnx"), _package("onnxruntime")
-    server = Server(describe.load_for_pictures(source), noise)
+    server = Server(describe.load_for_pictures(source, resolution), noise)
     with atomic.atomic_path(out) as partial:
         with _quiet():
             converter.convert.from_function(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import math
 import os
 import sys
@@ -24,27 +23,28 @@ NO_LICENCE = (
 _ALWAYS = ("resolution", "num_channels", "label_size")
 
 
-def describe(path: str | os.PathLike, *, everything: bool = False) -> dict:
+def describe(
+    path: str | os.PathLike, *, everything: bool = False, resolution: int | None = None
+) -> dict:
     """What a snapshot or a pickle holds, as values that JSON can hold.
 
-    everything: all options, not only those away from their defaults. Keys: file, size, sha256,
+    everything: all options, not only those away from their defaults. resolution: as of
+    networks.load. Keys: file, size, sha256,
     format, licence, provenance, networks: {role: {func_name, options, lod, layers, trained,
     other, notes}}; of a pickle also scan: what a loader would have run in it. Raises UserError
     naming the file when it is damaged or holds something else; a network that this package has not,
     beside one that it has, is for provenance.
     """
     path = Path(path)
-    described = {}
-    for role, make in snapshot.makers(path).items():
-        with contextlib.suppress(legacy.RefusedNetwork):
-            described[role] = _network(make(), everything)
+    made, left_out = snapshot.opened(path, resolution)
     page = {
         "file": str(path),
         "size": path.stat().st_size,
         "sha256": download.file_sha256(path),
         **origin(path),
-        "networks": described,
+        "networks": {role: _network(network, everything) for role, network in made.items()},
     }
+    page["provenance"].update({f"{role} not read": reason for role, reason in left_out.items()})
     report = scan_report.of_file(path)
     return page if report is None else {**page, "scan": report}
 
@@ -97,13 +97,8 @@ def _network(network: Any, everything: bool) -> dict:
         "layers": [vars(row) for row in rows],
         "trained": trained,
         "other": count - trained,
-        "notes": _notes(network),
+        "notes": snapshot.notes(network),
     }
-
-
-def _notes(network: Any) -> list[str]:
-    """What users should know of what the network's file did not hold."""
-    return list(filter(None, getattr(network, "notes", "").split("\n")))
 
 
 def text(description: dict) -> str:
@@ -160,11 +155,11 @@ def growing_note(Gs: Any) -> str | None:
     )
 
 
-def load_for_pictures(path: str | os.PathLike) -> Any:
+def load_for_pictures(path: str | os.PathLike, resolution: int | None = None) -> Any:
     """The generator of a file, after notes on stderr: of what the file did not hold, and where it
-    has not finished growing."""
-    Gs = snapshot.load_generator(path)
-    for said in _notes(Gs):
+    has not finished growing. resolution: as of networks.load."""
+    Gs = snapshot.load_generator(path, resolution)
+    for said in snapshot.notes(Gs):
         print(f"note: {said}", file=sys.stderr)
     try:
         note = growing_note(Gs)

@@ -209,7 +209,7 @@ class Layer(Named, keras.layers.Layer):
 
 
 def activate(x: tf.Tensor, nonlinearity: str) -> tf.Tensor:
-    """The activation function named by an option ('lrelu' or 'relu')."""
+    """The activation function of a name in networks/ops.py: 'lrelu', 'relu', …."""
     if nonlinearity == "lrelu" and fast.plan().fuse_epilogue:
         return fused.leaky_relu(x)
     return ops.ACTIVATIONS[nonlinearity](x)

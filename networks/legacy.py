@@ -11,7 +11,7 @@ import os
 import re
 from collections.abc import Callable
 from functools import partial
-from typing import Any, Union
+from typing import Any, Optional, Union
 
 import numpy as np
 
@@ -45,7 +45,14 @@ _File = Union[LegacyFile, TorchNetworkFile, PortFile]
 
 
 class RefusedNetwork(UserError):
-    """A network that a file holds beside others, and that this package has not."""
+    """A network of a file that cannot be had, whose neighbours may be.
+
+    role: of ROLES; reason: the sentence alone, without file and role.
+    """
+
+    def __init__(self, path: Union[str, os.PathLike], role: str, reason: str) -> None:
+        super().__init__(f"{path}: {role}: {reason}")
+        self.role, self.reason = role, reason
 
 
 def is_legacy(path: Union[str, os.PathLike]) -> bool:
@@ -53,16 +60,16 @@ def is_legacy(path: Union[str, os.PathLike]) -> bool:
     return is_pickle(path) or torch_file.is_torch(path)
 
 
-def makers(path: Union[str, os.PathLike]) -> dict[str, Callable]:
+def makers(path: Union[str, os.PathLike], resolution: Optional[int] = None) -> dict[str, Callable]:
     """{role: a function that builds the network} of those of G, D, Gs that a file holds.
 
     The function takes options in place of the file's own, and is for one call: the file's arrays
-    go as the network gets them, so that they are not in memory twice. It, and this, raise UserError
-    naming the file when it is not a legacy network or not one of those that this package has, and
-    RefusedNetwork for one whose neighbours may be had.
+    go as the network gets them, so that they are not in memory twice. It raises RefusedNetwork for
+    one that this package has not, or whose arrays do not fit. resolution: of networks whose file
+    does not say it. Raises UserError naming the file when it is not a legacy network.
     """
     file = _open(path)
-    recorded = _by_role(path, file)
+    recorded = _by_role(path, file, resolution)
 
     def make(role: str, **changed: Any) -> Any:
         try:
@@ -72,10 +79,10 @@ def makers(path: Union[str, os.PathLike]) -> dict[str, Callable]:
             del of_port
             return _build(*parts(recorded.pop(role)), changed)
         except (ValueError, TypeError, ArithmeticError) as error:  # also an option named as build's
-            raise UserError(f"{path}: {role}: {error}") from error
+            raise RefusedNetwork(path, role, str(error)) from error
 
     def refuse(role: str, reason: str, **_: Any) -> Any:
-        raise RefusedNetwork(f"{path}: {role}: {reason}")
+        raise RefusedNetwork(path, role, reason)
 
     made: dict[str, Callable] = {role: partial(make, role) for role in recorded}
     for role, reason in _refused(file).items():
@@ -120,10 +127,14 @@ def _open(path: Union[str, os.PathLike], blank: bool = False) -> _File:
         raise UserError(f"{path}: {reason}") from error
 
 
-def _by_role(path: Union[str, os.PathLike], file: _File) -> dict[str, Recorded]:
+def _by_role(
+    path: Union[str, os.PathLike], file: _File, resolution: Optional[int] = None
+) -> dict[str, Recorded]:
     if isinstance(file, PortFile):
         name = os.path.basename(path)
-        return {role: PortNetwork(file, role, name) for role in file.networks}
+        return {role: PortNetwork(file, role, name, resolution) for role in file.networks}
+    if resolution is not None:
+        raise UserError(f"{path}: resolution={resolution}: this file says its own; leave it out")
     if isinstance(file, TorchNetworkFile):
         return {_OF_TORCH[key]: network for key, network in file.networks.items()}
     recorded = file.networks
@@ -145,6 +156,16 @@ def _refused(file: _File) -> dict[str, str]:
     if not isinstance(file, TorchNetworkFile):
         return {}
     return {_OF_TORCH[key]: said for key, said in file.refused.items() if key in _OF_TORCH}
+
+
+def kind(recorded: Recorded) -> tuple[str, str]:
+    """(family, build function) of a network; ValueError for an unknown function."""
+    if isinstance(recorded, LegacyNetwork):
+        family, function = _function(recorded)
+        return family.name, function.name
+    if isinstance(recorded, PortNetwork):
+        return recorded.kind()
+    return torch_names.FAMILY, torch_names.function(recorded)
 
 
 def to_keras(recorded: Recorded, **changed: Any) -> Any:

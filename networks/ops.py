@@ -36,7 +36,12 @@ def leaky_relu_progan(x: tf.Tensor) -> tf.Tensor:
     return tf.nn.leaky_relu(x, 0.2)
 
 
-ACTIVATIONS = {"lrelu": leaky_relu, "lrelu_progan": leaky_relu_progan, "relu": tf.nn.relu}
+ACTIVATIONS = {
+    "lrelu": leaky_relu,
+    "lrelu_progan": leaky_relu_progan,
+    "relu": tf.nn.relu,
+    "linear": tf.identity,
+}
 
 # ---------------------------------------------------------------- resampling
 

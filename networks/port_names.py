@@ -12,6 +12,13 @@ from dnnlib.pickles.port_files import TITLES, PortFile
 from networks import port_stylegan, port_stylegan2
 from networks.torch_names import Translated
 
+# Of each port: family, generator, discriminator.
+_KINDS = {
+    "ros2": ("stylegan2", "G_main", "D_stylegan2"),
+    "ros1": ("stylegan", "G_style", "D_basic"),
+    "h13": ("stylegan", "G_style", "D_basic"),
+}
+
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class PortNetwork:
@@ -22,6 +29,11 @@ class PortNetwork:
     role: str
     name: str = ""
     resolution: Optional[int] = None
+
+    def kind(self) -> tuple[str, str]:
+        """(family, build function) of what `translated` returns."""
+        family, G, D = _KINDS[self.file.port]
+        return family, D if self.role == "D" else G
 
     def translated(self) -> Translated:
         """By our names; notes say what was estimated, drawn or absorbed.
@@ -58,6 +70,8 @@ def _translated(file: PortFile, role: str, name: str, resolution: Optional[int])
         if resolution not in (None, made.options["resolution"]):
             raise ValueError(f"resolution={resolution}, but it is of {made.options['resolution']}")
         return made
+    if file.port == "h13" and role == "D":
+        return port_stylegan.huangzh13_discriminator(state, name, resolution)
     if file.port == "h13":
         return port_stylegan.huangzh13_generator(state, name, resolution)
     generators = [file.networks[key] for key in ("Gs", "G") if key in file.networks]

@@ -116,10 +116,13 @@ def rosinality_discriminator(state: Arrays, step: int) -> Translated:
     """
     made: Arrays = {"lod": np.float32(0).reshape(())}
     widths = {}  # what a resolution's layers return
+    # Until September 2019 FromRGB had no activation, and so no place in front of one.
+    linear = any(re.fullmatch(r"from_rgb\.\d\.conv\..*", name) for name in state)
+    from_rgb = f"from_rgb.{{}}.{'' if linear else '0.'}conv".format
     for block in range(step, -1, -1):
         x, side = _STEPS - 1 - block, 4 * 2**block
         source, scope = f"progression.{x}", f"{side}x{side}"
-        _convolution(state, made, f"from_rgb.{x}.0.conv", f"FromRGB_lod{step - block}")
+        _convolution(state, made, from_rgb(x), f"FromRGB_lod{step - block}")
         if block:
             _convolution(state, made, f"{source}.conv1.0.conv", f"{scope}/Conv0")
             last = f"{source}.conv2.1"
@@ -141,6 +144,7 @@ def rosinality_discriminator(state: Arrays, step: int) -> Translated:
         "num_channels": 3,
         **feature_maps(widths),
         "mbstd_group_size": _WHOLE_MINIBATCH,
+        **({"activate_from_rgb": False} if linear else {}),
     }
     return Translated("D_basic", options, made, family="stylegan")
 
@@ -164,15 +168,7 @@ def huangzh13_generator(
 ) -> Translated:
     """A generator up to a depth: G_style, exact. name: the file's, GAN_GEN_<depth>_<epoch>."""
     blocks = sum(bool(re.fullmatch(r".*\.blocks\.\d+\.conv1\.weight", key)) for key in state)
-    said = re.search(r"GAN_GEN_(?:SHADOW_)?(\d+)_\d+", name)
-    log2, notes = blocks + 2, [_EPSILON_NOTE, NOISE_NOTE]
-    if resolution is not None:
-        log2 = resolution.bit_length() - 1
-    elif said:
-        log2 = int(said[1]) + 2
-    if not 3 <= log2 <= blocks + 2 or (resolution or 2**log2) != 2**log2:
-        shown = resolution or 2**log2
-        raise ValueError(f"a resolution of {shown}; the file has blocks of 8 to {4 * 2**blocks}")
+    log2, notes = _huangzh13_log2(blocks, name, resolution), [_EPSILON_NOTE, NOISE_NOTE]
     made = huangzh13_plain(state, log2 - 2)
     arrays, options = absorb(made, log2, bias_before_blur=False)
     mean = state.get("truncation.avg_latent")
@@ -180,6 +176,54 @@ def huangzh13_generator(
         mean = estimated_mean(made, gain_after_bias=False)
         notes.append(MEAN_NOTE)
     return _completed(arrays, options, log2, mean, shared=False, notes=tuple(notes))
+
+
+def huangzh13_discriminator(
+    state: Arrays, name: str = "", resolution: Optional[int] = None
+) -> Translated:
+    """A discriminator up to a depth: D_basic with a linear FromRGB, exact. name: as
+    GAN_DIS_<depth>_<epoch>."""
+    blocks = sum(bool(re.fullmatch(r"blocks\.\d+\.conv0\.weight", key)) for key in state)
+    top = _huangzh13_log2(blocks, name, resolution)
+    made: Arrays = {"lod": np.float32(0).reshape(())}
+    widths = {}
+    for log2 in range(top, 1, -1):
+        index, scope = blocks + 2 - log2, f"{2**log2}x{2**log2}"
+        _convolution(state, made, f"from_rgb.{index}", f"FromRGB_lod{top - log2}", "weight")
+        if log2 > 2:
+            for layer in ("conv0", "conv1_down"):
+                source = f"blocks.{index}.{layer}"
+                _convolution(state, made, source, f"{scope}/{layer.capitalize()}", "weight")
+            widths[2**log2] = made[f"{scope}/Conv0/weight"].shape[3]
+    _convolution(state, made, "final_block.conv", "4x4/Conv", "weight")
+    widths[4] = made["4x4/Conv/weight"].shape[3]
+    for layer in ("dense0", "dense1"):
+        weight = take(state, f"final_block.{layer}.weight", 2)
+        made[f"4x4/{layer.capitalize()}/weight"] = weight.T
+        made[f"4x4/{layer.capitalize()}/bias"] = take(state, f"final_block.{layer}.bias", 1)
+    options = {
+        "resolution": 2**top,
+        "num_channels": made["FromRGB_lod0/weight"].shape[2],
+        **feature_maps(widths),
+        "mbstd_num_features": 1,
+        "mbstd_group_size": 4 if made["4x4/Conv/weight"].shape[2] > widths[4] else 0,
+        "activate_from_rgb": False,
+    }
+    return Translated("D_basic", options, made, family="stylegan")
+
+
+def _huangzh13_log2(blocks: int, name: str, resolution: Optional[int]) -> int:
+    """Of the resolution: as given, else by the file's name, else all that the file has."""
+    said = re.search(r"GAN_(?:GEN_SHADOW|GEN|DIS)_(\d{1,2})_\d+", name)
+    log2 = blocks + 2
+    if resolution is not None:
+        log2 = resolution.bit_length() - 1
+    elif said:
+        log2 = int(said[1]) + 2
+    if not 3 <= log2 <= blocks + 2 or (resolution or 2**log2) != 2**log2:
+        shown = resolution or 2**log2
+        raise ValueError(f"a resolution of {shown}; the file has blocks of 8 to {4 * 2**blocks}")
+    return log2
 
 
 def huangzh13_plain(state: Arrays, depth: int) -> Arrays:

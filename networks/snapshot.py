@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import sys
 from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any, Optional, Union
@@ -117,15 +118,62 @@ def _usable(path: StrPath) -> Iterator[None]:
         raise UserError(f"{path}: not a usable snapshot: {error}") from error
 
 
-def load(source: StrPath) -> tuple:
+def load(
+    source: StrPath,
+    *,
+    resolution: Optional[int] = None,
+    say: Optional[Callable[[str], object]] = None,
+) -> tuple:
     """(G, D, Gs) of a snapshot, a pickle or a port's checkpoint; None for one that it lacks.
 
-    source: a path, an http(s) address, or the name of a published network
-    (dnnlib/download.py). Raises UserError naming the file when it cannot be had, is damaged or
-    does not fit. No code in the file is executed, whatever it is.
+    source: a path, an http(s) address, or the name of a published network (dnnlib/download.py).
+    resolution: of a StyleGAN of a PyTorch port, whose file does not say it. What a pickle or
+    checkpoint holds and this package has not is None as well: `say`, by default a line on stderr,
+    is told so, and what was done to open the others. Raises UserError naming the file when it
+    cannot be had, is damaged or has no network that can be had. No code in the file is executed,
+    whatever it is.
     """
-    made = {role: make() for role, make in makers(local_path(source)).items()}
+    path = local_path(source)
+    made, refused = opened(path, resolution)
+    for line in said_of(path, made, refused):
+        (say or _note)(line)
     return tuple(made.get(role) for role in ROLES)
+
+
+def opened(path: StrPath, resolution: Optional[int] = None) -> tuple[dict[str, Any], dict]:
+    """({role: network}, {role: why it cannot be had}) of a file that holds one at least.
+
+    Raises UserError as `load` does.
+    """
+    made: dict[str, Any] = {}
+    refused: dict[str, legacy.RefusedNetwork] = {}
+    for role, make in makers(path, resolution).items():
+        try:
+            made[role] = make()
+        except legacy.RefusedNetwork as error:
+            refused[role] = error
+    if refused and not made:
+        raise next(iter(refused.values()))
+    return made, {role: error.reason for role, error in refused.items()}
+
+
+def said_of(path: StrPath, made: dict[str, Any], refused: dict[str, str]) -> list[str]:
+    """Lines on what was done to open networks, and on those that cannot be had."""
+    roles: dict[str, list[str]] = {}
+    for role, network in made.items():
+        for note in notes(network):
+            roles.setdefault(note, []).append(role)
+    lines = [f"{path}: {', '.join(of)}: {note}" for note, of in roles.items()]
+    return lines + [f"{path}: {role} is left out: {why}" for role, why in refused.items()]
+
+
+def notes(network: Any) -> list[str]:
+    """What users should know of what the network's file did not hold, or held otherwise."""
+    return list(filter(None, getattr(network, "notes", "").split("\n")))
+
+
+def _note(line: str) -> None:
+    print(f"note: {line}", file=sys.stderr)
 
 
 def load_runnable(source: StrPath) -> tuple:
@@ -137,12 +185,12 @@ def load_runnable(source: StrPath) -> tuple:
     return networks
 
 
-def load_generator(path: StrPath, **changed: Any) -> Any:
+def load_generator(path: StrPath, resolution: Optional[int] = None, **changed: Any) -> Any:
     """The Gs of a file, or its G where there is no Gs; UserError when it holds neither.
 
-    changed: options in place of the network's own.
+    resolution: as of `makers`. changed: options in place of the network's own.
     """
-    network = load_one(path, "Gs", "G", **changed)
+    network = load_one(path, "Gs", "G", of_resolution=resolution, **changed)
     if network is None:
         raise UserError(f"{path} holds no Gs")
     if registry.role(network.func_name, network.FAMILY) != "G":
@@ -151,26 +199,44 @@ def load_generator(path: StrPath, **changed: Any) -> Any:
     return network
 
 
-def load_one(source: StrPath, *roles: str, **changed: Any) -> Any:
-    """The first of `roles` that a file holds; None when it holds none of them.
+def load_one(
+    source: StrPath, *roles: str, of_resolution: Optional[int] = None, **changed: Any
+) -> Any:
+    """The first of `roles` that a file holds and that can be had; None when it holds none of them.
 
-    source and errors: as for `load`. changed: options in place of the network's own, which its
-    variables must fit; `dtype` is one.
+    source and errors: as for `load`. of_resolution: as of `makers`. changed: options in place of
+    the network's own, which its variables must fit; `dtype` is one.
     """
-    made = makers(local_path(source))
-    return next((made[role](**changed) for role in roles if role in made), None)
+    made = makers(local_path(source), of_resolution)
+    refused = None
+    for role in (role for role in roles if role in made):
+        try:
+            network = made[role](**changed)
+        except legacy.RefusedNetwork as error:
+            refused = refused or error
+            continue
+        if refused is not None:
+            note = f"this is its {role}, for {refused.role} cannot be had: {refused.reason}"
+            network.notes = "\n".join([*notes(network), note])
+        return network
+    if refused is not None:
+        raise refused
+    return None
 
 
-def makers(path: StrPath) -> dict[str, Callable]:
+def makers(path: StrPath, resolution: Optional[int] = None) -> dict[str, Callable]:
     """{role: a function that builds the network} of what a file holds; each is for one call.
 
     The functions take options in place of the file's own. They, and this, raise UserError naming
-    the file, legacy.RefusedNetwork for a network that this package has not.
+    the file, legacy.RefusedNetwork for a network that this package has not. resolution: of networks
+    whose file does not say it, which are a port's of StyleGAN; UserError for others.
     """
     if legacy.is_legacy(path):
-        return legacy.makers(path)
+        return legacy.makers(path, resolution)
     with _usable(path):
         kinds, pairs, shapes, _ = _open(path)
+    if resolution is not None:
+        raise UserError(f"{path}: resolution={resolution}: this file says its own; leave it out")
 
     def make(role: str, **changed: Any) -> Any:
         try:

@@ -52,10 +52,16 @@ def translate(network: TorchModule) -> Translated:
             if array.ndim != _DIMENSIONS.get(operation, array.ndim):
                 raise ValueError(f"the tensor {name!r} has an impossible shape, {array.shape}")
             variables[renamed] = FORWARD[operation](array)
-    if network.class_name == "Generator":
-        return Translated("G_ada", torch_options.generator(network), variables)
+    name = function(network)
+    if name == "G_ada":
+        return Translated(name, torch_options.generator(network), variables)
     options = torch_options.discriminator(network)
-    return Translated("D_ada", options, variables, torch_options.frozen_layers(network))
+    return Translated(name, options, variables, torch_options.frozen_layers(network))
+
+
+def function(network: TorchModule) -> str:
+    """The name of the function that makes a generator or a discriminator of PyTorch's."""
+    return "G_ada" if network.class_name == "Generator" else "D_ada"
 
 
 # ---------------------------------------------------------------- values

@@ -33,6 +33,10 @@ class Parts:
     D: dict[str, Any]
     losses: dict[str, dict[str, Any]]  # 'G_loss', 'D_loss', and regularisers
 
+    @property
+    def networks(self) -> dict[str, dict[str, Any]]:
+        return {"G": self.G, "D": self.D}
+
 
 def network(key: str, chosen: Mapping[str, Any], settled: Mapping[str, Any]) -> dict[str, Any]:
     """Returns `func_name` and every option of a network: keyword arguments of `networks.build`.

@@ -84,7 +84,7 @@ def _preview(
     if look_at_metrics is not None and not read_cluster().is_chief:
         look_at_metrics = None  # the chief alone evaluates
     if (
-        not (look_at_metrics or run.continues or run.transfer_from or run.config.freeze_d)
+        not (look_at_metrics or run.continues or run.source or run.config.freeze_d)
         or not _has_tensorflow()
     ):
         return lines

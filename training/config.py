@@ -116,7 +116,8 @@ class TrainingConfig:
     checkpoint_minutes: float = 10.0  # ... and at least this often, minutes
     diverged_ticks: int = 3  # ticks without one usable step of G or of D that end a run
     metrics: MetricsConfig = MetricsConfig()
-    resume_from: Optional[str] = None  # snapshot whose weights training starts from
+    resume_from: Optional[str] = None  # file, address or name of weights that training starts from
+    resume_from_sha256: Optional[str] = None  # of its content; the start fills it in
 
 
 def inspect_dataset(chosen: DatasetConfig, write: bool = True) -> DatasetInfo:
@@ -286,6 +287,9 @@ def _check_ranges(config: TrainingConfig) -> None:
     check("augment.p", augment.p is None or augment.p >= 0, "0 or more, or null to adapt it")
     check("augment.kimg", augment.kimg is None or augment.kimg > 0, "more than 0")
     check("freeze_d", config.freeze_d >= 0, "0 or more")
+    sha256 = config.resume_from_sha256
+    hexadecimal = sha256 is None or re.fullmatch("[0-9a-f]{64}", sha256) is not None
+    check("resume_from_sha256", hexadecimal, "64 hexadecimal digits")
     check("augment.interval", augment.interval >= 1, "1 or more")
     for key in ("G_opt", "D_opt"):
         opt = getattr(config, key)

@@ -33,4 +33,8 @@ def check(run: ResolvedRun) -> list[str]:
         check_freezing(state.D, config.freeze_d)
         if run.run_dir is not None and checkpoint.check(run.run_dir, state.variables()):
             return []
-        return transfer(state, run.transfer_from) if run.transfer_from else []
+        if run.source is None:
+            return []
+        if run.transfer_from is None:
+            return [f"note: {run.source.given} is not looked at: the start downloads it first"]
+        return transfer(state, run.transfer_from)

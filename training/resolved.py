@@ -60,6 +60,10 @@ class Resolved:
         ]
         return "\n\n".join(parts)
 
+    def prepared(self: Run) -> Run:
+        """With what has to be brought before a directory is made; UserError where it cannot."""
+        return self
+
     def check_start(self) -> None:
         """Raises UserError where `starting` would, as far as that shows without a change."""
         run_dirs.check_place(self.run_dir or self.result_dir)
@@ -82,12 +86,13 @@ class Resolved:
         long as nothing was trained, what fails in the block leaves the directory as it was.
         """
         self.check_start()
+        prepared = self.prepared()
         write_files(self.dataset_info)
         absent = _absent(self.run_dir or self.result_dir)
         run_dir = self.run_dir or run_dirs.create(self.result_dir, self.config.description)
         with explain_os_errors("create", run_dir):
             run_dir.mkdir(parents=True, exist_ok=True)
-        run = dataclasses.replace(self, run_dir=run_dir)
+        run = dataclasses.replace(prepared, run_dir=run_dir)
         if not read_cluster().is_chief:  # one writer is enough
             yield run
             return
@@ -98,8 +103,8 @@ class Resolved:
                 )
             made = absent if self.run_dir else [run_dir, *absent]
             with _taken_back_on_failure(run_dir, made):
-                saved_config.save(run_dir, self.config)
-                atomic.write_json(run_dir / FACTS_NAME, self.facts())
+                saved_config.save(run_dir, run.config)
+                atomic.write_json(run_dir / FACTS_NAME, run.facts())
                 yield run
 
 

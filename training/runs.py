@@ -10,16 +10,13 @@ import textwrap
 from pathlib import Path
 from typing import Any
 
-import safetensors
-
 from compute import machine
 from compute.cluster import read_cluster
 from datasets import grids
 from datasets.format.info import is_unwritten
 from datasets.format.reader import open_dataset
-from dnnlib import config as config_lib, file_kinds, paths, run_dirs
-from dnnlib.errors import UserError, explain_os_errors
-from networks import legacy
+from dnnlib import config as config_lib, paths, run_dirs
+from dnnlib.errors import UserError
 from training import (
     checkpoint,
     choices,
@@ -34,6 +31,7 @@ from training.augmentation.transforms import transforms_of
 from training.config import AugmentConfig, TrainingConfig
 from training.request import Request
 from training.resolved import Resolved, Seen, describe_data, describe_maps
+from training.source import Source, located
 
 DEFAULT_PRESET = "demo"
 
@@ -72,12 +70,28 @@ class ResolvedRun(Resolved):
     config: TrainingConfig
     parts: choices.Parts  # networks and losses with all their options
     continues: bool  # the directory holds this run already
-    transfer_from: Path | None  # snapshot to take the weights from; None: nothing to take over
+    source: Source | None  # what to take weights from; None: nothing to take over
     num_replicas: int  # devices over all machines; as far as it shows without TensorFlow
 
     @property
     def resume(self) -> bool:
         return self.continues
+
+    @property
+    def transfer_from(self) -> Path | None:
+        """The file to take weights from; None also before it is downloaded."""
+        return None if self.source is None else self.source.path
+
+    def prepared(self) -> ResolvedRun:
+        """With the file that it starts from, and the hash of that in its settings."""
+        if self.source is None:
+            return self
+        source = self.source.fetched()
+        if self.source.path is None:
+            source.check(self.parts.networks)
+        sha256 = source.sha256(self.config.resume_from_sha256)
+        config = dataclasses.replace(self.config, resume_from_sha256=sha256)
+        return dataclasses.replace(self, config=config, source=source)
 
     def check_data(self) -> None:
         """Raises UserError where the labels, or the images of the grids, cannot be had."""
@@ -146,6 +160,7 @@ def plan(request: Request) -> ResolvedRun:
     config = _resolve(request, base)
     notes: tuple[str, ...] = ()
     if saved is not None:
+        config = _with_hash(config, saved)
         notes = _compare(saved, config, run_dir, bool(request.resume))
     # A command that is refused leaves no trace, in the cache neither.
     info = training_config.inspect_dataset(config.dataset, write=False)
@@ -157,9 +172,10 @@ def plan(request: Request) -> ResolvedRun:
         images = schedules.minibatch(config.schedule, size, num_replicas) // cluster.num_workers
         key = f"schedule.minibatch_dict.{size}"
         memory.check(key, images, parts.D, size, config.num_gpus or gpus, machine.memory_bytes())
-    transfer_from = None
+    source = None
     if config.resume_from and not (run_dir and checkpoint.paths(run_dir)):
-        transfer_from = _check_snapshot(config.resume_from)
+        source = Source.of(config.resume_from)
+        source.check(parts.networks)
     return ResolvedRun(
         config=config,
         dataset_info=info,
@@ -169,7 +185,7 @@ def plan(request: Request) -> ResolvedRun:
         seen=seen,
         parts=parts,
         continues=bool(request.resume) or seen.checkpoints,
-        transfer_from=transfer_from,
+        source=source,
         num_replicas=num_replicas,
     )
 
@@ -275,9 +291,14 @@ def _resolve(request: Request, base: TrainingConfig) -> TrainingConfig:
         vgg16_weights=paths.absolute(config.metrics.vgg16_weights),
         classifiers=tuple(map(paths.absolute, config.metrics.classifiers)),
     )
-    return dataclasses.replace(
-        config, metrics=measured, resume_from=paths.absolute(config.resume_from)
-    )
+    return dataclasses.replace(config, metrics=measured, resume_from=located(config.resume_from))
+
+
+def _with_hash(config: TrainingConfig, saved: TrainingConfig) -> TrainingConfig:
+    """With the hash of the file that the run was started from, where it is to be the same one."""
+    if config.resume_from_sha256 is not None or config.resume_from != saved.resume_from:
+        return config
+    return dataclasses.replace(config, resume_from_sha256=saved.resume_from_sha256)
 
 
 def _compare(
@@ -300,35 +321,3 @@ def _compare(
             remedy += f" (it has no checkpoint yet: without {saved_config.CONFIG_NAME} it is free)"
         raise UserError(f"{run_dir} was started with {key}={old!r}, not {new!r}; {remedy}")
     return tuple(notes)
-
-
-def _check_pickle(path: Path) -> None:
-    try:
-        legacy.read(path)
-    except UserError as error:
-        raise UserError(f"--resume_from: {error}") from error
-
-
-def _check_snapshot(name: str) -> Path:
-    path = Path(name)
-    if not path.exists():
-        raise UserError(f"--resume_from: no file {path}")
-    paths.check_input(path)
-    if legacy.is_legacy(path):
-        _check_pickle(path)
-        return path
-    try:
-        with explain_os_errors("read", path), safetensors.safe_open(path, framework="np") as file:
-            metadata = file.metadata() or {}
-    except safetensors.SafetensorError as error:
-        kind = file_kinds.describe_file(path)
-        reason = f"it is {kind}" if kind else error
-        raise UserError(
-            f"--resume_from: {path} is neither a .safetensors file nor a pickle: {reason}"
-        ) from error
-    if "networks" not in metadata:  # networks/snapshot.py checks the rest, with TensorFlow
-        kind = "a snapshot of networks"
-        if metadata.get("format", "").startswith(checkpoint.FORMAT):
-            kind += ", but a checkpoint: take a network-snapshot-….safetensors beside it"
-        raise UserError(f"--resume_from: {path} is not {kind}")
-    return path

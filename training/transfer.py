@@ -2,48 +2,64 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
-import numpy as np
 import tensorflow as tf
 
 from dnnlib.errors import UserError
 from networks import snapshot
-from networks.base import RGB, ImageNetwork
+from networks.base import ImageNetwork
+from networks.options import feature_maps
+from training.choices import SETTLED
+from training.source import mismatch
+from training.translation import Translated, translate
 
 _FALLBACK = {"G": ("G", "Gs"), "Gs": ("Gs", "G"), "D": ("D",)}
 _KEPT = ("lod", "G_synthesis/lod")  # where training stands, not what was learnt
+_WIDTHS = ("fmap_base", "fmap_decay", "fmap_min", "fmap_max")
+# Options that say how weights are used in pictures or while training, and not what they mean.
+_OF_USE = frozenset(
+    """truncation_psi truncation_cutoff truncation_psi_val truncation_cutoff_val style_mixing_prob
+    dlatent_avg_beta randomize_noise structure num_fp16_res mbstd_group_size""".split()
+)
+
+_FREE = frozenset({"mapping_fmaps", "label_fmaps", "cmap_dim", "fmap_const"})  # None: as others are
 
 
 def transfer(state: Any, path: Any) -> list[str]:
-    """Takes over what fits from the snapshot at `path`; returns lines that say what did not.
+    """Takes over what fits from the network file at `path`; returns lines that say what, and what
+    not.
 
-    state: a TrainingState. A variable fits when name and shape do. ToRGB and
-    FromRGB layers are matched by their resolution, so a snapshot may have another one; the kernels
-    of up-convolutions are mirrored where one network fuses them and the other does not. Raises
-    UserError when the file cannot be read or nothing fits.
+    state: a TrainingState. A variable fits when name and shape do (training/translation.py). A file
+    of G or Gs alone starts both. Raises UserError when the file cannot be read or nothing fits.
     """
-    lines: list[str] = []
-    total = 0
+    opened, lines, total = _Opened(path), [], 0
+    notes: dict[str, list[str]] = {}
     for role in snapshot.ROLES:
         network = getattr(state, role)
-        try:
-            with tf.device("CPU:0"):  # the training devices' memory is for training
-                source = snapshot.load_one(path, *_FALLBACK[role])
-        except UserError as error:  # of one network; the others may be as they should
-            lines.append(f"{role}: starts anew; {error}")
-            continue
+        with tf.device("CPU:0"):  # the training devices' memory is for training
+            source, said = opened.first(role)
+        lines += [f"{role}: {line}" for line in said]
         if source is None:
-            lines.append(f"{role}: not in the snapshot; starts anew")
             continue
-        count, differences = _take(role, network, _translate(source, network))
+        own = network.FAMILY, network.func_name
+        other = mismatch(source.FAMILY, source.func_name, *own)
+        if other is not None:
+            lines.append(f"{role}: starts anew; it is {other}")
+            continue
+        lines += [f"{role}: {line}" for line in _options(role, source, network)]
+        count, differences = _take(role, network, _translated(source, network))
         lines, total = lines + differences, total + count
+        for note in snapshot.notes(source):
+            notes.setdefault(note, []).append(role)
     if not total:
         reasons = [f" ({line})" for line in lines if "starts anew; " in line]
         raise UserError(
             f"{path}: nothing in it fits the networks of this configuration{''.join(reasons[:1])}"
         )
-    return lines
+    return lines + [f"note on {', '.join(roles)}: {note}" for note, roles in notes.items()]
 
 
 def check_freezing(D: Any, layers: int) -> None:
@@ -54,53 +70,62 @@ def check_freezing(D: Any, layers: int) -> None:
         raise UserError(f"freeze_d={layers}: {error}") from error
 
 
-def _translate(source: Any, target: Any) -> dict[str, np.ndarray]:
-    """The arrays of one network by the names, and in the form, that another one has them."""
+class _Opened:
+    """The networks of a file, each made once: what makes them is for one call."""
+
+    def __init__(self, path: Any) -> None:
+        self.makers: dict[str, Callable] = snapshot.makers(path)
+        self.made: dict[str, Any] = {}
+        self.reasons: dict[str, str] = {}
+
+    def first(self, role: str) -> tuple[Any, list[str]]:
+        """(the network that a role starts from, or None, and what to say of it)."""
+        reasons = []
+        for given in (given for given in _FALLBACK[role] if given in self.makers):
+            network = self._network(given)
+            if network is None:
+                reasons.append(self.reasons[given])
+                continue
+            if given == role:
+                return network, []
+            because = "".join(f", because {reason}" for reason in reasons)
+            return network, [f"from the file's {given}{because}"]
+        reason = f"starts anew; {reasons[0]}" if reasons else "not in the snapshot; starts anew"
+        return None, [reason]
+
+    def _network(self, given: str) -> Any:
+        if given not in self.made and given not in self.reasons:
+            try:
+                self.made[given] = self.makers[given]()
+            except UserError as error:  # of one network; the others may be as they should
+                self.reasons[given] = str(error)
+        return self.made.get(given)
+
+
+def _translated(source: Any, target: Any) -> Translated:
     if not isinstance(source, ImageNetwork):
-        return {}  # a mapping network alone, for example
-    colours = {
-        place.resolution: place.scope for place in target.places.values() if place.kind == RGB
-    }
-    translated = {}
-    for name, array in source.arrays().items():
-        place = source.place_of(name)
-        if place is not None and place.kind == RGB:
-            if place.resolution in colours:
-                name = colours[place.resolution] + name[len(place.scope) :]
-            elif place.resolution > target.resolution:
-                continue  # of sizes that the other network does not reach
-            else:  # by a name that no variable has
-                name = f"{name} ({place.resolution}x{place.resolution})"
-        elif place is not None and _mirrored(name, place, target.places.get(place.scope)):
-            array = array[::-1, ::-1]
-        translated[name] = array
-    return translated
+        return Translated({}, [], [])  # a mapping network alone, for example
+    return translate(source, target)
 
 
-def _mirrored(name: str, place: Any, other: Any) -> bool:
-    """Whether a variable is the kernel of two layers that apply it mirrored to each other."""
-    if other is None or name != f"{place.scope}/weight":
-        return False
-    convolutions = [getattr(at.layer, "source", None) for at in (place, other)]
-    up = all(getattr(source, "resample", None) == "up" for source in convolutions)
-    return up and convolutions[0].fused != convolutions[1].fused
-
-
-def _take(role: str, network: Any, given: dict[str, np.ndarray]) -> tuple[int, list[str]]:
+def _take(role: str, network: Any, given: Translated) -> tuple[int, list[str]]:
+    arrays = given.arrays
     taken, other_shape, absent = [], [], []
     for name, variable in network.named.items():
         if name in _KEPT:
             continue
-        if name not in given:
+        if name not in arrays:
             absent.append(name)
-        elif given[name].shape != tuple(variable.shape):
-            other_shape.append(f"{name} {list(given[name].shape)} → {list(variable.shape)}")
+        elif arrays[name].shape != tuple(variable.shape):
+            other_shape.append(f"{name} {list(arrays[name].shape)} → {list(variable.shape)}")
         else:
-            variable.assign(given[name])
+            variable.assign(arrays[name])
             taken.append(name)
-    unused = [name for name in given if name not in network.named]
+    unused = [name for name in arrays if name not in network.named]
     lines = [f"{role}: {len(taken)} variables taken over"]
     for kind, names in (
+        ("of them made to fit other colours", given.colours),
+        ("of them made to fit other labels, whose weights start at 0", given.labels),
         ("new here, start anew", absent),
         ("of another shape, start anew", other_shape),
         ("in the snapshot, not used", unused),
@@ -108,3 +133,42 @@ def _take(role: str, network: Any, given: dict[str, np.ndarray]) -> tuple[int, l
         if names:
             lines.append(f"{role}: {len(names)} {kind}: {', '.join(names)}")
     return len(taken), lines
+
+
+# ---------------------------------------------------------------- options
+
+
+def _options(role: str, source: Any, network: Any) -> Iterator[str]:
+    """A line on the options that the file's network has otherwise, as flags that would take them;
+    and one where it is of another function."""
+    of, own = source.options, network.options
+    key = "D" if role == "D" else "G"
+    if source.func_name != network.func_name:
+        yield f"a {source.func_name} in the file, a {network.func_name} here"
+    differing = [*_differing(of, own)]
+    if differing:
+        flags = " ".join(f"--set {key}.{name}={_shown(of[name])}" for name in differing)
+        yield f"its options are not the file's; these are: {flags}"
+
+
+def _differing(of: Mapping[str, Any], own: Mapping[str, Any]) -> Iterable[str]:
+    widths = [name for name in _WIDTHS if name in of and of[name] != own.get(name)]
+    if widths and _feature_maps(of, own) != _feature_maps(own, of):
+        yield from widths
+    for name, value in of.items():
+        if name in SETTLED or name in _OF_USE or name in _WIDTHS or name not in own:
+            continue
+        free = name in _FREE and None in (value, own[name])
+        if value != own[name] and not free:
+            yield name
+
+
+def _feature_maps(options: Mapping[str, Any], other: Mapping[str, Any]) -> list[int]:
+    """Those of the resolutions that both networks have, from 4x4 on."""
+    smaller = min(options["resolution"], other["resolution"])
+    return [feature_maps(options, stage) for stage in range(1, smaller.bit_length() - 1)]
+
+
+def _shown(value: Any) -> str:
+    """As `--set` reads it."""
+    return value if isinstance(value, str) else json.dumps(value).replace(" ", "")

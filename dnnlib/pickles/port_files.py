@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-import re
 from collections.abc import Callable
 from typing import Any, NoReturn, Optional, Union
 
@@ -211,17 +210,12 @@ def _no_reason(role: str, state: StateDict) -> Optional[str]:
 
 
 def _reason_of_ros1(role: str, state: StateDict) -> Optional[str]:
-    if role == "D":
-        if any(re.fullmatch(r"from_rgb\.\d\.conv\..*", name) for name in state):
-            return "its FromRGB has no activation, as until September 2019; StyleGAN's has one"
-    elif not any(name.endswith(".weight_flip") for name in state):
+    if role != "D" and not any(name.endswith(".weight_flip") for name in state):
         return "it has no blur, as before 4 July 2019; StyleGAN's has one"
     return None
 
 
 def _reason_of_h13(role: str, state: StateDict) -> Optional[str]:
-    if role == "D":
-        return "its FromRGB has no activation; StyleGAN's has one"
     if any("class_embedding" in name for name in state):
         return "it embeds classes in another way than StyleGAN"
     return None

@@ -18,7 +18,7 @@ class PaperDiscriminator(Discriminator):
 
     FAMILY, FUNC_NAME = "progan", "D_paper"
 
-    def _nonlinearity(self) -> str:
+    def _nonlinearity(self, kind: str) -> str:
         return "lrelu_progan"
 
     def _make_block(self, res_log2: int) -> list[DiscriminatorLayer]:

@@ -54,8 +54,10 @@ class Discriminator(ScoringNetwork):
 
     # ------------------------------------------------------------ what D_paper does otherwise
 
-    def _nonlinearity(self) -> str:
-        return self.options["nonlinearity"]
+    def _nonlinearity(self, kind: str) -> str:
+        """Of a layer of such a place (networks/base.py)."""
+        linear = kind == RGB and not self.options["activate_from_rgb"]
+        return "linear" if linear else self.options["nonlinearity"]
 
     def _make_block(self, res_log2: int) -> list[DiscriminatorLayer]:
         side, fmaps = 2**res_log2, self.fmaps(res_log2 - 1)
@@ -83,7 +85,7 @@ class Discriminator(ScoringNetwork):
     def _layer(
         self, scope: str, source: Layer, side: int, output: tuple[int, ...], kind: str = BLOCK
     ) -> DiscriminatorLayer:
-        layer = DiscriminatorLayer(scope, self.seed, source, output[0], self._nonlinearity())
+        layer = DiscriminatorLayer(scope, self.seed, source, output[0], self._nonlinearity(kind))
         self.place(scope, layer, kind, side, output)
         self._add_norm(scope, source)
         return layer

@@ -81,6 +81,9 @@ D_BASIC = {
     "label_size": Option(0, o.COUNT_OR_0),
     **_FMAPS,
     "nonlinearity": Option("lrelu", _NONLINEARITY),
+    "activate_from_rgb": Option(
+        True, o.SWITCH, "False: FromRGB is linear, as in some PyTorch ports"
+    ),
     "use_wscale": _USE_WSCALE,
     "spectral_norm": Option(False, o.SWITCH, "every kernel divided by its largest singular value"),
     "mbstd_group_size": Option(4, o.COUNT_OR_0, "0 or 1: no minibatch standard deviation"),

@@ -20,6 +20,7 @@ from metrics import results
 from networks import legacy, options, registry, snapshot
 from training import checkpoint, report, runs, saved_config
 from training.request import Request
+from training.source import Source
 
 DEEP = ["[" * 90 + "]" * 90, "[" * 100_000, '{"a":' * 90 + "1" + "}" * 90]
 NUMBERS = ["9" * 400, "9" * 9999, "-" + "9" * 21, "1e999", "-1e999", "NaN", "Infinity"]
@@ -168,7 +169,7 @@ READERS = {
     "kind": paths.is_pickle,
     "hash": download.file_sha256,
     "latents": lambda path: latents.read(path, 4, 0, None),
-    "resume_from": lambda path: runs._check_snapshot(str(path)),
+    "resume_from": lambda path: Source(str(path), path).check({}),
     "zip": lambda path: containers.open_container(path).names(),
     "config": check_config,
     "records": find_record,

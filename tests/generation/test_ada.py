@@ -9,7 +9,6 @@ import tensorflow as tf
 from PIL import Image
 
 import networks
-from dnnlib.errors import UserError
 from generation import convert, describe
 from tests import golden
 from tests.networks.common import error
@@ -85,8 +84,17 @@ def test_a_stylegan3_file_is_refused_but_for_its_discriminator(tmp_path, capsys)
     assert "StyleGAN3" in describe.text(said)
     assert run("grid", f"--network={path}", f"--out={tmp_path / 'x.png'}") == 2
     assert "refuse_stylegan3_t.pkl: Gs: a StyleGAN3 generator" in capsys.readouterr().err
-    with pytest.raises(UserError, match=r"refuse_stylegan3_t\.pkl: G: a StyleGAN3 generator"):
-        networks.load(path)
+    G, D, Gs = networks.load(path)
+    assert (G, D.func_name, Gs) == (None, "D_ada", None)
+    said = capsys.readouterr().err.splitlines()
+    assert [line.partition(".pkl: ")[2][:27] for line in said] == [
+        "G is left out: a StyleGAN3 ",
+        "Gs is left out: a StyleGAN3",
+    ]
+    snapshot = tmp_path / "d.safetensors"
+    assert run("convert", f"--network={path}", f"--out={snapshot}") == 0
+    assert "Gs is left out: a StyleGAN3" in capsys.readouterr().err
+    assert [network is None for network in networks.load(snapshot)] == [True, False, True]
 
 
 @pytest.mark.parametrize("name", [f"{TF}/va.pkl", f"{TORCH}/te_protocol4.pkl"])

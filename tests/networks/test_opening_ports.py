@@ -6,9 +6,11 @@ import numpy as np
 import pytest
 
 import networks
+import run_generator
 from dnnlib.errors import UserError
+from dnnlib.pickles import port_files
 from generation import describe
-from networks import legacy
+from networks import legacy, snapshot
 from tests import golden
 from tests.dnnlib.pickles.fuzz_port_files import assembled, ros2
 from tests.dnnlib.pickles.pickle_assembler import SHELL, table
@@ -50,13 +52,82 @@ def test_info(tmp_path):
         assert path not in json.dumps(found["provenance"]["settings"])
 
 
-def test_a_network_that_is_refused_beside_one_that_is_not():
-    path = golden.path(f"{DATA}/refuse_d_ros1_noact.model")
+def test_a_discriminator_whose_from_rgb_is_linear():
+    found = describe.describe(golden.path(f"{DATA}/refuse_d_ros1_noact.model"))
+    assert sorted(found["networks"]) == ["D", "G"]
+    assert found["networks"]["D"]["options"]["activate_from_rgb"] is False
+
+
+class Changed(port_files._Reader):
+    """Reads files whose G has another name for one of its tensors, and whose Gs has no blur."""
+
+    def made(self, port, states, root):
+        G = states["G"]
+        G["style.9.linear.scale"] = G.pop("style.1.linear.weight_orig")
+        for name in [name for name in states["Gs"] if name.endswith("weight_flip")]:
+            del states["Gs"][name]
+        return super().made(port, states, root)
+
+
+def test_networks_that_are_refused_beside_one_that_is_not(monkeypatch, capsys):
+    """One whose port is another version, one whose tensors are none of the port's."""
+    monkeypatch.setattr(port_files, "_Reader", Changed)
+    path = golden.path(f"{DATA}/ros1_train_step-6.model")
     found = describe.describe(path)
-    assert list(found["networks"]) == ["G"]
-    assert "has no activation" in found["provenance"]["D not read"]
-    with pytest.raises(legacy.RefusedNetwork, match=r"D: its FromRGB has no activation"):
-        legacy.makers(path)["D"]()
+    assert list(found["networks"]) == ["D"]
+    reasons = {role: found["provenance"][f"{role} not read"] for role in ("G", "Gs")}
+    assert "it has no blur" in reasons["Gs"]
+    assert "tensor 'style.1.linear.weight_orig': expected" in reasons["G"]
+    for role, reason in reasons.items():
+        assert f"{role} not read" in describe.text(found)
+        with pytest.raises(legacy.RefusedNetwork) as caught:
+            legacy.makers(path)[role]()
+        assert (caught.value.role, caught.value.reason) == (role, reason)
+    G, D, Gs = networks.load(path)
+    assert (G, D.func_name, Gs) == (None, "D_basic", None)
+    said = capsys.readouterr().err.splitlines()
+    expected = {f"note: {path}: {role} is left out: {why}" for role, why in reasons.items()}
+    assert set(said) == expected
+    lines = []
+    networks.load(path, say=lines.append)
+    assert {f"note: {line}" for line in lines} == expected
+    assert capsys.readouterr().err == ""
+    with pytest.raises(UserError, match=f"Gs: {reasons['Gs']}"):
+        describe.load_for_pictures(path)
+
+
+def test_a_generator_in_place_of_an_average_that_cannot_be_had(monkeypatch):
+    def without_blur(role, state):
+        return "it has no blur" if role == "Gs" else None
+
+    monkeypatch.setitem(port_files._REASONS, "ros1", without_blur)
+    path = golden.path(f"{DATA}/ros1_train_step-6.model")
+    Gs = snapshot.load_generator(path, 8)
+    assert Gs.resolution == 8
+    assert snapshot.notes(Gs)[-1] == "this is its G, for Gs cannot be had: it has no blur"
+
+
+def test_a_resolution_that_the_user_gives(tmp_path, capsys):
+    """For a checkpoint that does not say to which one it was trained."""
+    path = golden.path(f"{DATA}/ros1_g_running.model")
+    out = tmp_path / "x.safetensors"
+    command = ["run_generator.py", "convert", f"--network={path}", f"--out={out}"]
+    assert run_generator.main([*command, "--resolution=16"]) == 0
+    said = capsys.readouterr().err
+    assert "Gs: the port's epsilon is absorbed" in said
+    assert "highest that was trained" not in said
+    assert networks.load(out)[2].resolution == 16
+    assert any("epsilon" in note for note in describe.origin(out)["provenance"]["notes on it"])
+    for name, words in {
+        str(out): "this file says its own",
+        str(golden.path("ada/torch_pickles/ta.pkl")): "this file says its own",
+        str(golden.path(f"{DATA}/ros2_train.pt")): "resolution=16, but it is of 32",
+        str(path): "expected 4 to 1024",
+    }.items():
+        wanted = 48 if name == str(path) else 16
+        command = ["run_generator.py", "info", f"--network={name}", f"--resolution={wanted}"]
+        assert run_generator.main(command) == 2
+        assert words in capsys.readouterr().err
 
 
 def test_mistakes(tmp_path):

@@ -170,6 +170,35 @@ def test_pictures_and_scores_of_rosinalitys_stylegan(read):
     np.testing.assert_allclose(scores, data["scores_step3_first3"], rtol=0, atol=5e-7)
 
 
+@pytest.mark.conformance
+@pytest.mark.parametrize("port", ["ros1", "h13"])
+def test_scores_of_discriminators_whose_from_rgb_is_linear(port, read):
+    """Outside fades, and within one."""
+    file, tag, key, close = {
+        "ros1": ("refuse_d_ros1_noact.model", "step3", "noact/scores_step3", 5e-7),
+        "h13": ("h13_GAN_DIS_5_8.pth", "depth3", "scores_depth3", 2e-6),
+    }[port]
+    made = port_names.translate(read(file), resolution=32)["D"]
+    assert made.options["activate_from_rgb"] is False
+    data, D = golden.load(f"{DATA}/net_{port}.npz"), built(made)
+    images = nhwc(data[f"d_images_{tag}"])
+    np.testing.assert_allclose(D(images, None), data[key], rtol=0, atol=close)
+    D.set_lod(0.6)
+    np.testing.assert_allclose(D(images, None), data[f"{key}_alpha0.4"], rtol=0, atol=close)
+
+
+def test_arrays_of_huangzh13s_discriminator(read):
+    file = read("h13_GAN_DIS_5_8.pth")
+    made = port_names.translate(file, resolution=32)["D"]
+    same(made.variables, arrays("tf_h13_depth3", "D"), rounding=0)
+    assert set(made.variables) - set(arrays("tf_h13_depth3", "D")) == {"lod"}
+    whole = port_names.translate(file, "GAN_DIS_5_8.pth")["D"]
+    assert whole.options["resolution"] == 128
+    assert whole.variables["FromRGB_lod0/weight"].shape == (1, 1, 3, 4)
+    with pytest.raises(ValueError, match=r"D: a resolution of 256; .* 8 to 128"):
+        port_names.translate(file, "GAN_DIS_6_8.pth")
+
+
 @pytest.mark.parametrize(
     ("name", "resolution", "step"),
     [

@@ -4,6 +4,7 @@ Tolerances as the golden README states them: scores and losses 5e-6 absolute, gr
 tensor's maximum.
 """
 
+import dataclasses
 import json
 import math
 
@@ -12,12 +13,13 @@ import pytest
 import tensorflow as tf
 
 import networks
+from dnnlib.pickles import torch_networks
 from networks import registry, snapshot, torch_names
 from tests import golden
 from tests.networks.common import error, nchw, nhwc
 from tests.training.augmentation.percentile import at_percentile
 from tests.training.small import assert_same_bits, final_state, small_config
-from training import checkpoint, presets
+from training import checkpoint, choices, presets
 from training.augmentation import pipeline
 from training.augmentation.transforms import Transforms
 from training.loop import train
@@ -158,6 +160,72 @@ def test_a_run_starts_from_a_pickle():
         taken = getattr(state, role).arrays()
         for name, array in network.arrays().items():
             np.testing.assert_array_equal(taken[name], array)
+
+
+def chosen(network):
+    """A network's options, but for those that the run settles."""
+    own = {key: value for key, value in network.options.items() if key not in choices.SETTLED}
+    return {"func_name": network.func_name, **own}
+
+
+def test_a_run_from_a_pickle_trains_and_continues_exactly(tmp_path, capsys):
+    """From colours of 16x16 without labels to the digits: gray, 8x8 and with labels."""
+    source, run_dir = tmp_path / "ta.pkl", tmp_path / "run"
+    source.write_bytes(golden.path("ada/torch_pickles/ta.pkl").read_bytes())
+    G, D, _ = networks.load(source)
+    config = small_config(**{**RUN, "G": chosen(G), "D": chosen(D), "resume_from": str(source)})
+    run_dir.mkdir()
+    tf.config.run_functions_eagerly(True)
+    try:
+        assert train(config, run_dir, resume_from=source) == 0
+        said = capsys.readouterr().out
+        expected, progress = final_state(run_dir)
+        source.unlink()  # it is read at the start alone
+        checkpoint.paths(run_dir)[-1].unlink()
+        assert train(config, run_dir) == 0
+    finally:
+        tf.config.run_functions_eagerly(False)
+    state, again = final_state(run_dir)
+    assert_same_bits(state, expected)
+    assert again == progress
+    for line in (
+        "G: 4 of them made to fit other colours: G_synthesis/4x4/ToRGB/weight [1, 1, ",
+        "G: 1 of them made to fit other labels, whose weights start at 0: G_mapping/Dense0/weight",
+        "in the snapshot, not used: ",
+        "G_synthesis/16x16/Conv1/weight",
+        "D: ",
+    ):
+        assert line in said
+    assert "its options are not the file's" not in said
+
+
+@pytest.mark.parametrize("roles", [("G_ema",), ("G",), ("D",), ("G", "D")])
+def test_pickles_of_some_of_the_networks(roles, tmp_path, monkeypatch):
+    """G_ema or G alone starts both generators, D with neither starts anew."""
+    path = golden.path("ada/torch_pickles/te_protocol4.pkl")
+    G, D, Gs = networks.load(path)
+    read = torch_networks.read
+
+    def some(data):
+        file = read(data)
+        return dataclasses.replace(file, networks={role: file.networks[role] for role in roles})
+
+    monkeypatch.setattr(torch_networks, "read", some)
+    state, anew = state_of(G, D), state_of(G, D)
+    lines = transfer(state, path)
+    of_generators = Gs if "G_ema" in roles else G if "G" in roles else anew.G
+    for role, network in (
+        ("G", of_generators),
+        ("Gs", of_generators),
+        ("D", D if "D" in roles else anew.D),
+    ):
+        taken = getattr(state, role).arrays()
+        for name, array in network.arrays().items():
+            np.testing.assert_array_equal(taken[name], array)
+    started = [line for line in lines if "starts anew" in line]
+    assert len(started) == {"D": 2}.get(roles[0], 1 if "D" not in roles else 0)
+    assert ("G: from the file's Gs" in lines) == ("G_ema" in roles)
+    assert ("Gs: from the file's G" in lines) == ("G" in roles)
 
 
 def test_a_stylegan3_file_gives_its_discriminator_to_a_run():

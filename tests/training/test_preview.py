@@ -192,9 +192,10 @@ def lines_of(code, out, err):
     return err
 
 
-SYNTHETIC = "--dataset=synthetic-8"
+SYNTHETIC, STYLEGAN = "--dataset=synthetic-8", "--preset=demo-stylegan"
 REFUSED = {
-    ("--resume_from=part.safetensors",): r"part.safetensors: nothing in it fits",
+    ("--resume_from=part.safetensors",): "its Gs is a G_mapping: StyleGAN's networks normalise",
+    ("--resume_from=part.safetensors", STYLEGAN): "part.safetensors: nothing in it fits",
     ("--metrics=fid5k",): "or an address with --set metrics.inception_weights",
     ("--metrics=fid5k", "metrics.inception_weights=missing.pth"): "missing.pth: no such file",
     ("--metrics=fid5k", "metrics.inception_weights=text"): "text: it is text; expected a frozen",
@@ -223,7 +224,7 @@ def test_a_dry_run_refuses_what_the_start_would(place, capsys):
 
 def test_a_dry_run_tells_what_the_start_would(place, capsys):
     snapshot = "--resume_from=run/network-snapshot-000000.safetensors"
-    code, out, err = dry_run(place, capsys, SYNTHETIC, snapshot)
+    code, out, err = dry_run(place, capsys, SYNTHETIC, STYLEGAN, snapshot)
     assert (code, err) == (0, "")
     assert "Gs: " in out
     assert "variables taken over" in out
@@ -232,6 +233,10 @@ def test_a_dry_run_tells_what_the_start_would(place, capsys):
     code, out, err = dry_run(place, capsys, SYNTHETIC, *metrics)
     assert (code, err) == (0, "")
     assert out.endswith("note: http://a.b/c is not looked at: the start downloads it first\n")
+    for source in ("http://a.b/c.pkl", "ada-ffhq"):
+        code, out, err = dry_run(place, capsys, SYNTHETIC, f"--resume_from={source}")
+        assert (code, err) == (0, "")
+        assert out.endswith(f"note: {source} is not looked at: the start downloads it first\n")
 
 
 def test_a_dry_run_looks_at_the_checkpoints_that_it_would_continue(place, capsys):

@@ -16,10 +16,7 @@ def make_state(resolution=16, label_size=0, seed=1, **options):
     common = dict(
         resolution=resolution,
         label_size=label_size,
-        num_channels=1,
-        fmap_base=32,
-        fmap_max=8,
-        **options,
+        **{"num_channels": 1, "fmap_base": 32, "fmap_max": 8, **options},
     )
     G = dict(func_name="G_style", latent_size=8, dlatent_size=8, mapping_fmaps=8, **common)
     return create_state(G, dict(func_name="D_basic", **common), ADAM, ADAM, seed=seed)
@@ -74,6 +71,10 @@ def test_other_labels_keep_the_rest(tmp_path):
     assert "G_mapping/LabelConcat/weight" in text
     assert "G_mapping/Dense0/weight [8, 8] → [16, 8]" in text
     assert "4x4/Dense1/weight [8, 1] → [8, 3]" in text
+    first = "G_mapping/Dense0/weight"  # z comes first, and the scale is by √inputs
+    given, taken = source.G.arrays()[first], target.G.arrays()[first]
+    np.testing.assert_allclose(taken[:8], np.sqrt(2) * given, rtol=1e-6)
+    assert not taken[8:].any()
     for name in ("G_mapping/Dense1/weight", "G_synthesis/16x16/Conv1/weight", "dlatent_avg"):
         np.testing.assert_array_equal(target.Gs.arrays()[name], source.Gs.arrays()[name])
 
@@ -93,6 +94,63 @@ def test_kernels_are_mirrored_between_fused_and_unfused(tmp_path):
     z = np.random.RandomState(0).randn(2, 8).astype(np.float32)
     images = [state.Gs(z, noise="fixed").numpy() for state in (source, target)]
     np.testing.assert_allclose(*images, rtol=1e-4, atol=1e-5)
+
+
+def test_between_gray_and_colours_pictures_and_scores_stay(tmp_path):
+    gray, colours, again = (make_state(num_channels=n, seed=n) for n in (1, 3, 1))
+    z = np.random.RandomState(0).randn(2, 8).astype(np.float32)
+    lines = transfer(colours, save(gray, tmp_path / "gray.safetensors"))
+    fitted = [line for line in lines if "made to fit other colours" in line]
+    assert [line.split(" of them ")[0] for line in fitted] == ["G: 6", "D: 3", "Gs: 6"]
+    assert "ToRGB_lod2/weight [1, 1, 8, 1] → [1, 1, 8, 3]" in fitted[0]
+    assert not any("another shape" in line for line in lines)
+    expected = gray.Gs(z, noise="fixed").numpy()
+    images = colours.Gs(z, noise="fixed").numpy()
+    np.testing.assert_allclose(images, np.repeat(expected, 3, axis=-1), rtol=0, atol=1e-6)
+    scores = gray.D(expected).numpy()
+    np.testing.assert_allclose(colours.D(images).numpy(), scores, rtol=0, atol=1e-5)
+    transfer(again, save(colours, tmp_path / "colours.safetensors"))
+    np.testing.assert_allclose(again.Gs(z, noise="fixed").numpy(), expected, rtol=0, atol=1e-6)
+    np.testing.assert_allclose(again.D(expected).numpy(), scores, rtol=0, atol=1e-5)
+
+
+def test_g_alone_serves_both_generators_and_d_none(tmp_path):
+    source, target = make_state(seed=1), make_state(seed=2)
+    lines = transfer(target, save(source, tmp_path / "g.safetensors", "G"))
+    assert "Gs: from the file's G" in lines
+    assert "D: not in the snapshot; starts anew" in lines
+    name, anew = "G_synthesis/4x4/Conv/weight", "4x4/Conv/weight"
+    for network in (target.G, target.Gs):
+        np.testing.assert_array_equal(network.arrays()[name], source.G.arrays()[name])
+    of_D = target.D.arrays()[anew]
+    np.testing.assert_array_equal(of_D, make_state(seed=2).D.arrays()[anew])
+    lines = transfer(target, save(source, tmp_path / "d.safetensors", "D"))
+    assert lines[::2] == [f"{role}: not in the snapshot; starts anew" for role in ("G", "Gs")]
+    np.testing.assert_array_equal(target.D.arrays()[anew], source.D.arrays()[anew])
+
+
+def test_options_of_the_file_are_told_as_flags(tmp_path):
+    path = save(make_state(seed=1), tmp_path / "a.safetensors")
+    text = "\n".join(transfer(make_state(seed=2, fmap_max=4, blur_filter=None), path))
+    wanted = "these are: --set {0}.fmap_max=8 --set {0}.blur_filter=[1,2,1]"
+    assert f"G: its options are not the file's; {wanted.format('G')}" in text
+    assert f"D: its options are not the file's; {wanted.format('D')}" in text
+    # The same widths by other numbers are no other options.
+    wide = make_state(seed=2, fmap_base=2**20)
+    assert "options" not in "\n".join(transfer(wide, save(wide, tmp_path / "b.safetensors")))
+
+
+def test_a_network_of_another_family_starts_anew(tmp_path):
+    source, target = make_state(seed=1), make_state(seed=2)
+    G = networks.build("G_main", resolution=16, num_channels=1, fmap_base=32, fmap_max=8)
+    networks.save(tmp_path / "a.safetensors", G=G, D=source.D)
+    lines = transfer(target, tmp_path / "a.safetensors")
+    for role in ("G", "Gs"):
+        (line,) = (line for line in lines if line.startswith(f"{role}: starts anew"))
+        assert "it is a G_main: StyleGAN2's networks scale weights by styles" in line
+    networks.save(tmp_path / "b.safetensors", Gs=G)
+    with pytest.raises(UserError, match=r"nothing in it fits .*G_main: StyleGAN2's networks"):
+        transfer(target, tmp_path / "b.safetensors")
 
 
 def test_nothing_that_fits_is_an_error(tmp_path):
