@@ -11,12 +11,14 @@ import tensorflow as tf
 from dnnlib.errors import UserError
 from networks import snapshot
 from networks.base import ImageNetwork
+from networks.legacy import RefusedNetwork
 from networks.options import feature_maps
 from training.choices import SETTLED
 from training.source import mismatch
 from training.translation import Translated, translate
 
 _FALLBACK = {"G": ("G", "Gs"), "Gs": ("Gs", "G"), "D": ("D",)}
+_FLAGS = "its options are not the file's; these are: "
 _KEPT = ("lod", "G_synthesis/lod")  # where training stands, not what was learnt
 _WIDTHS = ("fmap_base", "fmap_decay", "fmap_min", "fmap_max")
 # Options that say how weights are used in pictures or while training, and not what they mean.
@@ -33,10 +35,12 @@ def transfer(state: Any, path: Any) -> list[str]:
     not.
 
     state: a TrainingState. A variable fits when name and shape do (training/translation.py). A file
-    of G or Gs alone starts both. Raises UserError when the file cannot be read or nothing fits.
+    of G or Gs alone starts both. Raises UserError when the file cannot be read, or nothing fits but
+    biases, noise and single numbers.
     """
     opened, lines, total = _Opened(path), [], 0
     notes: dict[str, list[str]] = {}
+    options: dict[str, list[str]] = {}
     for role in snapshot.ROLES:
         network = getattr(state, role)
         with tf.device("CPU:0"):  # the training devices' memory is for training
@@ -49,15 +53,17 @@ def transfer(state: Any, path: Any) -> list[str]:
         if other is not None:
             lines.append(f"{role}: starts anew; it is {other}")
             continue
-        lines += [f"{role}: {line}" for line in _options(role, source, network)]
+        options[role] = [*_options(role, source, network)]
+        if role != "Gs" or options[role] != options.get("G"):  # else it is said already
+            lines += [f"{role}: {line}" for line in options[role]]
         count, differences = _take(role, network, _translated(source, network))
         lines, total = lines + differences, total + count
         for note in snapshot.notes(source):
             notes.setdefault(note, []).append(role)
     if not total:
-        reasons = [f" ({line})" for line in lines if "starts anew; " in line]
+        whys = [f" ({line})" for line in lines if "starts anew; " in line or _FLAGS in line]
         raise UserError(
-            f"{path}: nothing in it fits the networks of this configuration{''.join(reasons[:1])}"
+            f"{path}: nothing in it fits the networks of this configuration{''.join(whys[:1])}"
         )
     return lines + [f"note on {', '.join(roles)}: {note}" for note, roles in notes.items()]
 
@@ -97,7 +103,9 @@ class _Opened:
         if given not in self.made and given not in self.reasons:
             try:
                 self.made[given] = self.makers[given]()
-            except UserError as error:  # of one network; the others may be as they should
+            except RefusedNetwork as error:  # of one network; the others may be as they should
+                self.reasons[given] = error.reason
+            except UserError as error:
                 self.reasons[given] = str(error)
         return self.made.get(given)
 
@@ -109,8 +117,9 @@ def _translated(source: Any, target: Any) -> Translated:
 
 
 def _take(role: str, network: Any, given: Translated) -> tuple[int, list[str]]:
+    """(how many kernels and matrices it took, lines)."""
     arrays = given.arrays
-    taken, other_shape, absent = [], [], []
+    taken, other_shape, absent, weights = [], [], [], 0
     for name, variable in network.named.items():
         if name in _KEPT:
             continue
@@ -121,6 +130,7 @@ def _take(role: str, network: Any, given: Translated) -> tuple[int, list[str]]:
         else:
             variable.assign(arrays[name])
             taken.append(name)
+            weights += variable.trainable and len(variable.shape) > 1
     unused = [name for name in arrays if name not in network.named]
     lines = [f"{role}: {len(taken)} variables taken over"]
     for kind, names in (
@@ -132,7 +142,7 @@ def _take(role: str, network: Any, given: Translated) -> tuple[int, list[str]]:
     ):
         if names:
             lines.append(f"{role}: {len(names)} {kind}: {', '.join(names)}")
-    return len(taken), lines
+    return weights, lines
 
 
 # ---------------------------------------------------------------- options
@@ -148,7 +158,7 @@ def _options(role: str, source: Any, network: Any) -> Iterator[str]:
     differing = [*_differing(of, own)]
     if differing:
         flags = " ".join(f"--set {key}.{name}={_shown(of[name])}" for name in differing)
-        yield f"its options are not the file's; these are: {flags}"
+        yield f"{_FLAGS}{flags}"
 
 
 def _differing(of: Mapping[str, Any], own: Mapping[str, Any]) -> Iterable[str]:

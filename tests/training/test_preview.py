@@ -224,7 +224,12 @@ def test_a_dry_run_refuses_what_the_start_would(place, capsys):
 
 def test_a_dry_run_tells_what_the_start_would(place, capsys):
     snapshot = "--resume_from=run/network-snapshot-000000.safetensors"
-    code, out, err = dry_run(place, capsys, SYNTHETIC, STYLEGAN, snapshot)
+    told = lines_of(*dry_run(place, capsys, SYNTHETIC, STYLEGAN, snapshot))
+    assert "nothing in it fits the networks of this configuration (G: its options are" in told
+    flags = [part for part in told.split() if part.startswith("G.")]
+    assert "G.fmap_max=8" in flags
+    given = [f"--set={flag.strip(')')}" for flag in flags if "fmap_base" not in flag]
+    code, out, err = dry_run(place, capsys, SYNTHETIC, STYLEGAN, snapshot, *given)
     assert (code, err) == (0, "")
     assert "Gs: " in out
     assert "variables taken over" in out

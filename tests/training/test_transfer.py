@@ -135,6 +135,7 @@ def test_options_of_the_file_are_told_as_flags(tmp_path):
     wanted = "these are: --set {0}.fmap_max=8 --set {0}.blur_filter=[1,2,1]"
     assert f"G: its options are not the file's; {wanted.format('G')}" in text
     assert f"D: its options are not the file's; {wanted.format('D')}" in text
+    assert "Gs: its options" not in text  # they are G's
     # The same widths by other numbers are no other options.
     wide = make_state(seed=2, fmap_base=2**20)
     assert "options" not in "\n".join(transfer(wide, save(wide, tmp_path / "b.safetensors")))
@@ -158,6 +159,14 @@ def test_nothing_that_fits_is_an_error(tmp_path):
     networks.save(tmp_path / "a.safetensors", Gs=mapping)
     with pytest.raises(UserError, match="nothing in it fits"):
         transfer(make_state(), tmp_path / "a.safetensors")
+
+
+def test_biases_and_noise_alone_are_nothing(tmp_path):
+    """They fit by chance; whoever trains on from them would not know that it starts anew."""
+    path = save(make_state(seed=1), tmp_path / "a.safetensors", "D")
+    other = make_state(seed=2, fmap_base=128, fmap_max=12)
+    with pytest.raises(UserError, match=r"nothing in it fits .*D: .* --set D\.fmap_max=8\)"):
+        transfer(other, path)
 
 
 def test_a_file_that_is_no_snapshot_is_named(tmp_path):

@@ -173,9 +173,6 @@ STATES = {  # opcodes, and the pattern of the reason
     "integers": (table(g=ros2(w=rebuilt(identity(name("torch", "IntStorage"))))),
                  "two types or sizes"),
     "no blur": (table(generator=ros1()), "G of rosinality's StyleGAN .*no blur, as before 4 July"),
-    "no blur beside a D": (table(generator=ros1(), discriminator=table(**{
-        "linear.linear.weight_orig": rebuilt(), "from_rgb.8.conv.weight_orig": rebuilt()})),
-        "no blur"),
     "classes": (table(**{"g_synthesis.init_block.const": rebuilt(),
                          "class_embedding.weight": rebuilt()}), "Gs of huangzh13's .* classes"),
     "a key twice": (b"}(" + 2 * (text("g") + ros2()) + b"u", "the key 'g' twice"),
