@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
@@ -63,7 +64,7 @@ def transfer(state: Any, path: Any) -> list[str]:
     if not total:
         whys = [f" ({line})" for line in lines if "starts anew; " in line or _FLAGS in line]
         raise UserError(
-            f"{path}: nothing in it fits the networks of this configuration{''.join(whys[:1])}"
+            f"{path}: nothing in it fits the networks of this configuration{''.join(whys)}"
         )
     return lines + [f"note on {', '.join(roles)}: {note}" for note, roles in notes.items()]
 
@@ -151,11 +152,11 @@ def _take(role: str, network: Any, given: Translated) -> tuple[int, list[str]]:
 def _options(role: str, source: Any, network: Any) -> Iterator[str]:
     """A line on the options that the file's network has otherwise, as flags that would take them;
     and one where it is of another function."""
-    of, own = source.options, network.options
+    of, own = source.options, dict(network.options)
     key = "D" if role == "D" else "G"
     if source.func_name != network.func_name:
         yield f"a {source.func_name} in the file, a {network.func_name} here"
-    differing = [*_differing(of, own)]
+    differing = [*_differing(of, own), *_free(of, network)]
     if differing:
         flags = " ".join(f"--set {key}.{name}={_shown(of[name])}" for name in differing)
         yield f"{_FLAGS}{flags}"
@@ -171,6 +172,17 @@ def _differing(of: Mapping[str, Any], own: Mapping[str, Any]) -> Iterable[str]:
         free = name in _FREE and None in (value, own[name])
         if value != own[name] and not free:
             yield name
+
+
+def _free(of: Mapping[str, Any], network: Any) -> Iterator[str]:
+    """Widths that are None on one side, as wide as others, where that makes other shapes."""
+    own = dict(network.options)
+    for name in sorted(_FREE & of.keys() & own.keys()):
+        if None not in (of[name], own[name]) or of[name] == own[name]:
+            continue
+        with contextlib.suppress(ValueError):  # beside the other options it is no width
+            if network.shapes(**{**own, name: of[name]}) != network.shapes(**own):
+                yield name
 
 
 def _feature_maps(options: Mapping[str, Any], other: Mapping[str, Any]) -> list[int]:

@@ -4,17 +4,20 @@ Tolerances as the golden README states them: scores and losses 5e-6 absolute, gr
 tensor's maximum.
 """
 
+import contextlib
 import dataclasses
 import json
 import math
+import re
 
 import numpy as np
 import pytest
 import tensorflow as tf
 
 import networks
+from dnnlib.errors import UserError
 from dnnlib.pickles import torch_networks
-from networks import registry, snapshot, torch_names
+from networks import layers, registry, snapshot, torch_names
 from tests import golden
 from tests.networks.common import error, nchw, nhwc
 from tests.training.augmentation.percentile import at_percentile
@@ -160,6 +163,29 @@ def test_a_run_starts_from_a_pickle():
         taken = getattr(state, role).arrays()
         for name, array in network.arrays().items():
             np.testing.assert_array_equal(taken[name], array)
+
+
+@pytest.mark.parametrize("tag", ["tb", "te", "ts"])
+def test_the_flags_that_are_told_make_everything_fit(tag):
+    """From other widths, labels embedded in others, and a D that maps labels otherwise."""
+    path = golden.path(f"ada/torch_pickles/{tag}.pkl")
+    sizes = {key: networks.load(path)[2].options[key] for key in ("resolution", "label_size")}
+    kinds = {
+        "G": {"func_name": "G_ada", "latent_size": 5, "dlatent_size": 4, **sizes},
+        "D": {"func_name": "D_ada", "fmap_base": 64, **sizes},
+    }
+    with layers.planned():
+        try:
+            told = "\n".join(transfer(create_state(*kinds.values(), ADAM, ADAM), path))
+        except UserError as error:  # nothing fits: the message has the flags
+            told = str(error)
+        for key, option, value in re.findall(r"--set ([GD])\.(\w+)=([^\s)]+)", told):
+            with contextlib.suppress(ValueError):
+                value = json.loads(value)
+            kinds[key][option] = value
+        lines = transfer(create_state(*kinds.values(), ADAM, ADAM), path)
+    assert [line.split(": ")[0] for line in lines] == ["G", "D", "Gs"]
+    assert all(line.endswith(" variables taken over") for line in lines)
 
 
 def chosen(network):
