@@ -54,11 +54,29 @@ def train(
         return 0
     if not _has_tensorflow():
         raise UserError("TensorFlow is not installed: pip install -r requirements.txt")
+    if isinstance(run, ResolvedRun):
+        run = _looked_at(run)
     with run.starting() as run:
         print(run.describe())
         print(f"\n{'Continuing' if run.resume else 'Writing to'} {run.run_dir}", flush=True)
         quiet.import_tensorflow()
         return _train(run, evaluator)
+
+
+def _looked_at(run: ResolvedRun) -> ResolvedRun:
+    """The run with the file that it starts from, if any, which is known to fit.
+
+    Nothing is made before; only what has to be downloaded is in the cache. Raises UserError where
+    nothing in the file fits.
+    """
+    run.check_start()
+    run = run.prepared()
+    if run.source is not None:
+        quiet.import_tensorflow()
+        from training import preview
+
+        preview.check(run)
+    return run
 
 
 def _has_tensorflow() -> bool:

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import dataclasses
 
+import tensorflow as tf
+
 from networks import layers
 from training import checkpoint, phases
 from training.runs import ResolvedRun
@@ -21,7 +23,8 @@ def check(run: ResolvedRun) -> list[str]:
     checkpoint that is passed over is named on stderr, as at the start.
     """
     config = run.config
-    with layers.planned():
+    # In a graph, Keras's own counters do not start TensorFlow's devices, which the start sets up.
+    with tf.Graph().as_default(), layers.planned():
         state = create_state(
             run.parts.G,
             run.parts.D,

@@ -89,8 +89,8 @@ class ResolvedRun(Resolved):
         source = self.source.fetched()
         if self.source.path is None:
             source.check(self.parts.networks)
-        sha256 = source.sha256(self.config.resume_from_sha256)
-        config = dataclasses.replace(self.config, resume_from_sha256=sha256)
+        source.check_sha256(self.config.resume_from_sha256)
+        config = dataclasses.replace(self.config, resume_from_sha256=source.sha256)
         return dataclasses.replace(self, config=config, source=source)
 
     def check_data(self) -> None:

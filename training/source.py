@@ -34,10 +34,11 @@ _ROLES = {"G": "G", "D": "D", "Gs": "G"}  # of a file: the network of a run
 @dataclasses.dataclass(frozen=True)
 class Source:
     """given: an absolute path, an address or a published name; path: the file, None where the start
-    has to download it first."""
+    has to download it first; sha256: of its content, once that is known."""
 
     given: str
     path: Path | None
+    sha256: str | None = None
 
     @classmethod
     def of(cls, given: str) -> Source:
@@ -48,23 +49,22 @@ class Source:
             return cls(given, download.cached(given))
 
     def fetched(self) -> Source:
-        """With its file, downloaded if need be; the licence of a published one is said."""
-        if not _is_download(self.given):
+        """With its file, downloaded if need be, and its hash; a published one's licence is said."""
+        if self.sha256 is not None:
             return self
-        with _named():
-            path = download.fetch(self.given, say=partial(print, file=sys.stderr))
-        return dataclasses.replace(self, path=path)
+        path = Path(self.given)
+        if _is_download(self.given):
+            with _named():
+                path = download.fetch(self.given, say=partial(print, file=sys.stderr))
+        return Source(self.given, path, download.file_sha256(path))
 
-    def sha256(self, expected: str | None) -> str:
-        """Of its content; UserError where the settings of the run say that it had another one."""
-        assert self.path is not None
-        came = download.file_sha256(self.path)
-        if expected not in (None, came):
+    def check_sha256(self, expected: str | None) -> None:
+        """Raises UserError where the settings of the run say that its content was another one."""
+        if expected not in (None, self.sha256):
             raise UserError(
-                f"--resume_from: {self.path} has SHA-256 {came}, expected {expected}, as when the "
-                "run was started: put that file back, or start another run"
+                f"--resume_from: {self.path} has SHA-256 {self.sha256}, expected {expected}, as "
+                "when the run was started: put that file back, or start another run"
             )
-        return came
 
     def check(self, wanted: Mapping[str, Mapping[str, Any]]) -> None:
         """Raises UserError for a file that holds no networks, or none of the families wanted.

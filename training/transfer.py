@@ -10,7 +10,7 @@ from typing import Any
 import tensorflow as tf
 
 from dnnlib.errors import UserError
-from networks import snapshot
+from networks import layers, snapshot
 from networks.base import ImageNetwork
 from networks.legacy import RefusedNetwork
 from networks.options import feature_maps
@@ -44,7 +44,7 @@ def transfer(state: Any, path: Any) -> list[str]:
     options: dict[str, list[str]] = {}
     for role in snapshot.ROLES:
         network = getattr(state, role)
-        with tf.device("CPU:0"):  # the training devices' memory is for training
+        with _aside():
             source, said = opened.first(role)
         lines += [f"{role}: {line}" for line in said]
         if source is None:
@@ -75,6 +75,11 @@ def check_freezing(D: Any, layers: int) -> None:
         D.first_variables(layers)
     except ValueError as error:
         raise UserError(f"freeze_d={layers}: {error}") from error
+
+
+def _aside() -> contextlib.AbstractContextManager:
+    """The training devices' memory is for training; a plan takes none, and starts no device."""
+    return contextlib.nullcontext() if layers.planning() else tf.device("CPU:0")
 
 
 class _Opened:

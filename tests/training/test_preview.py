@@ -171,7 +171,11 @@ def place(here, monkeypatch):
 
 
 def dry_run(place, capsys, *argv):
-    """(exit code, stdout, stderr) of --dry_run, which has changed nothing."""
+    return unchanged(place, capsys, "--dry_run", *argv)
+
+
+def unchanged(place, capsys, *argv):
+    """(exit code, stdout, stderr) of a command that has changed nothing."""
 
     def tree():
         return {
@@ -180,7 +184,7 @@ def dry_run(place, capsys, *argv):
         }
 
     before = tree()
-    code = run_training.main(["run_training.py", "--dry_run", *argv])
+    code = run_training.main(["run_training.py", *argv])
     assert tree() == before
     return code, *capsys.readouterr()
 
@@ -220,6 +224,25 @@ def test_a_dry_run_refuses_what_the_start_would(place, capsys):
     for argv, words in REFUSED.items():
         flags = [part if part.startswith("--") else f"--set={part}" for part in argv]
         assert words in lines_of(*dry_run(place, capsys, SYNTHETIC, *flags)), argv
+
+
+def test_a_start_from_what_does_not_fit_changes_nothing(place, capsys, monkeypatch):
+    """Neither is a directory made, nor the built-in digits, and no device is started: with a value
+    in a tensor one would be, and the start could not set up the GPUs."""
+
+    def started(*args):
+        raise AssertionError("a tensor was made")
+
+    for module in ("constant_op", "ops"):
+        name = f"tensorflow.python.framework.{module}.convert_to_eager_tensor"
+        with contextlib.suppress(AttributeError):
+            monkeypatch.setattr(name, started)
+    source = "--resume_from=part.safetensors"
+    told = lines_of(*unchanged(place, capsys, "--dataset=digits", STYLEGAN, source))
+    assert "part.safetensors: nothing in it fits" in told
+    snapshot = "--resume_from=run/network-snapshot-000000.safetensors"
+    told = lines_of(*unchanged(place, capsys, "--dataset=digits", STYLEGAN, snapshot))
+    assert "nothing in it fits the networks of this configuration (G: its options are" in told
 
 
 def test_a_dry_run_tells_what_the_start_would(place, capsys):
