@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Optional
 
 import numpy as np
 
+from networks.port_absorbing import absorb, layers_of, resize
 from networks.port_parts import (
     MEAN_NOTE,
     NOISE_NOTE,
@@ -27,12 +28,14 @@ from networks.torch_names import Translated
 from networks.torch_options import feature_maps
 
 _STEPS = 9  # 4x4 to 1024x1024, which all files of rosinality's hold
-_SCALE = np.float32(math.sqrt(1e-8 / 1e-5))
 _EPSILON_NOTE = (
     "the port's epsilon is absorbed in the weights: exact pictures, other learning rates"
 )
 _BIAS_NOTE = "the port's order of bias and blur is absorbed in a further channel"
-_RES_NOTE = "the file does not say its resolution: {0}x{0} is the highest that was trained"
+_RES_NOTE = (
+    "the file does not say its resolution: {0}x{0} seems the highest that was trained; "
+    "--resolution=N says another one"
+)
 _WHOLE_MINIBATCH = 2**20  # as a size of groups: all images are in one
 _ROOT2 = np.float32(math.sqrt(2))
 
@@ -82,7 +85,7 @@ def rosinality_plain(state: Arrays, step: int) -> Arrays:
     for block in range(step + 1):
         source = f"generator.progression.{block}"
         scope = f"G_synthesis/{4 * 2**block}x{4 * 2**block}"
-        first, second = (f"{scope}/{name}" for name in _layers(block))
+        first, second = (f"{scope}/{name}" for name in layers_of(block))
         if block == 0:
             const = take(state, f"{source}.conv1.input", 4)
             made[f"{first}/const"] = const
@@ -154,10 +157,10 @@ def _widen_discriminator(made: Arrays, widths: dict[int, int]) -> None:
     for side, width in widths.items():
         names = ["4x4/Conv"] if side == 4 else [f"{side}x{side}/Conv0", f"{side}x{side}/Conv1_down"]
         lod = max(widths).bit_length() - side.bit_length()
-        _resize(made, f"FromRGB_lod{lod}", None, width)
+        resize(made, f"FromRGB_lod{lod}", None, width)
         for layer in names:
             outputs = width if not layer.endswith("down") else widths[side // 2]
-            _resize(made, layer, width + (side == 4), outputs)
+            resize(made, layer, width + (side == 4), outputs)
 
 
 # ---------------------------------------------------------------- huangzh13's
@@ -168,7 +171,9 @@ def huangzh13_generator(
 ) -> Translated:
     """A generator up to a depth: G_style, exact. name: the file's, GAN_GEN_<depth>_<epoch>."""
     blocks = sum(bool(re.fullmatch(r".*\.blocks\.\d+\.conv1\.weight", key)) for key in state)
-    log2, notes = _huangzh13_log2(blocks, name, resolution), [_EPSILON_NOTE, NOISE_NOTE]
+    trained = next((i for i in reversed(range(blocks)) if _has_noise(state, i)), blocks - 1)
+    log2, said = _huangzh13_log2(blocks, trained + 3, name, resolution)
+    notes = [*said, _EPSILON_NOTE, NOISE_NOTE]
     made = huangzh13_plain(state, log2 - 2)
     arrays, options = absorb(made, log2, bias_before_blur=False)
     mean = state.get("truncation.avg_latent")
@@ -184,7 +189,7 @@ def huangzh13_discriminator(
     """A discriminator up to a depth: D_basic with a linear FromRGB, exact. name: as
     GAN_DIS_<depth>_<epoch>."""
     blocks = sum(bool(re.fullmatch(r"blocks\.\d+\.conv0\.weight", key)) for key in state)
-    top = _huangzh13_log2(blocks, name, resolution)
+    top, notes = _huangzh13_log2(blocks, blocks + 2, name, resolution)
     made: Arrays = {"lod": np.float32(0).reshape(())}
     widths = {}
     for log2 in range(top, 1, -1):
@@ -209,21 +214,31 @@ def huangzh13_discriminator(
         "mbstd_group_size": 4 if made["4x4/Conv/weight"].shape[2] > widths[4] else 0,
         "activate_from_rgb": False,
     }
-    return Translated("D_basic", options, made, family="stylegan")
+    return Translated("D_basic", options, made, family="stylegan", notes=tuple(notes))
 
 
-def _huangzh13_log2(blocks: int, name: str, resolution: Optional[int]) -> int:
-    """Of the resolution: as given, else by the file's name, else all that the file has."""
+def _has_noise(state: Arrays, block: int) -> bool:
+    """Whether the noise of a block has any strength, which training moves away from 0."""
+    strength = state.get(f"g_synthesis.blocks.{block}.epi1.top_epi.noise.weight")
+    return strength is not None and bool(strength.any())
+
+
+def _huangzh13_log2(
+    blocks: int, seems: int, name: str, resolution: Optional[int]
+) -> tuple[int, list[str]]:
+    """(log2 of the resolution, notes): as given, else by the file's name, else what it seems."""
     said = re.search(r"GAN_(?:GEN_SHADOW|GEN|DIS)_(\d{1,2})_\d+", name)
-    log2 = blocks + 2
+    log2, notes = seems, []
     if resolution is not None:
         log2 = resolution.bit_length() - 1
     elif said:
         log2 = int(said[1]) + 2
+    else:
+        notes.append(_RES_NOTE.format(2**log2))
     if not 3 <= log2 <= blocks + 2 or (resolution or 2**log2) != 2**log2:
         shown = resolution or 2**log2
         raise ValueError(f"a resolution of {shown}; the file has blocks of 8 to {4 * 2**blocks}")
-    return log2
+    return log2, notes
 
 
 def huangzh13_plain(state: Arrays, depth: int) -> Arrays:
@@ -237,7 +252,7 @@ def huangzh13_plain(state: Arrays, depth: int) -> Arrays:
     for block in range(depth + 1):
         source = f"g_synthesis.blocks.{block - 1}" if block else "g_synthesis.init_block"
         scope = f"G_synthesis/{4 * 2**block}x{4 * 2**block}"
-        first, second = (f"{scope}/{name}" for name in _layers(block))
+        first, second = (f"{scope}/{name}" for name in layers_of(block))
         if block:
             _convolution(state, made, f"{source}.conv0_up", first, "weight")
         else:
@@ -255,111 +270,7 @@ def huangzh13_plain(state: Arrays, depth: int) -> Arrays:
     return made
 
 
-# ---------------------------------------------------------------- the differences
-
-
-def absorb(plain: Arrays, log2: int, *, bias_before_blur: bool) -> tuple[Arrays, dict[str, Any]]:
-    """(arrays, options) of a generator that computes with StyleGAN's arithmetic what the port does.
-
-    Leaky ReLU is homogeneous, so that all that comes into a normalisation may be scaled instead of
-    its epsilon. A channel that is 1 everywhere becomes the bias of the next Conv0_up.
-    """
-    made = dict(plain)
-    layers = list(_styled_layers(log2))
-    for layer in layers:
-        for name in ("const", "weight", "bias", "Noise/weight"):
-            if f"{layer}/{name}" in made:
-                made[f"{layer}/{name}"] = _SCALE * made[f"{layer}/{name}"]
-    sides = [4 * 2**block for block in range(log2 - 1)]
-    widths = {side: made[f"{layers[2 * i + 1]}/bias"].shape[0] for i, side in enumerate(sides)}
-    options = feature_maps(widths)
-    if bias_before_blur:
-        options["fmap_base"] += 2 ** (log2 - 2)  # one channel more in all blocks but the last
-        options["fmap_max"] += 1
-        wider = {s: min(2 * options["fmap_base"] // s, options["fmap_max"]) for s in sides}
-        _widen_generator(made, layers, sides, widths, wider)
-    first, style = made["G_mapping/Dense0/weight"], made[f"{layers[0]}/StyleMod/weight"]
-    return made, {
-        "resolution": 2**log2,
-        "latent_size": first.shape[0],
-        "dlatent_size": style.shape[0],
-        "mapping_fmaps": first.shape[1],
-        "mapping_layers": sum(name.startswith("G_mapping/") for name in made) // 2,
-        **options,
-    }
-
-
-def _widen_generator(
-    made: Arrays, layers: list[str], sides: list[int], old: dict[int, int], new: dict[int, int]
-) -> None:
-    bias = None
-    for index, side in enumerate(sides):
-        taken = sides[index - 1] if index else side
-        for layer in layers[2 * index : 2 * index + 2]:
-            up, inputs = layer.endswith("Conv0_up"), new[side]
-            if up:
-                bias, inputs = made[f"{layer}/bias"], new[taken]
-                made[f"{layer}/bias"] = np.zeros_like(bias)
-            _resize(made, layer, inputs, new[side])
-            if up:  # the channel that is 1 everywhere is the first of those that are added
-                gain = math.sqrt(2 / math.prod(made[f"{layer}/weight"].shape[:3]))
-                made[f"{layer}/weight"][1, 1, old[taken], : old[side]] = bias / np.float32(gain)
-            _resize_style(made, layer, old[side], new[side])
-        if side < max(sides):
-            made[f"{layers[2 * index + 1]}/StyleMod/bias"][new[side] + old[side]] = 1
-        lod = len(sides) - 1 - index
-        _resize(made, f"G_synthesis/ToRGB_lod{lod}", new[side], None)
-
-
-def _resize_style(made: Arrays, layer: str, old: int, new: int) -> None:
-    """Scales and shifts of added channels: whatever comes, they are 0."""
-    weight, bias = made[f"{layer}/StyleMod/weight"], made[f"{layer}/StyleMod/bias"]
-    wide = np.zeros((weight.shape[0], 2, new), np.float32)
-    wide[:, :, :old] = weight.reshape(-1, 2, old)
-    shifted = np.zeros((2, new), np.float32)
-    shifted[0, old:] = -1
-    shifted[:, :old] = bias.reshape(2, old)
-    made[f"{layer}/StyleMod/weight"] = wide.reshape(-1, 2 * new)
-    made[f"{layer}/StyleMod/bias"] = shifted.reshape(-1)
-
-
-def _resize(made: Arrays, layer: str, inputs: Optional[int], outputs: Optional[int]) -> None:
-    """Zeros for added channels. The scale at run time is by the number of inputs."""
-    weight = made.get(f"{layer}/weight")
-    if weight is not None:
-        _, _, old_inputs, old_outputs = weight.shape
-        shape = (*weight.shape[:2], inputs or old_inputs, outputs or old_outputs)
-        if shape[2] < old_inputs or shape[3] < old_outputs:
-            raise ValueError(f"{layer}: channels that are no StyleGAN's")
-        wide = np.zeros(shape, np.float32)
-        wide[:, :, :old_inputs, :old_outputs] = weight * np.float32(
-            math.sqrt(shape[2] / old_inputs)
-        )
-        made[f"{layer}/weight"] = wide
-    if outputs is None:
-        return
-    for name in ("const", "bias", "Noise/weight"):
-        array = made.get(f"{layer}/{name}")
-        if array is not None:
-            axis = array.ndim - 3 if name == "const" else 0
-            more = [(0, 0)] * array.ndim
-            more[axis] = (0, outputs - array.shape[axis])
-            made[f"{layer}/{name}"] = np.pad(array, more)
-
-
 # ---------------------------------------------------------------- parts
-
-
-def _layers(block: int) -> tuple[str, str]:
-    return ("Conv0_up", "Conv1") if block else ("Const", "Conv")
-
-
-def _styled_layers(log2: int) -> Iterator[str]:
-    """The layers with noise and styles, in order."""
-    for block in range(log2 - 1):
-        side = 4 * 2**block
-        for name in _layers(block):
-            yield f"G_synthesis/{side}x{side}/{name}"
 
 
 def _convolution(

@@ -162,6 +162,9 @@ def _options(role: str, source: Any, network: Any) -> Iterator[str]:
     if source.func_name != network.func_name:
         yield f"a {source.func_name} in the file, a {network.func_name} here"
     differing = [*_differing(of, own), *_free(of, network)]
+    if bool(of.get("label_size")) != bool(own.get("label_size")):  # these follow
+        of_labels = ("cmap_dim", "label_fmaps", *(["mapping_"] if key == "D" else []))
+        differing = [name for name in differing if not name.startswith(of_labels)]
     if differing:
         flags = " ".join(f"--set {key}.{name}={_shown(of[name])}" for name in differing)
         yield f"{_FLAGS}{flags}"

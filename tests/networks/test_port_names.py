@@ -214,7 +214,7 @@ def test_the_last_trained_step(name, resolution, step, read):
     assert found == step
     assert bool(notes) == (name == "x" and resolution is None)
     if notes:
-        assert "128x128 is the highest that was trained" in notes[0]
+        assert "128x128 seems the highest that was trained; --resolution=N" in notes[0]
 
 
 def test_steps_that_are_none(read):
@@ -239,6 +239,27 @@ def test_arrays_of_huangzh13s_stylegan(read):
     for resolution in (4, 256, 48):
         with pytest.raises(ValueError, match=f"Gs: a resolution of {resolution}; .* 8 to 128"):
             port_names.translate(file, resolution=resolution)
+
+
+def test_a_file_of_huangzh13s_whose_name_says_nothing(read):
+    """Blocks that were not trained yet have noise of no strength."""
+    file = read("h13_GAN_GEN_SHADOW_5_8.pth")
+    assert not any("does not say" in note for note in _notes(file, "GAN_GEN_5_8.pth"))
+    assert "128x128 seems the highest" in _notes(file, "mine.pth")[0]
+    state = dict(file.networks["Gs"])
+    for block in (3, 4):
+        for layer in ("epi1", "epi2"):
+            name = f"g_synthesis.blocks.{block}.{layer}.top_epi.noise.weight"
+            state[name] = np.zeros_like(state[name])
+    file = dataclasses.replace(file, networks={"Gs": state})
+    assert "32x32 seems the highest" in _notes(file, "mine.pth")[0]
+    assert port_names.translate(file, "mine.pth")["Gs"].options["resolution"] == 32
+    discriminator = port_names.translate(read("h13_GAN_DIS_5_8.pth"), "mine.pth")["D"]
+    assert "128x128 seems the highest" in discriminator.notes[0]
+
+
+def _notes(file, name):
+    return port_names.translate(file, name)["Gs"].notes
 
 
 @pytest.mark.conformance

@@ -188,6 +188,18 @@ def test_the_flags_that_are_told_make_everything_fit(tag):
     assert all(line.endswith(" variables taken over") for line in lines)
 
 
+def test_without_the_files_labels_none_of_their_options_is_told():
+    path = golden.path("ada/torch_pickles/tb.pkl")
+    G, D, _ = networks.load(path)
+    of_labels = {"label_size": 0, "resolution": 32, "num_channels": 3}
+    kinds = [{**chosen(net), **of_labels} for net in (G, D)]
+    kinds[0]["label_fmaps"] = None
+    kinds[1].update(mapping_layers=0, cmap_dim=None)
+    with layers.planned():
+        lines = transfer(create_state(*kinds, ADAM, ADAM), path)
+    assert not any("--set" in line for line in lines)
+
+
 def chosen(network):
     """A network's options, but for those that the run settles."""
     own = {key: value for key, value in network.options.items() if key not in choices.SETTLED}
