@@ -20,6 +20,10 @@ from training.translation import Translated, translate
 
 _FALLBACK = {"G": ("G", "Gs"), "Gs": ("Gs", "G"), "D": ("D",)}
 _FLAGS = "its options are not the file's; these are: "
+_NO_KERNEL = (
+    "note: nothing fits but biases, noise and single numbers, so that all layers start anew; with "
+    "the flags above the networks are the file's"
+)
 _KEPT = ("lod", "G_synthesis/lod")  # where training stands, not what was learnt
 _WIDTHS = ("fmap_base", "fmap_decay", "fmap_min", "fmap_max")
 # Options that say how weights are used in pictures or while training, and not what they mean.
@@ -36,10 +40,10 @@ def transfer(state: Any, path: Any) -> list[str]:
     not.
 
     state: a TrainingState. A variable fits when name and shape do (training/translation.py). A file
-    of G or Gs alone starts both. Raises UserError when the file cannot be read, or nothing fits but
-    biases, noise and single numbers.
+    of G or Gs alone starts both. The last line says so where nothing fits but biases, noise and
+    single numbers. Raises UserError when the file cannot be read or nothing fits.
     """
-    opened, lines, total = _Opened(path), [], 0
+    opened, lines, total, kernels = _Opened(path), [], 0, 0
     notes: dict[str, list[str]] = {}
     options: dict[str, list[str]] = {}
     for role in snapshot.ROLES:
@@ -57,8 +61,9 @@ def transfer(state: Any, path: Any) -> list[str]:
         options[role] = [*_options(role, source, network)]
         if role != "Gs" or options[role] != options.get("G"):  # else it is said already
             lines += [f"{role}: {line}" for line in options[role]]
-        count, differences = _take(role, network, _translated(source, network))
-        lines, total = lines + differences, total + count
+        taken, differences = _take(role, network, _translated(source, network))
+        lines, total = lines + differences, total + len(taken)
+        kernels += sum(_is_kernel(network.named[name]) for name in taken)
         for note in snapshot.notes(source):
             notes.setdefault(note, []).append(role)
     if not total:
@@ -66,7 +71,8 @@ def transfer(state: Any, path: Any) -> list[str]:
         raise UserError(
             f"{path}: nothing in it fits the networks of this configuration{''.join(whys)}"
         )
-    return lines + [f"note on {', '.join(roles)}: {note}" for note, roles in notes.items()]
+    lines += [f"note on {', '.join(roles)}: {note}" for note, roles in notes.items()]
+    return lines if kernels else [*lines, _NO_KERNEL]
 
 
 def check_freezing(D: Any, layers: int) -> None:
@@ -122,10 +128,10 @@ def _translated(source: Any, target: Any) -> Translated:
     return translate(source, target)
 
 
-def _take(role: str, network: Any, given: Translated) -> tuple[int, list[str]]:
-    """(how many kernels and matrices it took, lines)."""
+def _take(role: str, network: Any, given: Translated) -> tuple[list[str], list[str]]:
+    """(names of the variables that it took, lines)."""
     arrays = given.arrays
-    taken, other_shape, absent, weights = [], [], [], 0
+    taken, other_shape, absent = [], [], []
     for name, variable in network.named.items():
         if name in _KEPT:
             continue
@@ -136,7 +142,6 @@ def _take(role: str, network: Any, given: Translated) -> tuple[int, list[str]]:
         else:
             variable.assign(arrays[name])
             taken.append(name)
-            weights += variable.trainable and len(variable.shape) > 1
     unused = [name for name in arrays if name not in network.named]
     lines = [f"{role}: {len(taken)} variables taken over"]
     for kind, names in (
@@ -148,7 +153,12 @@ def _take(role: str, network: Any, given: Translated) -> tuple[int, list[str]]:
     ):
         if names:
             lines.append(f"{role}: {len(names)} {kind}: {', '.join(names)}")
-    return weights, lines
+    return taken, lines
+
+
+def _is_kernel(variable: Any) -> bool:
+    """Whether it is a kernel, a matrix or a constant input: what a network mostly knows."""
+    return variable.trainable and len(variable.shape) > 1
 
 
 # ---------------------------------------------------------------- options

@@ -161,12 +161,18 @@ def test_nothing_that_fits_is_an_error(tmp_path):
         transfer(make_state(), tmp_path / "a.safetensors")
 
 
-def test_biases_and_noise_alone_are_nothing(tmp_path):
+def test_biases_and_noise_alone_are_told(tmp_path):
     """They fit by chance; whoever trains on from them would not know that it starts anew."""
     path = save(make_state(seed=1), tmp_path / "a.safetensors", "D")
     other = make_state(seed=2, fmap_base=128, fmap_max=12)
-    with pytest.raises(UserError, match=r"nothing in it fits .*D: .* --set D\.fmap_max=8\)"):
-        transfer(other, path)
+    lines = transfer(other, path)
+    assert (
+        "D: its options are not the file's; these are: --set D.fmap_base=32 --set D.fmap_max=8"
+        in (lines)
+    )
+    assert "D: 1 variables taken over" in lines
+    assert lines[-1].startswith("note: nothing fits but biases, noise and single numbers")
+    assert not any("nothing fits" in line for line in transfer(make_state(seed=3), path))
 
 
 def test_a_file_that_is_no_snapshot_is_named(tmp_path):
