@@ -166,10 +166,7 @@ def test_biases_and_noise_alone_are_told(tmp_path):
     path = save(make_state(seed=1), tmp_path / "a.safetensors", "D")
     other = make_state(seed=2, fmap_base=128, fmap_max=12)
     lines = transfer(other, path)
-    assert (
-        "D: its options are not the file's; these are: --set D.fmap_base=32 --set D.fmap_max=8"
-        in (lines)
-    )
+    assert any(line.endswith("--set D.fmap_base=32 --set D.fmap_max=8") for line in lines)
     assert "D: 1 variables taken over" in lines
     assert lines[-1].startswith("note: nothing fits but biases, noise and single numbers")
     assert not any("nothing fits" in line for line in transfer(make_state(seed=3), path))
