@@ -6,6 +6,7 @@ import math
 import os
 import sys
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -36,13 +37,13 @@ def describe(
     beside one that it has, is for provenance.
     """
     path = Path(path)
-    made, left_out = snapshot.opened(path, resolution)
+    described, left_out = snapshot.opened(path, resolution, partial(_network, everything))
     page = {
         "file": str(path),
         "size": path.stat().st_size,
         "sha256": download.file_sha256(path),
         **origin(path),
-        "networks": {role: _network(network, everything) for role, network in made.items()},
+        "networks": described,
     }
     page["provenance"].update({f"{role} not read": reason for role, reason in left_out.items()})
     report = scan_report.of_file(path)
@@ -79,7 +80,7 @@ def origin(path: str | os.PathLike) -> dict:
     return {"format": kind, "licence": licence or NO_LICENCE, "provenance": provenance}
 
 
-def _network(network: Any, everything: bool) -> dict:
+def _network(everything: bool, network: Any) -> dict:
     own = dict(network.options)
     usual = registry.resolve(network.func_name, family=network.FAMILY)
     rows = layer_table.rows(network)

@@ -140,18 +140,24 @@ def load(
     return tuple(made.get(role) for role in ROLES)
 
 
-def opened(path: StrPath, resolution: Optional[int] = None) -> tuple[dict[str, Any], dict]:
+def opened(
+    path: StrPath, resolution: Optional[int] = None, look: Optional[Callable[[Any], Any]] = None
+) -> tuple[dict[str, Any], dict[str, str]]:
     """({role: network}, {role: why it cannot be had}) of a file that holds one at least.
 
+    look: what is wanted of each network, which is let go before the next is made; None: itself.
     Raises UserError as `load` does.
     """
     made: dict[str, Any] = {}
     refused: dict[str, legacy.RefusedNetwork] = {}
     for role, make in makers(path, resolution).items():
         try:
-            made[role] = make()
+            network = make()
         except legacy.RefusedNetwork as error:
             refused[role] = error
+            continue
+        made[role] = network if look is None else look(network)
+        del network
     if refused and not made:
         raise next(iter(refused.values()))
     return made, {role: error.reason for role, error in refused.items()}
