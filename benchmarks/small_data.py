@@ -14,7 +14,8 @@ held-out pictures in the space of benchmarks/random_features.py; `precision` and
 of pr50k3, in that space; `nearest` is the mean distance to the nearest training picture, in pixels,
 as a share of what held-out pictures have (less than 1: images lie closer to training pictures than
 new pictures do); `copies` is the share of images that are nearer to a training picture than 99 % of
-the held-out pictures are; `r` and `p` are means since the snapshot before. For digits also:
+the held-out pictures are; `r` and `p` are means since the snapshot before; `D old` and `D new` are
+what r would be of training and of held-out pictures, without augmentation. For digits also:
 `judged`, the Fréchet distance of pixels to held-out digits, and the share of images of which a
 classifier of real digits is surer than 0.9, and in which it sees the digit asked for
 (benchmarks/digits_quality.py).
@@ -48,6 +49,16 @@ from metrics.neighbours import precision_and_recall
 COUNT = 1000  # images of each snapshot that are measured
 K = 3  # of precision and recall
 SEEDS = (1, 2)
+MINIBATCH = 16  # many small steps, for a small budget
+SETTINGS = (
+    "dataset.max_label_size=0",  # with labels a class's few pictures soon become one
+    f"schedule.minibatch_base={MINIBATCH}",
+    "G_smoothing_rampup=0.05",
+    "augment.kimg=25",  # a part of a short run
+    "augment.target=0.4",  # a D so small has overfitted when it reaches 0.6
+    "network_snapshot_ticks=2",
+    "image_snapshot_ticks=5",
+)
 ARMS = {"none": ("--augment=none",), "bgc": ("--augment=bgc",)}
 
 
@@ -58,31 +69,47 @@ class Case:
     name: str
     dataset: str
     subset: int
+    resolution: int
+    kimg: float
     data_dir: str | None = None
+    settings: tuple[str, ...] = ()
 
     def flags(self) -> list[str]:
-        flags = [f"--dataset={self.dataset}", f"--subset={self.subset}"]
+        gamma = 0.0002 * self.resolution**2 / MINIBATCH  # as ada-auto has it
+        settings = (f"dataset.resolution={self.resolution}", f"D_loss.gamma={gamma:g}")
+        flags = [f"--set={text}" for text in (*SETTINGS, *settings, *self.settings)]
+        flags += [f"--dataset={self.dataset}", f"--subset={self.subset}"]
+        flags += [f"--total_kimg={self.kimg:g}"]
         return [*flags, f"--data_dir={self.data_dir}"] if self.data_dir else flags
 
     def info(self) -> DatasetInfo:
-        return inspect(self.dataset, self.data_dir, max_label_size=0, subset=self.subset)
+        return inspect(
+            self.dataset,
+            self.data_dir,
+            resolution=self.resolution,
+            max_label_size="full",
+            subset=self.subset,
+        )
 
 
 @dataclasses.dataclass(frozen=True)
 class Pictures:
-    """What a run was shown and what it was not: [N, H, W, C] in [0, 1]."""
+    """What a run was shown and what it was not: [N, H, W, C] in [0, 1], and labels [N, K]."""
 
     known: np.ndarray
     held_out: np.ndarray
+    known_labels: np.ndarray
+    held_out_labels: np.ndarray
 
     @classmethod
     def of(cls, info: DatasetInfo) -> Pictures:
         whole = dataclasses.replace(info, subset=None, num_images=info.subset.of)
         with open_dataset(whole) as dataset:
-            pixels, _ = dataset.read(range(whole.num_images))
+            pixels, labels = dataset.read(range(whole.num_images))
         shown = np.zeros(len(pixels), bool)
         shown[info.subset.indices(info.num_images)] = True
-        return cls(*(pixels[which].astype(np.float32) / 255 for which in (shown, ~shown)))
+        pictures = [pixels[which].astype(np.float32) / 255 for which in (shown, ~shown)]
+        return cls(*pictures, labels[shown], labels[~shown])
 
 
 # --------------------------------------------------------------------------------------
@@ -143,8 +170,8 @@ class Judge:
             reals = held_out.reshape(len(held_out), -1)
             figures["judged"] = digits_quality.frechet_distance(flat, side, reals)
             described = digits_quality.describe(self.classifier, flat, wanted)
-            figures["sure"] = described["sure"]
-            figures["agreement"] = described.get("agreement", float("nan"))
+            kept = ("sure", "agreement") if wanted is not None else ("sure",)
+            figures.update({key: described[key] for key in kept})
         return figures
 
     def references(self) -> dict[str, dict[str, float]]:
@@ -163,11 +190,29 @@ def nearest(images: np.ndarray, others: np.ndarray) -> tuple[np.ndarray, np.ndar
     return apart.min(1), apart.argmin(1)
 
 
-def generate(path: Path, count: int) -> tuple[np.ndarray, np.ndarray | None]:
-    """(images [count, H, W, C] in [0, 1], the classes asked for), truncation off."""
-    import networks
+def signs(D: Any, pictures: Pictures) -> dict[str, float]:
+    """The mean sign of D's scores of pictures that it was trained on, and of some that it was not.
 
-    _, _, Gs = networks.load(path)
+    Both without augmentation. They are apart as far as it knows its pictures by heart.
+    """
+    means = {}
+    for name, shown, labels in (
+        ("D old", pictures.known, pictures.known_labels),
+        ("D new", pictures.held_out, pictures.held_out_labels),
+    ):
+        count = min(len(shown), COUNT) // 100 * 100  # in minibatches of 100
+        rows = np.random.RandomState(0).permutation(len(shown))[:count]
+        size = D.options["label_size"]
+        scores = [
+            D(shown[part] * 2 - 1, labels[part][:, :size] if size else None).numpy()
+            for part in np.split(rows, len(rows) // 100)
+        ]
+        means[name] = float(np.sign(np.concatenate(scores)).mean())
+    return means
+
+
+def generate(Gs: Any, count: int) -> tuple[np.ndarray, np.ndarray | None]:
+    """(images [count, H, W, C] in [0, 1], the classes asked for), truncation off."""
     flat = digits_quality.generate(Gs, count, seed=1)
     images = flat.reshape(count, Gs.resolution, Gs.resolution, -1)
     return images, digits_quality.classes_asked_for(Gs, count)
@@ -175,6 +220,8 @@ def generate(path: Path, count: int) -> tuple[np.ndarray, np.ndarray | None]:
 
 def measure_run(judge: Judge, run_dir: Path) -> list[dict[str, Any]]:
     """The columns of every snapshot of a run; those measured before are read."""
+    import networks
+
     place = run_dir / "small-data.json"
     rows = json.loads(place.read_text()) if place.exists() else []
     ticks = [json.loads(line) for line in (run_dir / "stats.jsonl").read_text().splitlines()]
@@ -184,7 +231,8 @@ def measure_run(judge: Judge, run_dir: Path) -> list[dict[str, Any]]:
         before = kimg + 1
         if any(row["kimg"] == kimg for row in rows):
             continue
-        row = {"kimg": kimg, **judge.measure(*generate(path, COUNT))}
+        _, D, Gs = networks.load(path)
+        row = {"kimg": kimg, **judge.measure(*generate(Gs, COUNT)), **signs(D, judge.pictures)}
         row["r"] = statistics.mean(t["Loss/signs/real"] for t in since)
         row["p"] = statistics.mean(t.get("Progress/augment", 0.0) for t in since)
         rows.append(row)
@@ -199,7 +247,7 @@ def measure_run(judge: Judge, run_dir: Path) -> list[dict[str, Any]]:
 _FORMATS = {
     "kimg": "{:.0f}", "distance": "{:.1f}", "judged": "{:.2f}", "precision": "{:.2f}",
     "recall": "{:.2f}", "nearest": "{:.2f}", "copies": "{:.1%}", "sure": "{:.0%}",
-    "agreement": "{:.1%}", "r": "{:.2f}", "p": "{:.2f}",
+    "agreement": "{:.1%}", "r": "{:.2f}", "D old": "{:.2f}", "D new": "{:.2f}", "p": "{:.2f}",
 }  # fmt: skip
 
 
@@ -233,10 +281,13 @@ def report(judge: Judge, runs: dict[str, list[list[dict[str, Any]]]]) -> str:
 
 def save_pictures(judge: Judge, runs: dict[str, Path], out: Path) -> None:
     """Training pictures and each arm's last images, side by side; and images over the nearest."""
+    import networks
+
     known, columns, pairs = judge.pictures.known, 10, []
     panels = [_sheet(known[: columns**2], columns)]
     for run_dir in runs.values():
-        images, _ = generate(list(snapshots(run_dir).values())[-1], 200)
+        _, _, Gs = networks.load(list(snapshots(run_dir).values())[-1])
+        images, _ = generate(Gs, 200)
         panels.append(_sheet(images[: columns**2], columns))
         apart, which = nearest(images, known)
         order = np.argsort(apart)[:: len(apart) // (2 * columns)][: 2 * columns]
@@ -269,17 +320,19 @@ def main() -> None:
     parser.add_argument("--pictures", default=None, help="a data set of more than --subset images")
     parser.add_argument("--subset", type=int, default=500, help="of them to train on")
     parser.add_argument("--digits", type=int, default=200, help="of the digits; 0: not these")
-    parser.add_argument("--total_kimg", type=float, default=100)
+    parser.add_argument("--digits_kimg", type=float, default=64, help="length of their runs")
+    parser.add_argument("--pictures_kimg", type=float, default=300)
     parser.add_argument("--set", action="append", default=[], help="KEY=VALUE for all of them")
     parser.add_argument("--only_measure", action="store_true", help="train nothing")
     parser.add_argument("--out", type=Path, default=Path("results/small-data"))
     args = parser.parse_args()
 
-    cases = [Case("digits", "digits", args.digits)] if args.digits else []
+    cases = [Case("digits", "digits", args.digits, 8, args.digits_kimg)] if args.digits else []
     if args.pictures:
-        cases.append(Case(Path(args.pictures).name, args.pictures, args.subset, args.data_dir))
-    settings = ["network_snapshot_ticks=5", "image_snapshot_ticks=5", "augment.kimg=50", *args.set]
-    flags = [f"--total_kimg={args.total_kimg}", *(f"--set={setting}" for setting in settings)]
+        pictures = Path(args.pictures).name, args.pictures, args.subset, 32
+        narrow = ("G.fmap_base=128", "D.fmap_base=128")
+        cases.append(Case(*pictures, args.pictures_kimg, args.data_dir, narrow))
+    flags = [f"--set={setting}" for setting in args.set]
     if not args.only_measure:
         for seed in SEEDS:  # seed by seed, so that there is something to see early
             for case in cases:
