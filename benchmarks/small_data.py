@@ -31,6 +31,7 @@ import re
 import statistics
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -257,11 +258,26 @@ def table(rows: dict[str, list[dict[str, Any]]]) -> str:
     columns = [key for key in _FORMATS if any(key in figure for figure in figures)]
     lines = ["| | " + " | ".join(columns) + " |", "| --- |" + " ---: |" * len(columns)]
     for name, seeds in rows.items():
-        cells = [
-            ", ".join(_FORMATS[key].format(seed[key]) for seed in seeds if key in seed) or "–"
-            for key in columns
-        ]
-        lines.append(f"| {name} | " + " | ".join(cells) + " |")
+        lines.append(f"| {name} | " + " | ".join(_cells(seeds, columns)) + " |")
+    return "\n".join(lines) + "\n"
+
+
+def _cells(seeds: Sequence[dict[str, Any]], columns: Sequence[str]) -> list[str]:
+    return [
+        ", ".join(_FORMATS[key].format(seed[key]) for seed in seeds if key in seed) or "–"
+        for key in columns
+    ]
+
+
+def over_time(runs: dict[str, list[list[dict[str, Any]]]]) -> str:
+    """Markdown: a line for each snapshot, some columns of each arm; runs: as of `report`."""
+    columns = ("distance", "recall", "r", "D old", "D new")
+    titles = [f"{arm}: {key}" for arm in runs for key in columns]
+    lines = ["| kimg | " + " | ".join(titles) + " |", "| ---: |" + " ---: |" * len(titles)]
+    by_arm = [{rows[0]["kimg"]: rows for rows in zip(*seeds)} for seeds in runs.values()]
+    for kimg in by_arm[0]:
+        cells = [cell for rows in by_arm for cell in _cells(rows.get(kimg, ()), columns)]
+        lines.append(f"| {kimg} | " + " | ".join(cells) + " |")
     return "\n".join(lines) + "\n"
 
 
@@ -272,11 +288,7 @@ def report(judge: Judge, runs: dict[str, list[list[dict[str, Any]]]]) -> str:
     for arm, seeds in runs.items():
         rows[f"{arm}, best"] = [min(run, key=lambda row: row[best]) for run in seeds]
         rows[f"{arm}, last"] = [run[-1] for run in seeds]
-    over_time = {}
-    for arm, seeds in runs.items():
-        for at in zip(*seeds):
-            over_time[f"{arm}, {at[0]['kimg']} kimg"] = list(at)
-    return f"## {judge.case.name}\n\n{table(rows)}\n{table(over_time)}"
+    return f"## {judge.case.name}\n\n{table(rows)}\n{over_time(runs)}"
 
 
 def save_pictures(judge: Judge, runs: dict[str, Path], out: Path) -> None:
@@ -297,7 +309,9 @@ def save_pictures(judge: Judge, runs: dict[str, Path], out: Path) -> None:
 
 
 def _sheet(images: np.ndarray, columns: int) -> np.ndarray:
-    """[N, H, W, C] as one picture [H', W', C], `columns` wide."""
+    """[N, H, W, C] as one picture [H', W', C], `columns` wide; of 24 pixels each at least."""
+    scale = max(24 // images.shape[1], 1)
+    images = images.repeat(scale, 1).repeat(scale, 2)
     rows = [np.concatenate(images[i : i + columns], 1) for i in range(0, len(images), columns)]
     return np.concatenate(rows, 0)
 
@@ -321,7 +335,7 @@ def main() -> None:
     parser.add_argument("--subset", type=int, default=500, help="of them to train on")
     parser.add_argument("--digits", type=int, default=200, help="of the digits; 0: not these")
     parser.add_argument("--digits_kimg", type=float, default=64, help="length of their runs")
-    parser.add_argument("--pictures_kimg", type=float, default=300)
+    parser.add_argument("--pictures_kimg", type=float, default=160)
     parser.add_argument("--set", action="append", default=[], help="KEY=VALUE for all of them")
     parser.add_argument("--only_measure", action="store_true", help="train nothing")
     parser.add_argument("--out", type=Path, default=Path("results/small-data"))
