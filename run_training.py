@@ -41,6 +41,8 @@ examples:
       the paper's run, on /data/ffhq
   python run_training.py --preset=ffhq256-1gpu --data_dir=/data --dataset=my-photos --dry_run
       look at every setting first; --set changes any of them
+  python run_training.py --preset=ada-auto --data_dir=/data --dataset=my-photos
+      for hundreds or thousands of pictures, of any size, on any number of GPUs
   python run_training.py --total_kimg=40 --set G.fmap_max=32
       the demo, changed
   python run_training.py --set dataset.max_label_size=0

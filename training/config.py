@@ -16,6 +16,7 @@ from training.schedule import ScheduleConfig
 
 # Precision of training → compute dtype of the networks; their variables are always float32.
 PRECISIONS = {"float32": "float32", "mixed_bfloat16": "bfloat16", "mixed_float16": "float16"}
+BAD_GRADIENTS = ("skip", "replace")
 GRID_LAYOUTS = ("random", "auto", "row_per_class", "col_per_class", "class4x4")
 
 
@@ -107,8 +108,12 @@ class TrainingConfig:
     reset_opt_for_new_lod: bool = True  # forget Adam's moments when a fade begins or ends
     seed: int = 1000  # of everything random
     num_gpus: int = 0  # GPUs on each machine; 0: all there are, or the CPU
+    preset_devices: int = 0  # that the preset was completed for, over all machines; 0: for any
     precision: str = "float32"  # 'float32', 'mixed_bfloat16', 'mixed_float16'
     loss_scaling: Optional[bool] = None  # None: only with mixed_float16
+    # Steps with infinite or NaN gradients: 'skip' them; or 'replace' those, NaN by 0 and ±inf by
+    # ±1e5, as StyleGAN2-ADA does. With loss scaling they are skipped, for it to lower the scale.
+    bad_gradients: str = "skip"
     xla: bool = False  # compile the training steps with XLA
     image_snapshot_ticks: int = 1  # ticks between two image grids
     network_snapshot_ticks: int = 10  # ticks between two network snapshots
@@ -261,6 +266,8 @@ def _check_ranges(config: TrainingConfig) -> None:
     check("seed", 0 <= config.seed < 2**31, "0 to 2147483647")
     check("metrics.seed", 0 <= config.metrics.seed < 2**31, "0 to 2147483647")
     check("num_gpus", config.num_gpus >= 0, "0 (all) or more")
+    check("preset_devices", config.preset_devices >= 0, "0 or more")
+    check("bad_gradients", config.bad_gradients in BAD_GRADIENTS, "'skip' or 'replace'")
     labels = config.dataset.max_label_size
     full_or_number = labels == "full" or (isinstance(labels, int) and labels >= 0)
     check("dataset.subset_seed", 0 <= config.dataset.subset_seed < 2**32, "0 to 4294967295")

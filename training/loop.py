@@ -154,6 +154,7 @@ class _Run:
                 phases=self.phases,
                 hooks=self.hooks,
                 loss_scaling=loss_scaling,
+                replace_bad_gradients=config.bad_gradients == "replace",
                 seed=config.seed,
             )
         check_freezing(self.state.D, config.freeze_d)

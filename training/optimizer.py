@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import tensorflow as tf
 
 from compute.devices import assign_local
 from networks.layers import Planned, number, planning
 
+REPLACED = 1e5  # counts for infinity
+
 
 class Adam(tf.Module):
-    """Adam with a complete reset, skipped overflows and optional dynamic loss scaling.
+    """Adam with a complete reset, skipped or replaced overflows, optional dynamic loss scaling.
 
     variables: {name: tf.Variable}. The rate is lr·sqrt(1−β₂^t)/(1−β₁^t) and ε is added to
     sqrt(v). Called in replica context: gradients are averaged over replicas, and every
@@ -18,6 +22,8 @@ class Adam(tf.Module):
     lazy_ratio: c ≤ 1, the share of the loss in the updates when a regulariser has its own
     (phases.lazy_ratio). With lr·c, β₁^c, β₂^c all of them together go as far and remember as
     long as those of the loss would alone (StyleGAN2, appendix B).
+    replace: gradients that are NaN count as 0, and ±inf as ±1e5 (StyleGAN2-ADA), where otherwise
+    the update is skipped. Not with loss scaling, which finds its scale by updates that overflow.
     named: {name: tf.Variable} of everything a checkpoint must hold.
     """
 
@@ -33,11 +39,13 @@ class Adam(tf.Module):
         epsilon: float,
         loss_scaling: bool = False,
         lazy_ratio: float = 1.0,
+        replace: bool = False,
     ):
         super().__init__()
         self.beta1, self.beta2 = beta1**lazy_ratio, beta2**lazy_ratio
         self.epsilon, self.lazy_ratio = epsilon, lazy_ratio
         self.loss_scaling = loss_scaling
+        self.replace = replace and not loss_scaling
         self.variables_by_name = variables
         self.m = {name: _zeros_like(variable) for name, variable in variables.items()}
         self.v = {name: _zeros_like(variable) for name, variable in variables.items()}
@@ -70,8 +78,8 @@ class Adam(tf.Module):
     ) -> tf.Tensor:
         """Updates variables `names` by gradients of the scaled loss.
 
-        Returns 1.0 when the update was skipped because some gradient was not finite, else
-        0.0 (a scalar tensor).
+        Returns 1.0 when some gradient was not finite, so that the update was skipped, or made with
+        others in their place; else 0.0 (a scalar tensor).
         """
         replica = tf.distribute.get_replica_context()
         if replica.num_replicas_in_sync > 1:
@@ -81,7 +89,13 @@ class Adam(tf.Module):
         # 0, which the graph optimizer would take for 0.
         sums = tf.stack([tf.reduce_sum(gradient) for gradient in gradients])
         finite = tf.reduce_all(tf.math.is_finite(sums))
-        tf.cond(finite, lambda: self._update(names, gradients, learning_rate), tf.no_op)
+
+        def without() -> Any:
+            if not self.replace:
+                return tf.no_op()
+            return self._update(names, [_replaced(g) for g in gradients], learning_rate)
+
+        tf.cond(finite, lambda: self._update(names, gradients, learning_rate), without)
         if self.loss_scaling:
             change = tf.where(finite, self.SCALE_UP, self.SCALE_DOWN)
             assign_local(self.log2_scale, self.log2_scale + change)
@@ -104,6 +118,12 @@ class Adam(tf.Module):
         assign_local(self.beta1_power, self.beta1_power * self.beta1)
         assign_local(self.beta2_power, self.beta2_power * self.beta2)
         return tf.no_op()
+
+
+def _replaced(gradient: tf.Tensor) -> tf.Tensor:
+    """NaN → 0, ±inf → ±1e5, and what is finite as it is."""
+    usual = tf.where(tf.math.is_finite(gradient), gradient, tf.zeros_like(gradient))
+    return tf.where(tf.math.is_inf(gradient), tf.sign(gradient) * REPLACED, usual)
 
 
 def _zeros_like(variable):

@@ -5,6 +5,8 @@ grows. `<data set>-<n>gpu` are the paper's runs
 (configuration F): start at 8x8, 600 + 600 kimg per resolution, 25,000 kimg in all.
 `progan-<data set>-<n>gpu` are Progressive GAN's (configuration A): start at 4x4, 12,000 kimg.
 `stylegan2-<data set>-<n>gpu` are StyleGAN2's (its configuration F, training/stylegan2_configs.py).
+`ada-<configuration>` are StyleGAN2-ADA's, for any data set and number of devices
+(training/ada_configs.py).
 Rows (training/ablations.py, training/stylegan2_configs.py) go on top of any of them:
 `demo-stylegan+table1-b`.
 """
@@ -18,7 +20,7 @@ from collections.abc import Iterable
 from dnnlib import config as config_lib
 from dnnlib.config import nearest
 from dnnlib.errors import UserError
-from training import choices, stylegan2_configs
+from training import ada_configs, choices, stylegan2_configs
 from training.ablations import PROGAN, ROWS as ABLATIONS, TABLES, WGAN_GP
 from training.classifiers.config import PRESETS as CLASSIFIERS
 from training.config import TrainingConfig
@@ -177,6 +179,7 @@ def _progan(dataset: str, num_gpus: int) -> dict:
 # --------------------------------------------------------------------------------------
 # Names
 
+_ADA = "ada-"
 PRESETS: dict[str, dict] = {
     "demo": _DEMO,
     "demo-stylegan": _DEMO_STYLEGAN,
@@ -188,12 +191,21 @@ PRESETS: dict[str, dict] = {
         for d in stylegan2_configs.DATASETS
         for n in _GPUS
     },
+    **{f"{_ADA}{name}": ada_configs.preset(name) for name in ada_configs.NAMES},
 }
 ROWS: dict[str, dict] = {**ABLATIONS, **stylegan2_configs.ROWS}
 
 
-def make(name: str) -> TrainingConfig:
+def follows_setting(name: str) -> bool:
+    """Whether the preset `name` depends on the data set and the devices: one of StyleGAN2-ADA's."""
+    first = name.split("+")[0]
+    return first in PRESETS and first.startswith(_ADA)
+
+
+def make(name: str, setting: ada_configs.Setting = ada_configs.REFERENCE) -> TrainingConfig:
     """Returns the preset `name` as a configuration.
+
+    setting: what those that follow it are completed for.
 
     `name` is BASE, BASE+ROW[+ROW...], or ROW[+ROW...], with BASE from `PRESETS` and ROW from
     `ROWS`; later rows win. Rows without a base change FFHQ's configuration F (`table1-a`:
@@ -202,6 +214,8 @@ def make(name: str) -> TrainingConfig:
     Raises UserError naming the part that is unknown or in the wrong place.
     """
     base, rows = _parse(name)
+    if follows_setting(name):
+        base = ada_configs.preset(name.split("+")[0].removeprefix(_ADA), setting)
     values = copy.deepcopy(base)
     for row in rows:
         values = _change(values, copy.deepcopy(ROWS[row]))
@@ -265,7 +279,8 @@ def summary() -> str:
     return (
         f"demo, demo-{_braces(['stylegan', 'stylegan2'])}, {_braces(_DATASETS)}-{gpus}gpu, "
         f"progan-{_braces(_PROGAN_DATASETS)}-{gpus}gpu, "
-        f"stylegan2-{_braces(stylegan2_configs.DATASETS)}-{gpus}gpu; "
+        f"stylegan2-{_braces(stylegan2_configs.DATASETS)}-{gpus}gpu, "
+        f"{_ADA}{_braces(ada_configs.NAMES)} (any data set, any number of devices); "
         f"{', '.join(CLASSIFIERS)} (what the separability metric takes); "
         f"and rows, alone or on top as in demo-stylegan+table1-b: {', '.join(_row_families())}"
     )

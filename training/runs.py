@@ -13,7 +13,7 @@ from typing import Any
 from compute import machine
 from compute.cluster import read_cluster
 from datasets import grids
-from datasets.format.info import is_unwritten
+from datasets.format.info import DatasetInfo, is_unwritten
 from datasets.format.reader import open_dataset
 from dnnlib import config as config_lib, paths, run_dirs
 from dnnlib.errors import UserError
@@ -27,6 +27,7 @@ from training import (
     saved_config,
     schedule as schedules,
 )
+from training.ada_configs import Setting
 from training.augmentation.transforms import transforms_of
 from training.config import AugmentConfig, TrainingConfig
 from training.request import Request
@@ -158,15 +159,19 @@ def plan(request: Request) -> ResolvedRun:
     saved = _find_saved(request, run_dir)
     base = saved if request.resume else presets.make(request.preset or DEFAULT_PRESET)
     config = _resolve(request, base)
+    info = None
+    if not request.resume and presets.follows_setting(config.preset):
+        info = training_config.inspect_dataset(config.dataset, write=False)
+        setting = _setting(config, info, saved, cluster.num_workers)
+        config = _resolve(request, presets.make(config.preset, setting))
     notes: tuple[str, ...] = ()
     if saved is not None:
         config = _with_hash(config, saved)
         notes = _compare(saved, config, run_dir, bool(request.resume))
     # A command that is refused leaves no trace, in the cache neither.
-    info = training_config.inspect_dataset(config.dataset, write=False)
+    info = info or training_config.inspect_dataset(config.dataset, write=False)
     gpus = machine.num_gpus()
-    local_replicas = max(config.num_gpus or gpus, 1)
-    num_replicas = local_replicas * cluster.num_workers
+    num_replicas = _local_replicas(config) * cluster.num_workers
     parts = training_config.resolve(config, info, num_replicas)
     for size in schedules.resolutions(config.schedule, info.resolution):
         images = schedules.minibatch(config.schedule, size, num_replicas) // cluster.num_workers
@@ -260,6 +265,29 @@ def _find_saved(request: Request, run_dir: Path | None) -> TrainingConfig | None
             "missing: put that back to continue, or choose another --run_dir"
         )
     return None
+
+
+def _local_replicas(config: TrainingConfig) -> int:
+    """Devices on this machine; as far as it shows without TensorFlow."""
+    return max(config.num_gpus or machine.num_gpus(), 1)
+
+
+def _setting(
+    config: TrainingConfig, info: DatasetInfo, saved: TrainingConfig | None, machines: int
+) -> Setting:
+    """What a preset is completed for.
+
+    A run that goes on keeps the devices that it was started for, wherever it goes on.
+    """
+    devices = _local_replicas(config) * machines
+    if saved is not None and saved.preset == config.preset:
+        devices = saved.preset_devices or devices
+    return Setting(
+        resolution=info.resolution,
+        devices=devices,
+        reduced=config.precision != "float32",
+        transfer=config.resume_from is not None,
+    )
 
 
 def _resolve(request: Request, base: TrainingConfig) -> TrainingConfig:

@@ -26,7 +26,7 @@ class ScheduleConfig:
     minibatch_base: int = 16  # images per step, over all replicas
     minibatch_dict: dict[int, int] = dataclasses.field(default_factory=dict)  # images per step
     max_minibatch_per_gpu: dict[int, int] = dataclasses.field(default_factory=dict)  # images
-    # Images per device and pass, whose gradients are added up to those of a step; 0: all at once.
+    # Images per device and pass, at most, whose gradients are added up to those of a step; 0: all.
     minibatch_gpu_base: int = 0
     minibatch_gpu_dict: dict[int, int] = dataclasses.field(default_factory=dict)
     lod_initial_resolution: Optional[int] = 4  # pixels; None: the data set's, without growing
@@ -151,6 +151,8 @@ def passes(config: ScheduleConfig, resolution: int, num_replicas: int = 1) -> in
         return 1
     # Of the minibatch that was asked for: it is not rounded down to what fits.
     wanted = config.minibatch_dict.get(resolution, config.minibatch_base)
+    if wanted <= images * num_replicas:
+        return 1
     count = minibatch(config, resolution, num_replicas)
     if wanted % (images * num_replicas) or count % (images * num_replicas):
         raise UserError(

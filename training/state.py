@@ -72,13 +72,15 @@ def create_state(
     phases: Sequence[Phase] = (),
     hooks: Sequence[Hook] = (),
     loss_scaling: bool = False,
+    replace_bad_gradients: bool = False,
     seed: int = 0,
 ) -> TrainingState:
     """Makes networks, optimizers and numbers; call it inside `strategy.scope()`.
 
     G_options, D_options: keyword options with `func_name`. G_adam, D_adam: beta1, beta2 and
-    epsilon. phases, hooks: their numbers, and how phases share the optimizers. Gs starts as a
-    copy of G. Under `layers.planned` it is a plan of all that: names and shapes.
+    epsilon; replace_bad_gradients: their `replace`. phases, hooks: their numbers, and how phases
+    share the optimizers. Gs starts as a copy of G. Under `layers.planned` it is a plan of all
+    that: names and shapes.
     """
     parts: dict[str, Any] = {
         "G": networks.build(seed=seed, **G_options),
@@ -91,6 +93,7 @@ def create_state(
             parts[network].trainable(),
             loss_scaling=loss_scaling,
             lazy_ratio=lazy_ratio(phases, optimizer),
+            replace=replace_bad_gradients,
             **adam,
         )
     numbers: dict[str, tf.Variable] = {}

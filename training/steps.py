@@ -228,7 +228,8 @@ class StageSteps:
         )
         if judged and self.settings.augment_p is None:
             adaptive.count_signs(self.state.numbers, tf.sign(tf.concat(judged, axis=0)))
-        signs = {"signs/real": tf.sign(judged[0])} if judged else {}
+        real = judged[0] if judged else terms.get("scores/real")
+        signs = {} if real is None else {"signs/real": tf.sign(real)}
         return gradients, {phase.name: loss, **signs, **terms}
 
     def _apply(self, phase, gradients, scalars):

@@ -41,6 +41,7 @@ RUN = dict(
     G_loss=dict(func_name="G_logistic_ns_pathreg", interval=2),
     D_loss=dict(func_name="D_logistic_r1", interval=2, gamma=1.0),
     G_first=True,
+    bad_gradients="replace",
     minibatch_repeats=1,
     total_kimg=0.024,
     schedule=dict(

@@ -50,6 +50,10 @@ STYLEGAN2 = [
     for name in ("ffhq", "car", "cat", "church", "horse")
     for n in (1, 2, 4, 8)
 ]
+ADA = [
+    f"ada-{name}"
+    for name in ("auto", "stylegan2", "paper256", "paper512", "paper1024", "cifar", "cifarbaseline")
+]
 
 
 def info_for(config):
@@ -76,7 +80,7 @@ def points(config, case):
 
 def test_the_list_of_presets_and_rows():
     demos = ["demo", "demo-stylegan", "demo-stylegan2"]
-    assert list(presets.PRESETS) == [*demos, *PAPER, *PROGAN, *STYLEGAN2]
+    assert list(presets.PRESETS) == [*demos, *PAPER, *PROGAN, *STYLEGAN2, *ADA]
     assert list(ablations.ROWS) == ROWS
     assert list(presets.ROWS) == [*ROWS, *stylegan2_configs.ROWS]
     lines = presets.listing().splitlines()

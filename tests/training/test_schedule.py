@@ -126,6 +126,15 @@ def test_passes_of_stylegan2():
         assert minibatch(config, resolution, gpus) == size == expected * images * gpus
 
 
+def test_a_minibatch_of_less_than_a_pass_is_one():
+    config = ScheduleConfig(minibatch_base=6, minibatch_gpu_base=8, lod_initial_resolution=None)
+    assert [(minibatch(config, 32, n), passes(config, 32, n)) for n in (1, 2, 4)] == [
+        (6, 1),
+        (6, 1),
+        (4, 1),  # rounded down to what divides, as without passes
+    ]
+
+
 def test_bookkeeping_of_stylegan2_is_exact():
     for case in golden.load("stylegan2/misc2/loop_bookkeeping2.json"):
         start = int(case["resume_kimg"] * 1000)

@@ -7,6 +7,7 @@ import pytest
 import tensorflow as tf
 
 from dnnlib.errors import UserError
+from training.optimizer import Adam
 from training.phases import make_phases
 from training.schedule import Stage
 from training.state import create_state
@@ -179,6 +180,28 @@ def test_an_update_that_is_not_finite_is_skipped_and_counted():
         G_means = steps.compiled["G"](scalars(), tf.zeros([N, 0]))
         assert float(D_means["D_overflow"]) == float(G_means["G_overflow"]) == 1
         assert changed(before, values(state)) == {"G/dlatent_avg", "Gs/dlatent_avg"}
+
+
+@pytest.mark.parametrize("loss_scaling", [False, True])
+def test_bad_gradients_are_replaced_as_stylegan2_ada_replaces_them(loss_scaling):
+    """NaN counts as 0 and ±inf as ±1e5; loss scaling lowers its scale instead."""
+    bad = tf.constant([np.nan, np.inf, -np.inf, 2.0, 0.0])
+    good = tf.constant([0.0, 1e5, -1e5, 2.0, 0.0])
+    arrays, skipped = [], []
+    for replace, gradient in ((True, bad), (False, good)):
+        variables = {"w": tf.Variable(tf.ones([5]))}
+        adam = Adam(variables, **ADAM, replace=replace, loss_scaling=loss_scaling)
+        adam.log2_scale.assign(0)
+        for _ in range(2):
+            skipped.append(float(adam.apply(["w"], [gradient], tf.constant(0.1))))
+        arrays.append({name: variable.numpy() for name, variable in adam.named.items()})
+        arrays[-1]["w"] = variables["w"].numpy()
+    assert skipped == [1, 1, 0, 0]
+    if loss_scaling:
+        np.testing.assert_array_equal(arrays[0]["w"], np.ones(5))
+        assert arrays[0]["log2_scale"] == -2
+    else:
+        assert not changed(*arrays)
 
 
 def test_loss_scaling_adapts_and_does_not_change_the_update():

@@ -157,3 +157,12 @@ def test_signs_of_real_images_are_counted():
     fixed = steps_with(augment=transforms_of("bgc", {}), augment_p=0.5)
     updated(fixed, main)
     assert float(fixed.state.numbers["augment_scored"]) == 0
+
+
+def test_signs_are_reported_without_augmentation():
+    """r tells of overfitting whether anything follows it or not."""
+    steps = steps_with()
+    means = updated(steps, PHASES[0])
+    assert -1 <= float(means["signs/real"]) <= 1
+    assert float(steps.state.numbers["augment_scored"]) == 0
+    assert "signs/real" not in updated(steps, PHASES[2])
