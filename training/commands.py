@@ -9,6 +9,7 @@ from typing import Any
 
 from compute import machine
 from compute.cluster import read_cluster
+from datasets import checking
 from dnnlib import quiet
 from dnnlib.errors import UserError
 from training import presets, runs
@@ -56,9 +57,22 @@ def train(
         raise UserError("TensorFlow is not installed: pip install -r requirements.txt")
     with run.starting() as run:
         print(run.describe())
+        _glance(run)
         print(f"\n{'Continuing' if run.resume else 'Writing to'} {run.run_dir}", flush=True)
         quiet.import_tensorflow()
         return _train(run, evaluator)
+
+
+def _glance(run: ClassifierRun | ResolvedRun) -> None:
+    """Says what may spoil a new run about its data, if there is something."""
+    if run.resume or not read_cluster().is_chief:
+        return
+    try:
+        line = checking.glance(run.dataset_info)
+    except UserError:  # a damaged record, which may be meant to be replaced: training tells
+        return
+    if line:
+        print(f"\nnote: {line}")
 
 
 def _has_tensorflow() -> bool:
