@@ -177,8 +177,10 @@ def verify(args: Args) -> int:
 
 
 def check(args: Args) -> int:
-    from datasets import checking
+    from datasets import checking, inspection
 
+    if args["out"]:  # before minutes of looking
+        inspection.check_sheet(args["out"])
     examination = checking.examine(inspect(args["dataset"]))
     if args["json"]:
         print(json.dumps(examination.to_json(), indent=2))

@@ -69,6 +69,8 @@ def test_help(capsys):
         (["display", "--dataset=digits", "--grid=wide"], "grid size: expected '1080p'"),
         (["compare", "--dataset=digits"], "compare: --other=DIR is needed"),
         (["verify", "--dataset=none"], "none: there is no such directory"),
+        (["check", "--dataset=none"], "data set 'none' not found in "),
+        (["check", "--dataset=digits", "--out=a.xyz"], "--out=a.xyz: expected a file name that"),
     ],
 )
 def test_mistakes_are_one_line(args, message, capsys, tmp_path, monkeypatch):
