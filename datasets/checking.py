@@ -284,7 +284,7 @@ def _classes(labels: np.ndarray) -> list[Finding]:
 
 _GLANCE: dict[str, Any] = {
     "most": 5000,
-    "seconds": 2.0,
+    "seconds": 4.0,
     "sampled_pixels": 1 << 24,
     "progress": False,
 }

@@ -26,9 +26,14 @@ _STRONG = 4.0  # times the rounding's power, before the cut: else there is nothi
 def contrast(images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """(levels between the darkest and the brightest value of any channel [N], the largest standard
     deviation of a channel [N]) of images uint8 [N, H, W, C]."""
-    flat = images.reshape(len(images), -1, images.shape[-1])
-    spread = (flat.max(axis=1).astype(int) - flat.min(axis=1)).max(axis=1)
-    return spread, flat.std(axis=1, dtype=np.float32).max(axis=1)
+    flat = _planes(images).reshape(len(images), images.shape[-1], -1)
+    spread = (flat.max(axis=2).astype(int) - flat.min(axis=2)).max(axis=1)
+    return spread, flat.astype(np.float32).std(axis=2).max(axis=1)
+
+
+def _planes(images: np.ndarray) -> np.ndarray:
+    """[N, H, W, C] → [N, C, H, W], in memory too: what follows is several times as fast so."""
+    return np.ascontiguousarray(images.transpose(0, 3, 1, 2))
 
 
 def bars(images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -39,8 +44,9 @@ def bars(images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     rest is a rectangle: a plain background does not, whose object touches the lines in places.
     """
     side = images.shape[1]
-    turned = images.swapaxes(1, 2)
-    views = images, images[:, ::-1], turned, turned[:, ::-1]
+    planes = _planes(images)
+    turned = np.ascontiguousarray(planes.swapaxes(2, 3))
+    views = planes, planes[:, :, ::-1], turned, turned[:, :, ::-1]
     widths = np.stack([_uniform_rows(view) for view in views], axis=1)
     widths[widths.max(axis=1) >= side] = 0  # of one colour in all
     plain = np.zeros([len(images)], bool)
@@ -52,12 +58,12 @@ def bars(images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return widths, plain
 
 
-def _uniform_rows(images: np.ndarray) -> np.ndarray:
-    """How many rows from the top on are of one colour: [N]."""
-    spread = images.max(axis=2).astype(np.int16) - images.min(axis=2)
-    first = images[:, :, 0].astype(np.int16)
-    uniform = spread.max(axis=2) <= _UNIFORM
-    same = np.abs(first - first[:, :1]).max(axis=2) <= _UNIFORM
+def _uniform_rows(planes: np.ndarray) -> np.ndarray:
+    """How many rows from the top on are of one colour: [N] of [N, C, H, W]."""
+    spread = planes.max(axis=3).astype(np.int16) - planes.min(axis=3)
+    first = planes[:, :, :, 0].astype(np.int16)
+    uniform = spread.max(axis=1) <= _UNIFORM
+    same = np.abs(first - first[:, :, :1]).max(axis=1) <= _UNIFORM
     return np.cumprod(uniform & same, axis=1).sum(axis=1)
 
 
