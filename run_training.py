@@ -41,6 +41,8 @@ examples:
       the paper's run, on /data/ffhq
   python run_training.py --preset=ffhq256-1gpu --data_dir=/data --dataset=my-photos --dry_run
       look at every setting first; --set changes any of them
+  python run_training.py --preset=ffhq256-1gpu --data_dir=/data --dry_run --measure
+      how long it will take here, how much disk and memory
   python run_training.py --total_kimg=40 --set G.fmap_max=32
       the demo, changed
   python run_training.py --set dataset.max_label_size=0
@@ -138,6 +140,13 @@ _FLAGS = {
     ],
     "Only tell": [
         flag("dry_run", SWITCH, "", "print and check all settings and the schedule, make no run"),
+        flag(
+            "measure",
+            SWITCH,
+            "",
+            "with --dry_run: a forecast of time, disk and memory on this machine, from a few steps "
+            "of each stage; takes a minute or more",
+        ),
         flag("list_presets", SWITCH, "", "print the names of all presets and their rows"),
         HELP,
     ],
