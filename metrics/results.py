@@ -70,7 +70,8 @@ def append(run_dir: StrPath, record: Record) -> None:
 
 def save_picture(run_dir: StrPath, record: Record, pixels: np.ndarray) -> Path:
     """Writes what belongs to a record as a picture beside its file; returns where it is."""
-    network = Path(record["network_file"]).stem
+    sha256 = record["provenance"]["network_sha256"]  # one directory may have several network-final
+    network = f"{Path(record['network_file']).stem}-{sha256[:8]}"
     path = Path(run_dir) / f"metric-{record['metric']}-{network}.png"
     atomic.write_bytes(path, encode(to_pil(pixels), "PNG"))
     return path

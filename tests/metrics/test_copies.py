@@ -193,7 +193,7 @@ def test_planted_copies_are_counted_and_shown(tmp_path, network, planted, change
     assert (provenance["num_reals"], provenance["features"]) == (300, "pixels")
     assert (provenance["subset_seed"], provenance["mirror"]) == (0, mirror)
     assert said[1].startswith("  It copies: 2")
-    path = tmp_path / "metric-copies-100-network.png"
+    path = tmp_path / f"metric-copies-100-network-{provenance['network_sha256'][:8]}.png"
     assert said[2] == f"  {path}"
     with Image.open(path) as picture:
         assert picture.size == (8 * 32, 6 * 32)
