@@ -28,6 +28,8 @@ _SAMPLED_PIXELS = 1 << 26  # of images at full size: 64 of 1024×1024
 _MOST_SAMPLED = 1000  # images
 _SHARE = 0.1  # of images, from which on enlarged ones are told of: some photographs are blurred
 _IMBALANCE = 10  # times as many images in the largest class as in the smallest
+_CLEAR = 2 * image_faults.CLIFF  # a cliff that no photograph has ...
+_CLEAR_SHARE = 0.01  # ... so that fewer such images are told of
 _OF_PLAIN = 0.1  # of the images with a plain background, from which on bars are told of
 
 
@@ -80,12 +82,12 @@ def examine(
     """
     with open_dataset(info) as dataset:
         measures = _Measures.of(dataset, most, seconds, progress)
-        sampled, cuts = _details(dataset, sampled_pixels, progress)
+        sampled, cuts, clear = _details(dataset, sampled_pixels, progress)
         findings = [
             *_copies(dataset, measures),
             *_faint(measures),
             *_bars(measures),
-            *_enlarged(info, sampled, cuts),
+            *_enlarged(info, sampled, cuts, clear),
             *_classes(dataset.labels),
         ]
     return Examination(info, len(measures.numbers), len(sampled), tuple(findings))
@@ -228,29 +230,39 @@ def _bars(measures: _Measures) -> list[Finding]:
 
 def _details(
     dataset: Dataset, sampled_pixels: int, progress: bool
-) -> tuple[np.ndarray, np.ndarray]:
-    """(numbers [N] of a sample, which part of the Nyquist frequency each one's detail ends at)."""
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """(numbers [N] of a sample, which part of the Nyquist frequency each one's detail ends at, for
+    which that is beyond doubt)."""
     info = dataset.info
     if info.resolution < image_faults.LEAST_DETAIL_SIDE:
-        return np.zeros([0], np.int64), np.zeros([0])
+        return np.zeros([0], np.int64), np.zeros([0]), np.zeros([0], bool)
     most = max(min(sampled_pixels // info.resolution**2, _MOST_SAMPLED), 1)
     numbers = np.unique(np.linspace(0, info.num_images - 1, most).astype(np.int64))
     with Progress(len(numbers), "images in full size", progress) as bar:
-        cuts = []
+        cuts, clear = [], []
         for number in numbers:
-            cuts.append(image_faults.detail(dataset.read([number])[0][0]))
+            image = dataset.read([number])[0][0]
+            cuts.append(image_faults.detail(image))
+            beyond_doubt = cuts[-1] < 1 and image_faults.detail(image, _CLEAR) < 1
+            clear.append(beyond_doubt)
             bar.update(1)
-    return numbers, np.array(cuts)
+    return numbers, np.array(cuts), np.array(clear)
 
 
-def _enlarged(info: DatasetInfo, numbers: np.ndarray, cuts: np.ndarray) -> list[Finding]:
-    small = cuts < 1
-    if not len(cuts) or small.mean() < _SHARE:
+def _enlarged(
+    info: DatasetInfo, numbers: np.ndarray, cuts: np.ndarray, clear: np.ndarray
+) -> list[Finding]:
+    if not len(cuts):
         return []
-    shares = [
-        f"{(cuts == cut).mean():.0%} end at {cut * info.resolution:.0f}×{cut * info.resolution:.0f}"
-        for cut in sorted(set(cuts[small]))
-    ]
+    small = cuts < 1
+    if small.mean() < _SHARE:
+        small = clear
+    if small.mean() < _CLEAR_SHARE:
+        return []
+    shares = []
+    for cut in sorted(set(cuts[small])):
+        side = f"{cut * info.resolution:.0f}"
+        shares.append(f"{(cuts[small] == cut).sum() / len(cuts):.0%} end at {side}×{side}")
     text = f"{small.mean():.0%} of {len(cuts):,} images have no detail of {info.resolution}×"
     text += f"{info.resolution}: {', '.join(shares)}"
     count = round(float(small.mean()) * info.num_images)

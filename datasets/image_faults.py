@@ -20,6 +20,7 @@ SIDES = ("top", "bottom", "left", "right")
 CUTS = (1 / 8, 1 / 4, 1 / 2, 3 / 4)
 CLIFF = 50.0  # times less power beyond the cut than before; photographs have 2 to 20 times less
 LEAST_DETAIL_SIDE = 32  # pixels: a spectrum of less tells nothing
+_ROUGH_SIDE = 64  # pixels, below which spectra are rough
 _STRONG = 4.0  # times the rounding's power, before the cut: else there is nothing to compare
 
 
@@ -77,13 +78,16 @@ def _is_rectangle(inner: np.ndarray, image: np.ndarray, widths: np.ndarray) -> b
     return True
 
 
-def detail(image: np.ndarray) -> float:
+def detail(image: np.ndarray, cliff: float = CLIFF) -> float:
     """The part of the Nyquist frequency that an image's detail ends at; 1.0: it does not end.
 
-    image: uint8 [R, R, C]. Enlarging adds no detail: beyond the old size's Nyquist frequency there
-    is a cliff in the spectrum, to a fiftieth of the power or less, where that of a photograph
-    declines as 1/f² or so; pixels that are repeated are seen as such. Of photographs enlarged to
-    256×256 by 2 and more nearly all are seen, of those enlarged bilinearly by 4 two in five.
+    image: uint8 [R, R, C]. cliff: how many times less power there is beyond; of small images, whose
+    spectra are rough, more.
+
+    Enlarging adds no detail: beyond the old size's Nyquist frequency there is a cliff in the
+    spectrum, where that of a photograph declines as 1/f² or so; pixels that are repeated are seen
+    as such. Of photographs enlarged to 256×256 by 2 and more nearly all are seen, of those enlarged
+    bilinearly by 4 two in five.
     """
     repeats = _repeated(image)
     if repeats > 1:
@@ -91,6 +95,7 @@ def detail(image: np.ndarray) -> float:
     side = image.shape[0]
     if side < LEAST_DETAIL_SIDE:
         return 1.0
+    cliff *= max(_ROUGH_SIDE / side, 1)
     power = _power_by_frequency(image)
     nyquist = len(power) - 1
     rounding = 1 / 12
@@ -98,10 +103,10 @@ def detail(image: np.ndarray) -> float:
         before = power[max(round(0.7 * cut * nyquist), 1) : round(0.9 * cut * nyquist) + 1]
         beyond = power[round(1.25 * cut * nyquist) : round(min(2.2 * cut, 1.0) * nyquist) + 1]
         floor = max(float(np.median(beyond)), rounding)
-        if np.median(before) > max(CLIFF * floor, _STRONG * rounding):
+        if np.median(before) > max(cliff * floor, _STRONG * rounding):
             # Nothing comes back above either.
             rest = power[round(1.25 * cut * nyquist) :]
-            if np.median(before) > CLIFF / 4 * rest.max():
+            if np.median(before) > cliff / 4 * rest.max():
                 return cut
     return 1.0
 

@@ -183,6 +183,16 @@ def test_enlarged_images(tmp_path, clean, method):
     assert "of 60 images have no detail of 64×64: " in finding.text
 
 
+def test_a_few_enlarged_images(tmp_path, clean):
+    images = clean.copy()
+    for number in (8, 21):
+        small = Image.fromarray(images[number]).resize((16, 16), Image.Resampling.BOX)
+        images[number] = small.resize((SIDE, SIDE), Image.Resampling.NEAREST)
+    finding = examine(write(tmp_path / "a", images))["enlarged"]
+    assert groups(finding) == [[8], [21]]
+    assert finding.text == "3% of 60 images have no detail of 64×64: 3% end at 16×16"
+
+
 def test_classes(tmp_path, clean):
     classes = np.repeat([0, 1, 3], [30, 28, 2])
     findings = examine(write(tmp_path / "a", clean, np.eye(5)[classes]))
