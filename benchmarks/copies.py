@@ -25,7 +25,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import tensorflow as tf
 
 from datasets.format.reader import inspect, open_dataset
-from metrics.copies import Asked, nearest
+from metrics.copies import Asked, nearest, without_copies
 from metrics.copy_rate import copy_rate
 from metrics.features.pixels import Pixels
 
@@ -99,7 +99,7 @@ def planted(images: np.ndarray, change: str, mirror: bool, seeds: int) -> dict:
             count = round(share * len(shown))
             shown_distances = [distances["copied"][:count], distances["unseen"][count:]]
             for name in results:
-                result = copy_rate(np.concatenate(shown_distances), distances[name])
+                result = copy_rate(np.concatenate(shown_distances), without_copies(distances[name]))
                 results[name].setdefault(share, []).append((result.rate, result.copies))
     return {
         name: {share: np.mean(values, axis=0) for share, values in by_share.items()}

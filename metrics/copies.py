@@ -60,16 +60,14 @@ def copies(evaluation: Evaluation, metric: Metric) -> dict[str, float]:
     reals = _together(evaluation.numbered_reals(network, asked))
     asking = [Asked(fakes), Asked(reals, own=None if held_out else calibrating)]
     (distances, places), (real_distances, _) = nearest(evaluation, network, asking)
-    # What is in the data set twice says nothing about how near others come.
-    twice = real_distances < TWICE * np.median(real_distances)
-    alone = real_distances if twice.all() else real_distances[~twice]
+    alone = without_copies(real_distances)
     result = copy_rate.copy_rate(distances, alone)
     pairs = [(fake, int(trained[places[fake]])) for fake in _closest(distances, places)]
     evaluation.details.update(
         features=network,
         calibration="held-out reals" if held_out else "each real among the others",
         **{key: value for key, value in dataclasses.asdict(result).items() if key not in _PARTS},
-        left_out_as_copies=int(twice.sum()),
+        left_out_as_copies=len(real_distances) - len(alone),
         median=float(np.median(distances)),
         median_of_reals=float(np.median(real_distances)),
         closest=[
@@ -79,6 +77,12 @@ def copies(evaluation: Evaluation, metric: Metric) -> dict[str, float]:
     evaluation.picture = _picture(evaluation, pairs)
     evaluation.remarks.append(_remark(result, held_out))
     return {part: getattr(result, part) for part in _PARTS}
+
+
+def without_copies(real_distances: np.ndarray) -> np.ndarray:
+    """Without those of reals that are in the data set twice: they tell nothing of others."""
+    alone = real_distances >= TWICE * np.median(real_distances)
+    return real_distances[alone] if alone.sum() >= copy_rate.LEAST else real_distances
 
 
 def _closest(distances: np.ndarray, places: np.ndarray) -> list[int]:

@@ -264,6 +264,13 @@ def test_which_features(tmp_path, monkeypatch):
     assert Tools(Settings(), None).networks_of(registry.parse("fid50k")) == ("inception",)
 
 
+def test_copies_in_the_data_set_are_left_out():
+    distances = np.concatenate([np.linspace(1, 2, 97), [0, 0.01, 0.07]])
+    assert copies.without_copies(distances).min() == 1
+    mostly = np.concatenate([np.zeros(90), np.ones(10)])  # then all of them tell
+    np.testing.assert_array_equal(copies.without_copies(mostly), mostly)
+
+
 def test_one_training_image_does_not_fill_the_picture():
     places = np.array([7] * 50 + list(range(10)))
     shown = copies._closest(np.arange(60.0), places)
