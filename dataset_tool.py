@@ -44,11 +44,12 @@ examples:
       --resolution=256
   python dataset_tool.py create_digits --out=/data/digits
   python dataset_tool.py verify --dataset=/data/ffhq
+  python dataset_tool.py check --dataset=/data/photos --out=findings.png
   python dataset_tool.py display --dataset=/data/ffhq --grid=8x4 --out=ffhq.png
 
 docs/datasets.md tells where the published sets are, how large they become, and their licences.
-Exit codes: 0 done, 1 the sets differ or the set is damaged, 2 a mistake in the command or an
-image that cannot be used, 130 stopped by Ctrl-C, 143 by SIGTERM.
+Exit codes: 0 done, 1 the sets differ, the set is damaged, or check --strict has findings, 2 a
+mistake in the command or an image that cannot be used, 130 stopped by Ctrl-C, 143 by SIGTERM.
 """
 
 # ---------------------------------------------------------------- flags
@@ -222,6 +223,16 @@ _COMMANDS = {
     "verify": _look(
         "read every record and check it: checksums, sizes, lower resolutions, labels",
         [_DATASET, _WORKERS],
+    ),
+    "check": _look(
+        "what may spoil training: copies, faint images, bars, enlarged images, classes",
+        [
+            _DATASET,
+            flag("json", SWITCH, "", "print all findings, with every image, as JSON", False),
+            flag("strict", SWITCH, "", "exit code 1 if there is a finding", False),
+            flag("out", PATH, "FILE", "write a picture of examples, a row for each finding's first "
+                 "groups"),
+        ],
     ),
 }  # fmt: skip
 

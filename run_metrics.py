@@ -105,6 +105,11 @@ _COMMANDS = {
             flag("dataset", PATH, "NAME", "the real images (default: those the run trained on)"),
             flag("data_dir", PATH, "DIR", "where data sets are (default: the current directory)"),
             flag(
+                "subset", WHOLE, "N",
+                "for copies: so many of the real images were trained on, as --subset=N of "
+                "run_training.py chooses them (default: as the run was trained)", lower_bound=1,
+            ),
+            flag(
                 "mirror", SWITCH, "",
                 "flip real images with probability 1/2 (default: as the run was trained)", None,
             ),

@@ -43,6 +43,8 @@ examples:
       look at every setting first; --set changes any of them
   python run_training.py --preset=ada-auto --data_dir=/data --dataset=my-photos
       for hundreds or thousands of pictures, of any size, on any number of GPUs
+  python run_training.py --preset=ffhq256-1gpu --data_dir=/data --dry_run --measure
+      how long it will take here, how much disk and memory
   python run_training.py --total_kimg=40 --set G.fmap_max=32
       the demo, changed
   python run_training.py --set dataset.max_label_size=0
@@ -140,6 +142,13 @@ _FLAGS = {
     ],
     "Only tell": [
         flag("dry_run", SWITCH, "", "print and check all settings and the schedule, make no run"),
+        flag(
+            "measure",
+            SWITCH,
+            "",
+            "with --dry_run: a forecast of time, disk and memory on this machine, from a few steps "
+            "of each stage; takes a minute or more",
+        ),
         flag("list_presets", SWITCH, "", "print the names of all presets and their rows"),
         HELP,
     ],

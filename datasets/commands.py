@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import json
+import sys
 from collections.abc import Iterator
 from typing import Any
 
 from datasets.convert import convert
+from datasets.format.info import inspect
 from datasets.labels import list_classes
 from datasets.sources.base import Source
 from datasets.workers import limited_memory
@@ -171,3 +174,19 @@ def verify(args: Args) -> int:
     lines = verification.verify(args["dataset"], workers=args["workers"])
     print("\n".join(lines or ["The data set is intact."]))
     return 1 if lines else 0
+
+
+def check(args: Args) -> int:
+    from datasets import checking, inspection
+
+    if args["out"]:  # before minutes of looking
+        inspection.check_sheet(args["out"])
+    examination = checking.examine(inspect(args["dataset"]))
+    if args["json"]:
+        print(json.dumps(examination.to_json(), indent=2))
+    else:
+        print("\n".join(examination.lines()))
+    if args["out"] and examination.findings:
+        checking.show(examination, args["out"])
+        print(f"Wrote {args['out']}", file=sys.stderr)
+    return 1 if args["strict"] and examination.findings else 0

@@ -77,9 +77,7 @@ def display(dataset: str, out: str | os.PathLike, grid: str, layout: str, seed: 
     which draw from the shuffle of `seed`. Raises UserError for layouts the set has no images for,
     and unless `out` ends in .png, .jpg, .jpeg or .webp.
     """
-    if Path(out).suffix.lower() not in _SHEET_SUFFIXES:
-        known = ", ".join(_SHEET_SUFFIXES)
-        raise UserError(f"--out={out}: expected a file name that ends in one of {known}")
+    check_sheet(out)
     dataset_info = inspect(dataset, write=False)
     shape = grid_size(grid, dataset_info.resolution, dataset_info.resolution)
     write_files(dataset_info)
@@ -95,6 +93,13 @@ def display(dataset: str, out: str | os.PathLike, grid: str, layout: str, seed: 
     except ValueError as error:  # of Pillow: WebP has no pictures beyond 16383 pixels
         raise UserError(f"--out={out}: cannot be written: {error}; .png has no limit") from error
     return f"Wrote {len(pixels)} image(s) of {dataset_info.name} in {shape[0]} columns: {out}"
+
+
+def check_sheet(out: str | os.PathLike) -> None:
+    """Raises UserError unless a picture's name tells its format: .png, .jpg, .jpeg or .webp."""
+    if Path(out).suffix.lower() not in _SHEET_SUFFIXES:
+        known = ", ".join(_SHEET_SUFFIXES)
+        raise UserError(f"--out={out}: expected a file name that ends in one of {known}")
 
 
 def stored(dataset: str, write: bool = True) -> DatasetInfo:

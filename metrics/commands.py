@@ -71,12 +71,13 @@ def convert_weights(args: dict[str, Any]) -> None:
 
 def _settings(args: dict[str, Any], run_dir: Optional[Path]) -> Settings:
     dataset, data_dir, mirror = args["dataset"], args["data_dir"], args["mirror"]
-    replace_damaged = False
+    replace_damaged, subset, subset_seed = False, args["subset"], 0
     if run_dir is not None:
         trained = load_config(run_dir).dataset
         if dataset is None:
             dataset, data_dir = trained.name, data_dir or trained.data_dir
             replace_damaged = trained.replace_damaged
+            subset, subset_seed = subset or trained.subset, trained.subset_seed
         mirror = trained.mirror_augment if mirror is None else mirror
     return Settings(
         seed=args["seed"],
@@ -91,4 +92,6 @@ def _settings(args: dict[str, Any], run_dir: Optional[Path]) -> Settings:
         dataset=dataset,
         data_dir=data_dir,
         replace_damaged=replace_damaged,
+        subset=subset,
+        subset_seed=subset_seed,
     )

@@ -18,17 +18,19 @@ class Reals:
 
     whole: every image of the data set once, none mirrored; else as many as are generated, mirrored
     if the evaluation is told so, and, where there are fewer, again from the beginning, unless once.
-    limit: how many at most; least: how few there may be.
+    limit: how many at most; least: how few there may be. trained: those that the network was
+    trained on, each once, where that was a part of the data set; mirrored means mirrored, too.
     """
 
     whole: bool = False
     limit: Optional[int] = None
     once: bool = False
     least: int = 1
+    trained: bool = False
 
     def number(self, fakes: int, total: int) -> int:
         """How many, for `fakes` generated images and a data set of `total`."""
-        number = total if self.whole else min(fakes, total) if self.once else fakes
+        number = total if self.whole or self.trained else min(fakes, total) if self.once else fakes
         return number if self.limit is None else min(number, self.limit)
 
 
@@ -55,7 +57,8 @@ class Declaration:
     {family}, {count} and {part}, which is '' in the name and '_z' in that of z's number;
     standard_spelling: where the count is `count`.
 
-    networks: feature networks that it looks through (metrics/tools.py). classifiers: whether it
+    networks: feature networks that it looks through (metrics/tools.py). any_network: and one of
+    these, the first that is there; "pixels" always is. classifiers: whether it
     needs those of attributes. reals: the real images it needs. settings: names of `Settings` that
     its result depends on, besides those that all depend on. method: which of several forms of the
     arithmetic it has, for the line and the record, where other programs have another.
@@ -74,6 +77,7 @@ class Declaration:
     standard_spelling: str = "{family}{part}"
     parts: tuple[str, ...] = ("",)
     networks: tuple[str, ...] = ()
+    any_network: tuple[str, ...] = ()
     classifiers: bool = False
     reals: Optional[Reals] = None
     settings: tuple[str, ...] = ()

@@ -14,6 +14,7 @@ import numpy as np
 import tensorflow as tf
 
 from compute.images import images_to_uint8
+from datasets.format.info import Subset
 from datasets.format.reader import Dataset
 from dnnlib.download import file_sha256
 from dnnlib.errors import UserError, explain_os_errors
@@ -22,7 +23,7 @@ from metrics.declaration import GeneratorFacts, Metric
 from metrics.results import Record
 from metrics.samples import Labels, Samples
 from metrics.shared_features import SharedFeatures
-from metrics.tools import Tools
+from metrics.tools import PIXELS, Tools
 from networks import snapshot
 from networks.sampling import minibatch_size
 from training.config import PRECISIONS
@@ -35,7 +36,8 @@ class Evaluation:
 
     A metric may use: samples and map, for what it makes and looks at itself; fake_features and
     real_features, which are computed once for all metrics; tools and settings; check_finite;
-    details, a dict for what its record should tell besides the result.
+    details, a dict for what its record should tell besides the result; remarks, a list of lines
+    that are said after it; picture, uint8 [H, W, C], that is kept beside it.
     """
 
     def __init__(self, path: Union[str, os.PathLike], tools: Tools) -> None:
@@ -54,6 +56,8 @@ class Evaluation:
         self.labels = Labels(Gs.label_size, settings.seed, self.reals if Gs.label_size else None)
         self.minibatch = settings.minibatch or min(minibatch_size(Gs), _MAX_MINIBATCH)
         self.details: dict[str, Any] = {}
+        self.remarks: list[str] = []
+        self.picture: Optional[np.ndarray] = None
         self._features: dict[tuple[str, ...], SharedFeatures] = {}
         self._later: Sequence[Metric] = ()  # that will be computed after the one under way
 
@@ -68,8 +72,22 @@ class Evaluation:
         declared = metric.declaration.reals
         if declared is None:
             return 0, False
-        number = declared.number(metric.count, self.reals.info.num_images)
+        total = len(self.trained_numbers) if declared.trained else self.reals.info.num_images
+        number = declared.number(metric.count, total)
         return number, self.settings.mirror and not declared.whole
+
+    @functools.cached_property
+    def trained_numbers(self) -> np.ndarray:
+        """Of the data set's images, those that the network was trained on: int64, ascending."""
+        total, settings = self.reals.info.num_images, self.settings
+        if settings.subset is None:
+            return np.arange(total)
+        return Subset(total, settings.subset_seed).indices(settings.subset)
+
+    @property
+    def other_numbers(self) -> np.ndarray:
+        """Those that it was not."""
+        return np.setdiff1d(np.arange(self.reals.info.num_images), self.trained_numbers)
 
     def shortages(self, metric: Metric) -> dict[str, Any]:
         """For a record's details: how many images the data set has where a metric takes more, the
@@ -134,8 +152,14 @@ class Evaluation:
         return self._features[key]
 
     def _wanted_later(self, network: str, reals: bool = False) -> bool:
-        declared = [metric.declaration for metric in self._later]
-        return any(network in one.networks and (one.reals or not reals) for one in declared)
+        return any(
+            network in self.tools.networks_of(one) and (one.declaration.reals or not reals)
+            for one in self._later
+        )
+
+    def feature_network(self, metric: Metric) -> str:
+        """The one that a metric with a choice of them looks through."""
+        return self.tools.networks_of(metric)[-1]
 
     def _compute_fakes(self, network: str, start: int, count: int) -> Iterator[np.ndarray]:
         samples, look = self.samples, self.tools.network(network)
@@ -171,6 +195,41 @@ class Evaluation:
         ):
             yield features
 
+    def numbered_reals(
+        self, network: str, numbers: np.ndarray, mirrored: bool = False
+    ) -> Iterator[np.ndarray]:
+        """Yields the features [n, D] of the data set's images of these numbers, a few at a time."""
+        look, reals = self.tools.network(network), self.reals
+
+        def fetch(places: np.ndarray) -> tuple[np.ndarray, ...]:
+            images = reals.read(numbers[places])[0]
+            return (np.ascontiguousarray(images[:, :, ::-1]) if mirrored else images,)
+
+        def step(places: tf.Tensor, images: tf.Tensor) -> tuple[tf.Tensor, ...]:
+            return (look(images),)
+
+        for (features,) in self.tools.replica_map.map(
+            step, len(numbers), self.minibatch, fetch=fetch, unit="real images"
+        ):
+            yield features
+
+    def images(self, numbers: np.ndarray) -> np.ndarray:
+        """The generated images of these numbers: uint8 [N, R, R, C]."""
+        samples = self.samples
+
+        def fetch(places: np.ndarray) -> tuple[np.ndarray, ...]:
+            chosen = numbers[places].astype(np.int32)
+            return chosen, *self.fetch_labels(chosen)
+
+        def step(places: tf.Tensor, chosen: tf.Tensor, labels: tf.Tensor) -> tuple[tf.Tensor, ...]:
+            codes = samples.codes(samples.latents(chosen), labels)
+            return (images_to_uint8(samples.images(codes, chosen)),)
+
+        parts = self.tools.replica_map.map(
+            step, len(numbers), self.minibatch, fetch=fetch, unit="generated images"
+        )
+        return np.concatenate([images for (images,) in parts])
+
     def check_finite(self, values: Sequence[float] | np.ndarray, subject: str) -> None:
         """Raises UserError unless all values are finite: a number would come out all the same.
 
@@ -197,7 +256,10 @@ class Evaluation:
             "precision": settings.precision,
             "version": VERSION,
         }
-        used = [self.tools.weights(name) for name in needs.networks]
+        names = self.tools.networks_of(metric)
+        used = [self.tools.weights(self.tools.weights_of(name)) for name in names if name != PIXELS]
+        if needs.any_network:
+            provenance["features"] = names[-1]
         networks = {weights.file: weights.sha256 for weights in used}
         if needs.classifiers:
             networks.update({one.attribute: one.sha256 for one in self.tools.classifiers()})
@@ -209,6 +271,8 @@ class Evaluation:
             provenance["num_reals"], provenance["mirror"] = self.number_of_reals(metric)
             if settings.replace_damaged:
                 provenance["replace_damaged"] = True
+            if needs.reals.trained and settings.subset is not None:
+                provenance["subset_seed"] = settings.subset_seed
         if needs.reals or labels == "drawn from the data set":
             provenance["dataset"] = self.reals.info.name
             provenance["dataset_content"] = self.reals.content_key
@@ -221,6 +285,7 @@ class Evaluation:
         """
         started = time.monotonic()
         self.details, self._later = {}, later
+        self.remarks, self.picture = [], None
         self.tools.check_generator(metric, self.generator)
         with _full_float32():
             values = metric.declaration.compute(self, metric, **metric.options)
@@ -282,7 +347,11 @@ def evaluate(
         else:
             record = evaluation.run(metric, later=metrics[index + 1 :])
             tools.say(results.line(record, digits))
+            for remark in evaluation.remarks:
+                tools.say(f"  {remark}")
             if run_dir:
+                if evaluation.picture is not None:
+                    tools.say(f"  {results.save_picture(run_dir, record, evaluation.picture)}")
                 results.to_tensorboard(run_dir, record)
                 results.append(run_dir, record)
         records.append(record)

@@ -9,6 +9,7 @@ them up to its rounding, and what lies within that is computed again.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from typing import Optional
 
 import numpy as np
 
@@ -66,6 +67,38 @@ def squared_radii(points: np.ndarray, k: int, poll: Poll = lambda: None) -> np.n
         near = points[numbers[rows]]
         squares[rows] = _exact(points[rows][:, None], near)
     return np.sort(squares, axis=1)[:, k - 1]
+
+
+class Nearest:
+    """The k nearest to each of some points, among others that come a few at a time.
+
+    squares [N, k], ascending: float64, squared distances; numbers [N, k]: theirs; infinite and -1
+    where there were fewer.
+    """
+
+    def __init__(self, points: np.ndarray, k: int, own: Optional[np.ndarray] = None) -> None:
+        """points: [N, D]. own: numbers [N] of what is each point itself, and no neighbour."""
+        self._points, self._own = points, own
+        self.squares = np.full([len(points), k], np.inf)
+        self.numbers = np.full([len(points), k], -1, np.int64)
+
+    def add(self, first: int, *views: np.ndarray) -> None:
+        """Looks at others [M, D] of numbers from `first` on.
+
+        views: of the same ones, several, as straight and mirrored: the nearest counts.
+        """
+        for rows in _tiles(len(self._points)):
+            tiles = [_squares(self._points[rows], view)[0] for view in views]
+            tile = np.maximum(np.minimum.reduce(tiles), 0)
+            if self._own is not None:
+                columns = self._own[rows] - first
+                inside = np.flatnonzero((columns >= 0) & (columns < tile.shape[1]))
+                tile[inside, columns[inside]] = np.inf
+            squares, numbers = self.squares[rows], self.numbers[rows]  # views, changed in place
+            _keep_nearest(squares, numbers, tile, first)
+            order = np.argsort(squares, axis=1, kind="stable")
+            squares[:] = np.take_along_axis(squares, order, axis=1)
+            numbers[:] = np.take_along_axis(numbers, order, axis=1)
 
 
 def _tiles(count: int, size: int = 0) -> Iterator[slice]:

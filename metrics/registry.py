@@ -8,6 +8,7 @@ from typing import Optional
 
 from dnnlib.config import nearest
 from dnnlib.errors import UserError
+from metrics.copies import copies
 from metrics.declaration import Declaration, Metric
 from metrics.fid import fid, fid_full
 from metrics.inception_score import inception_score
@@ -20,7 +21,7 @@ from metrics.precision_recall import pr, pr_full
 # All there are, in the order in which they are shown. A new one needs its file and a place here.
 METRICS: list[Declaration] = [
     *(fid, ppl, ls, ppl2),
-    *(fid_full, kid, kid_full, pr, pr_full, inception_score),
+    *(fid_full, kid, kid_full, pr, pr_full, inception_score, copies),
 ]
 MOST = 10_000_000  # samples
 

@@ -10,7 +10,10 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Optional, Union
 
-from dnnlib import json_files, run_dirs
+import numpy as np
+
+from datasets.grids import encode, to_pil
+from dnnlib import atomic, json_files, run_dirs
 from dnnlib.errors import explain_write_errors
 from dnnlib.paths import open_to_append
 from dnnlib.progress import format_time
@@ -49,7 +52,7 @@ def find(run_dir: StrPath, metric_name: str, provenance: dict[str, Any]) -> Opti
 def check_writable(run_dir: StrPath) -> None:
     """Raises UserError unless records can be kept in a directory; makes none."""
     run_dirs.check_place(run_dir)
-    run_dirs.check_files(run_dir, ("metric-*.jsonl", "events.out.tfevents.*"))
+    run_dirs.check_files(run_dir, ("metric-*.jsonl", "metric-*.png", "events.out.tfevents.*"))
 
 
 def append(run_dir: StrPath, record: Record) -> None:
@@ -63,6 +66,15 @@ def append(run_dir: StrPath, record: Record) -> None:
             if file.tell() and _last_byte(file) != b"\n":
                 text = "\n" + text
             file.write(text.encode())
+
+
+def save_picture(run_dir: StrPath, record: Record, pixels: np.ndarray) -> Path:
+    """Writes what belongs to a record as a picture beside its file; returns where it is."""
+    sha256 = record["provenance"]["network_sha256"]  # one directory may have several network-final
+    network = f"{Path(record['network_file']).stem}-{sha256[:8]}"
+    path = Path(run_dir) / f"metric-{record['metric']}-{network}.png"
+    atomic.write_bytes(path, encode(to_pil(pixels), "PNG"))
+    return path
 
 
 def _last_byte(file: BinaryIO) -> bytes:
@@ -109,6 +121,8 @@ def line(record: Record, digits: int = 4) -> str:
         parts.append(f"{p['svm']} SVMs")
     if p["precision"] != "float32":
         parts.append(p["precision"])
+    if "features" in p:
+        parts.append(f"features: {p['features']}")
     if "method" in p:
         parts.append(p["method"])
     parts.append(f"metrics version {p['version']}")

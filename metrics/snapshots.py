@@ -113,6 +113,8 @@ def _settings(config: TrainingConfig) -> Settings:
         dataset=data.name,
         data_dir=data.data_dir,
         replace_damaged=data.replace_damaged,
+        subset=data.subset,
+        subset_seed=data.subset_seed,
     )
 
 

@@ -12,14 +12,15 @@ import tensorflow as tf
 
 from compute.replica_map import ReplicaMap
 from datasets.format.info import write_files
-from datasets.format.reader import Dataset, inspect, open_dataset
+from datasets.format.reader import Dataset, DatasetInfo, inspect, open_dataset
 from dnnlib.errors import UserError
 from dnnlib.paths import cache_directory
 from metrics.declaration import GeneratorFacts, Metric
 from metrics.features import classifiers, weights
 from metrics.features.classifiers import Classifier
 from metrics.features.inception import Inception
-from metrics.features.vgg16 import Lpips, SecondDense
+from metrics.features.pixels import Pixels
+from metrics.features.vgg16 import Lpips, LpipsPlaces, SecondDense
 from metrics.features.weights import FeatureWeights
 
 # By the names that metrics/features/weights.py has: {name: arrays → what looks at images}.
@@ -27,7 +28,11 @@ NETWORKS: dict[str, Callable[..., tf.Module]] = {
     "inception": Inception,
     "vgg16": Lpips,
     "vgg16_fc2": SecondDense,
+    "vgg16_places": LpipsPlaces,
+    "pixels": Pixels,
 }
+PIXELS = "pixels"  # needs no weights
+_WEIGHTS = {"vgg16_places": "vgg16"}  # {network: the one whose weights it takes}, if not its own
 
 
 @dataclasses.dataclass
@@ -46,6 +51,8 @@ class Settings:
     dataset: Optional[str] = None
     data_dir: Optional[str] = None
     replace_damaged: bool = False  # other images stand in for damaged ones
+    subset: Optional[int] = None  # images of the data set that were trained on; None: all
+    subset_seed: int = 0  # which ones
 
 
 class Needs:
@@ -65,6 +72,28 @@ class Needs:
         """Those of attributes. Raises UserError."""
         raise NotImplementedError
 
+    def networks_of(self, metric: Metric) -> tuple[str, ...]:
+        """The feature networks of a metric; of those that it may choose from, the first whose
+        weights were named, else the first whose weights are in the cache directory."""
+        declared = metric.declaration
+        options = declared.any_network
+        named = [name for name in options if self._is_named(name)]
+        there = [name for name in options if named or self._is_there(name)]
+        return (*declared.networks, *(named or there)[:1])
+
+    def _is_named(self, network: str) -> bool:
+        weights_name = self.weights_of(network)
+        file = weights.PARTS.get(weights_name, weights_name)
+        return getattr(self.settings, f"{file}_weights", None) is not None
+
+    def _is_there(self, network: str) -> bool:
+        return network == PIXELS or weights.is_cached(self.weights_of(network), self.cache_dir)
+
+    @staticmethod
+    def weights_of(network: str) -> str:
+        """By which name metrics/features/weights.py has them."""
+        return _WEIGHTS.get(network, network)
+
     def check(self, metrics: Sequence[Metric]) -> None:
         """Takes what the metrics need. Raises UserError when something of it is not there."""
         for metric in metrics:
@@ -72,14 +101,15 @@ class Needs:
             if needs.reals:
                 if self.settings.dataset is None:
                     raise UserError(f"{metric.name} needs a data set: --dataset=NAME")
-                info = inspect(self.settings.dataset, self.settings.data_dir, write=False)
+                info = self._inspected(needs.reals.trained)
                 if needs.reals.number(metric.count, info.num_images) < needs.reals.least:
                     raise UserError(
                         f"{metric.name} needs {needs.reals.least} real images or more; the data "
                         f"set {info.name} has {info.num_images:,}"
                     )
-            for name in needs.networks:
-                self.weights(name)
+            for name in self.networks_of(metric):
+                if name != PIXELS:
+                    self.weights(self.weights_of(name))
             if needs.classifiers:
                 if not self.settings.classifiers:
                     raise UserError(
@@ -87,6 +117,17 @@ class Needs:
                         "(docs/metrics.md)"
                     )
                 self.classifiers()
+
+    def _inspected(self, trained: bool) -> DatasetInfo:
+        settings = self.settings
+        subset = settings.subset if trained else None
+        return inspect(
+            settings.dataset,
+            settings.data_dir,
+            subset=subset,
+            subset_seed=settings.subset_seed,
+            write=False,
+        )
 
     def check_generator(self, metric: Metric, generator: GeneratorFacts) -> None:
         """Raises UserError when the metric cannot be taken of the generator."""
@@ -147,9 +188,9 @@ class Tools(Needs, contextlib.ExitStack):
     def network(self, name: str) -> tf.Module:
         """A feature network, one of NETWORKS, made once."""
         if name not in self._networks:
-            arrays = self.weights(name).arrays
+            arrays = () if name == PIXELS else (self.weights(self.weights_of(name)).arrays,)
             with self.replica_map.strategy.scope():
-                self._networks[name] = NETWORKS[name](arrays)
+                self._networks[name] = NETWORKS[name](*arrays)
         return self._networks[name]
 
     def classifiers(self) -> list[Classifier]:

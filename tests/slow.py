@@ -25,6 +25,9 @@ tests/generation/test_figures.py
 tests/generation/test_pictures.py
 tests/metrics/features/test_inception.py
 tests/metrics/features/test_weights.py
+tests/metrics/test_copies.py::test_planted_copies_are_counted_and_shown
+tests/metrics/test_copies.py::test_the_generators_own_images
+tests/metrics/test_copies.py::test_without_a_subset_each_real_is_among_the_others
 tests/metrics/test_during_training.py
 tests/metrics/test_evaluation.py
 tests/metrics/test_image_sets.py
@@ -58,6 +61,7 @@ tests/training/test_ada_training.py
 tests/training/test_ablations.py::test_every_row_trains_and_continues_exactly
 tests/training/test_distributed.py
 tests/training/test_divergence.py
+tests/training/test_forecast.py::test_of_a_small_run
 tests/training/test_preview.py
 tests/training/test_resume.py
 tests/training/test_steps.py

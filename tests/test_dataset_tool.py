@@ -1,6 +1,7 @@
 """The command line of dataset_tool.py: mistakes in one line, and every command once, on files in
 the very formats that it reads."""
 
+import json
 import os
 import signal
 import subprocess
@@ -68,6 +69,8 @@ def test_help(capsys):
         (["display", "--dataset=digits", "--grid=wide"], "grid size: expected '1080p'"),
         (["compare", "--dataset=digits"], "compare: --other=DIR is needed"),
         (["verify", "--dataset=none"], "none: there is no such directory"),
+        (["check", "--dataset=none"], "data set 'none' not found in "),
+        (["check", "--dataset=digits", "--out=a.xyz"], "--out=a.xyz: expected a file name that"),
     ],
 )
 def test_mistakes_are_one_line(args, message, capsys, tmp_path, monkeypatch):
@@ -244,6 +247,10 @@ def test_digits_are_the_built_in_set_and_the_tools_agree(tmp_path, capsys):
     extracted = tmp_path / "files"
     assert run("extract", f"--dataset={out}", f"--out={extracted}", "--max_images=3") == 0
     assert len(list(extracted.iterdir())) == 4
+    capsys.readouterr()
+    assert run("check", f"--dataset={out}", "--json") == 0
+    assert [one["kind"] for one in json.loads(capsys.readouterr().out)["findings"]] == ["enlarged"]
+    assert run("check", f"--dataset={out}", "--strict") == 1
     capsys.readouterr()
     assert run("verify", f"--dataset={out}") == 0
     assert run("compare", f"--dataset={out}", "--other=digits") == 0

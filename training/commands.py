@@ -9,9 +9,10 @@ from typing import Any
 
 from compute import machine
 from compute.cluster import read_cluster
+from datasets import checking
 from dnnlib import quiet
 from dnnlib.errors import UserError
-from training import presets, runs
+from training import presets, runs, workload
 from training.classifiers import runs as classifier_runs
 from training.classifiers.runs import ClassifierRun
 from training.config import TrainingConfig
@@ -36,6 +37,8 @@ def train(
         print(presets.listing())
         return 0
     request = Request.of(args)
+    if args["measure"] and not args["dry_run"]:
+        raise UserError("--measure goes with --dry_run: it makes no run")
     run: ClassifierRun | ResolvedRun
     if classifier_runs.wanted(request):
         run, evaluator = classifier_runs.plan(request), None
@@ -49,8 +52,10 @@ def train(
         print(f"Changed for this run: {note}")
     if args["dry_run"]:
         run.check_start()
-        lines = _preview(run, look_at_metrics if evaluator else None)
-        print("\n".join([run.describe_all(), *lines]))
+        lines = _preview(run, look_at_metrics if evaluator else None, args["measure"])
+        print("\n".join([run.describe_all(), *lines]), flush=True)
+        if args["measure"]:
+            print("\n" + "\n".join(_forecast(run)))
         return 0
     if not _has_tensorflow():
         raise UserError("TensorFlow is not installed: pip install -r requirements.txt")
@@ -58,6 +63,7 @@ def train(
         run = _looked_at(run)
     with run.starting() as run:
         print(run.describe())
+        _glance(run)
         print(f"\n{'Continuing' if run.resume else 'Writing to'} {run.run_dir}", flush=True)
         quiet.import_tensorflow()
         return _train(run, evaluator)
@@ -79,12 +85,38 @@ def _looked_at(run: ResolvedRun) -> ResolvedRun:
     return run
 
 
+def _forecast(run: ClassifierRun | ResolvedRun) -> list[str]:
+    if isinstance(run, ClassifierRun):
+        raise UserError("--measure: forecasts are of G and D, not of classifiers; leave it out")
+    if not _has_tensorflow():
+        raise UserError("TensorFlow is not installed: pip install -r requirements.txt")
+    began = workload.now()
+    quiet.import_tensorflow()
+    from training import forecast
+
+    return forecast.measure(run, began).lines()
+
+
+def _glance(run: ClassifierRun | ResolvedRun) -> None:
+    """Says what may spoil a new run about its data, if there is something."""
+    if run.resume or not read_cluster().is_chief:
+        return
+    try:
+        line = checking.glance(run.dataset_info)
+    except UserError:  # a damaged record, which may be meant to be replaced: training tells
+        return
+    if line:
+        print(f"\nnote: {line}")
+
+
 def _has_tensorflow() -> bool:
     return importlib.util.find_spec("tensorflow") is not None
 
 
 def _preview(
-    run: ClassifierRun | ResolvedRun, look_at_metrics: Callable[[TrainingConfig], list[str]] | None
+    run: ClassifierRun | ResolvedRun,
+    look_at_metrics: Callable[[TrainingConfig], list[str]] | None,
+    measured: bool,
 ) -> list[str]:
     """What the start would say of files that it takes something from; writes nothing.
 
@@ -107,7 +139,9 @@ def _preview(
     ):
         return lines
     if "tensorflow" not in sys.modules:
-        quiet.import_tensorflow().config.set_visible_devices([], "GPU")  # others may be using them
+        tensorflow = quiet.import_tensorflow()
+        if not measured:  # others may be using them
+            tensorflow.config.set_visible_devices([], "GPU")
     from training import preview
 
     if look_at_metrics is not None:

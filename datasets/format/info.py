@@ -133,16 +133,17 @@ def write_files(info: DatasetInfo) -> None:
 
     Raises UserError where the cache directory is not writable.
     """
-    if _is_digits(info):
+    if is_digits(info):
         digits_directory()
 
 
 def is_unwritten(info: DatasetInfo) -> bool:
     """Whether it is the built-in digits, and `write_files` has not written them yet."""
-    return _is_digits(info) and not digits_written()
+    return is_digits(info) and not digits_written()
 
 
-def _is_digits(info: DatasetInfo) -> bool:
+def is_digits(info: DatasetInfo) -> bool:
+    """Whether it is the built-in digits."""
     try:
         return info.path is not None and Path(info.path) == digits_place()
     except UserError:  # no cache directory is known

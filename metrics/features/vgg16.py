@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
+from compute.box_means import downscale2d
 from dnnlib import tensor_file
 from dnnlib.errors import UserError
 from metrics.features.legacy_resize import legacy_resize
@@ -27,6 +28,7 @@ MEAN = (0.485, 0.456, 0.406)
 STDDEV = (0.229, 0.224, 0.225)
 
 
+PLACES, PLACES_SIDE = 2, 64  # of LpipsPlaces: means of 2×2 parts, of images of at most 64 pixels
 SIZE = 224  # pixels, height and width, of what the dense layers take
 SIDE = SIZE // 2 ** len(BLOCKS)  # of the last block's output after its maximum
 FEATURES = 4096
@@ -83,6 +85,37 @@ class Lpips(Trunk):
             x = tf.reduce_mean(tf.math.squared_difference(x[:count], x[count:]), axis=[1, 2])
             distances.append(tf.linalg.matvec(x, self._weights[f"lin{index}/weight"]))
         return tf.add_n(distances)
+
+
+class LpipsPlaces(Trunk):
+    """Images → vectors whose squared distance is LPIPS of the means over the quarters of images.
+
+    arrays: as of `Lpips`. LPIPS itself compares at each pixel; means over quarters are few enough
+    to look for neighbours among many images, and do not mind a move by some pixels.
+    """
+
+    def __init__(self, arrays: dict[str, np.ndarray]) -> None:
+        super().__init__(arrays, head_shapes())
+
+    def __call__(self, images: tf.Tensor) -> tf.Tensor:
+        """Images [N, H, W, 1 or 3], square, uint8 or float in 0…255 → float32 [N, 5888].
+
+        They are seen at 64×64 if they are larger, and at 32×32 if they are smaller.
+        """
+        x = tf.cast(images, tf.float32)
+        side = x.shape[1]
+        if side > PLACES_SIDE:
+            x = downscale2d(x, side // PLACES_SIDE)
+        elif side < MIN_SIZE * PLACES:
+            factor = MIN_SIZE * PLACES // side
+            x = tf.repeat(tf.repeat(x, factor, axis=1), factor, axis=2)
+        parts, blocks = [], self.features(x)
+        for index, x in enumerate(blocks):
+            x /= tf.sqrt(tf.reduce_sum(x * x, axis=-1, keepdims=True)) + 1e-10
+            x = downscale2d(x, x.shape[1] // PLACES)
+            x *= tf.sqrt(self._weights[f"lin{index}/weight"]) / PLACES
+            parts.append(tf.reshape(x, [-1, PLACES * PLACES * x.shape[-1]]))
+        return tf.concat(parts, axis=1)
 
 
 class SecondDense(Trunk):

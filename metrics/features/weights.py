@@ -159,6 +159,15 @@ def check(
     return True
 
 
+def is_cached(network: str, cache_dir: Optional[StrPath] = None) -> bool:
+    """Whether `load` would find a file in cache_dir; raises nothing."""
+    try:
+        _cached(network, cache_dir)
+    except UserError:
+        return False
+    return True
+
+
 def _check_size(path: Path, file: BinaryIO) -> int:
     size = os.fstat(file.fileno()).st_size
     if size > _MAX_BYTES:

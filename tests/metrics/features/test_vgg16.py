@@ -131,3 +131,29 @@ def test_dense_layers():
     shapes = vgg16.dense_shapes()
     assert shapes["fc1/weight"] == (25088, 4096)
     assert sum(int(np.prod(shape)) for shape in shapes.values()) == 119_545_856
+
+
+def of_places(arrays, images):
+    return tf.function(vgg16.LpipsPlaces(arrays))(tf.constant(images)).numpy()
+
+
+def squares(vectors):
+    return np.square(vectors[::2] - vectors[1::2]).sum(axis=1)
+
+
+@pytest.mark.parametrize("side", [8, 32, 128])
+def test_vectors_of_quarters(arrays, distance, side):
+    """Their squared distance is LPIPS of means, so at most LPIPS itself; of equal images 0."""
+    first, second = pair(2, side, side, 3)
+    vectors = of_places(arrays, np.stack([first, second], axis=1).reshape(-1, side, side, 3))
+    assert vectors.shape == (4, 4 * 1472)
+    factor = max(32 // side, 1)
+    seen = [np.repeat(np.repeat(x, factor, axis=1), factor, axis=2) for x in (first, second)]
+    if side > 64:
+        seen = [x.reshape(2, 64, 2, 64, 2, 3).mean(axis=(2, 4)) for x in seen]
+    lpips = distance(*seen).numpy()
+    apart = squares(vectors)
+    assert (apart > 0).all()
+    assert (apart <= lpips * (1 + 1e-4)).all()
+    gray = np.full([2, side, side, 1], 77, np.uint8)
+    np.testing.assert_allclose(squares(of_places(arrays, gray)), 0, atol=1e-9)
