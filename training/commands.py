@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import sys
 from collections.abc import Callable
@@ -11,10 +12,11 @@ from compute import machine
 from compute.cluster import read_cluster
 from dnnlib import quiet
 from dnnlib.errors import UserError
-from training import presets, runs
+from training import forks, presets, runs
 from training.classifiers import runs as classifier_runs
 from training.classifiers.runs import ClassifierRun
 from training.config import TrainingConfig
+from training.forks import Fork
 from training.request import Request
 from training.runs import ResolvedRun
 
@@ -38,9 +40,11 @@ def train(
     request = Request.of(args)
     run: ClassifierRun | ResolvedRun
     if classifier_runs.wanted(request):
+        if request.fork:
+            raise UserError("--fork: a run of classifiers has no checkpoints to go back to")
         run, evaluator = classifier_runs.plan(request), None
     else:
-        run = runs.plan(request)
+        run = forks.plan(request) if request.fork else runs.plan(request)
         names = run.config.metrics.names
         if names:
             check_metrics(",".join(names))
@@ -54,6 +58,16 @@ def train(
         return 0
     if not _has_tensorflow():
         raise UserError("TensorFlow is not installed: pip install -r requirements.txt")
+    with contextlib.ExitStack() as stack:
+        if isinstance(run, Fork):
+            quiet.import_tensorflow()
+            forks.check_fit(run)
+            place = stack.enter_context(forks.made(run))
+            run = runs.plan(Request(resume=str(place)))
+        return _start(run, evaluator)
+
+
+def _start(run: ClassifierRun | ResolvedRun, evaluator: Callable | None) -> int:
     with run.starting() as run:
         print(run.describe())
         print(f"\n{'Continuing' if run.resume else 'Writing to'} {run.run_dir}", flush=True)
@@ -85,13 +99,15 @@ def _preview(
         look_at_metrics = None  # the chief alone evaluates
     if (
         not (look_at_metrics or run.continues or run.transfer_from or run.config.freeze_d)
-        or not _has_tensorflow()
-    ):
+        and not isinstance(run, Fork)
+    ) or not _has_tensorflow():
         return lines
     if "tensorflow" not in sys.modules:
         quiet.import_tensorflow().config.set_visible_devices([], "GPU")  # others may be using them
     from training import preview
 
+    if isinstance(run, Fork):
+        forks.check_fit(run)
     if look_at_metrics is not None:
         lines += [f"note: {line}" for line in look_at_metrics(run.config)]
     return lines + preview.check(run)

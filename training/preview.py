@@ -6,11 +6,13 @@ By names and shapes in the files' headers: no variable is made, and nothing is w
 from __future__ import annotations
 
 import dataclasses
+from typing import Any
 
 from networks import layers
 from training import checkpoint, phases
+from training.config import TrainingConfig
 from training.runs import ResolvedRun
-from training.state import create_state
+from training.state import TrainingState, create_state
 from training.transfer import check_freezing, transfer
 
 
@@ -21,16 +23,22 @@ def check(run: ResolvedRun) -> list[str]:
     checkpoint that is passed over is named on stderr, as at the start.
     """
     config = run.config
+    state = planned_state(config, run.parts.G, run.parts.D)
     with layers.planned():
-        state = create_state(
-            run.parts.G,
-            run.parts.D,
+        check_freezing(state.D, config.freeze_d)
+        if run.run_dir is not None and checkpoint.check(run.run_dir, state.variables()):
+            return []
+        return transfer(state, run.transfer_from) if run.transfer_from else []
+
+
+def planned_state(config: TrainingConfig, G: dict[str, Any], D: dict[str, Any]) -> TrainingState:
+    """Names and shapes of a run's state; G, D: all options of the networks."""
+    with layers.planned():
+        return create_state(
+            G,
+            D,
             dataclasses.asdict(config.G_opt),
             dataclasses.asdict(config.D_opt),
             phases=phases.phases_of(config),
             hooks=phases.hooks_of(config),
         )
-        check_freezing(state.D, config.freeze_d)
-        if run.run_dir is not None and checkpoint.check(run.run_dir, state.variables()):
-            return []
-        return transfer(state, run.transfer_from) if run.transfer_from else []

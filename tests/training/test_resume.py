@@ -19,8 +19,9 @@ from dnnlib.errors import UserError
 from networks import snapshot
 from tests.training import lazy_check
 from tests.training.small import assert_same_bits, final_state, small_config
-from training import checkpoint, report
+from training import checkpoint, forks, report, saved_config
 from training.loop import train
+from training.request import Request
 
 pytestmark = pytest.mark.conformance
 
@@ -114,6 +115,22 @@ def test_kill_9_loses_only_what_came_after_the_checkpoint(tmp_path, monkeypatch)
     # β₂^(k/(k+1)) to the power of all updates, and one before the first.
     np.testing.assert_allclose(arrays["G_opt/beta2_power"], 0.99 ** (4 / 5 * 26), rtol=1e-5)
     np.testing.assert_allclose(arrays["D_opt/beta2_power"], 0.99 ** (16 / 17 * 23), rtol=1e-5)
+
+
+def test_a_fork_without_changes_is_the_run_bit_for_bit(uninterrupted, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(uninterrupted, "old")
+    saved_config.save("old", small_config("checkpoint_ticks=1"))
+    before = checkpoint.nimg_of(checkpoint.paths("old")[0]) / 1000
+    fork = forks.plan(Request(resume="old", fork="new", fork_kimg=before))
+    forks.check_fit(fork)
+    with forks.made(fork) as run_dir:
+        assert [record["cur_nimg"] for record in stats(run_dir)][-1] == before * 1000
+        assert train(saved_config.load_config(run_dir), run_dir) == 0
+    (arrays, progress), (expected, expected_progress) = map(final_state, ("new", "old"))
+    assert_same_bits(arrays, expected)
+    assert progress == expected_progress
+    assert stats(run_dir) == stats(uninterrupted)
 
 
 def as_version_1(path):
