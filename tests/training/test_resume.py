@@ -149,7 +149,7 @@ def test_a_damaged_checkpoint_falls_back_to_the_one_before(uninterrupted, tmp_pa
     before, newest = checkpoint.paths(tmp_path)
     newest.write_bytes(newest.read_bytes()[:-100])
     as_version_1(before)  # which is read as well
-    assert train(small_config(), tmp_path) == 0
+    assert train(small_config("checks=False"), tmp_path) == 0  # and they change nothing
     assert f"{newest} is damaged" in capsys.readouterr().err
     arrays, _ = final_state(tmp_path)
     assert_same_bits(arrays, final_state(uninterrupted)[0])
