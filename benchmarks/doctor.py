@@ -12,23 +12,23 @@ tables.
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import sys
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, Optional
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 from benchmarks.doctor_zoo import CASES, Case, make_data
-from dnnlib import config as config_lib
+from dnnlib import atomic, config as config_lib
 from dnnlib.errors import UserError
 from training import presets, saved_config
-from training.check_list import CHECKS, facts_of
-from training.checks import judge
-from training.report import numbers_of
+from training.check_list import CHECKS, PREFIX, facts_of
+from training.checks import Facts, judge, numbers_of
 
 _FINISHED = "finished"  # in a run's directory: how long it took
 
@@ -75,16 +75,35 @@ def train_all(out: Path, seeds: Sequence[int], cases: Sequence[Case]) -> None:
             (run_dir / _FINISHED).write_text(f"{time.monotonic() - start:.0f} s\n")
 
 
-def listen(run_dir: Path, case: Case, seed: int) -> Told:
+def ticks_of(run_dir: Path) -> list[dict[str, float]]:
+    """What a run recorded, tick by tick."""
+    return [numbers_of(line) for line in (run_dir / "stats.jsonl").read_text().splitlines()]
+
+
+def listen(ticks: Sequence[Mapping[str, float]], facts: Facts, case: Case, seed: int) -> Told:
     """Judges a run by its records, with the checks as they are now."""
-    lines = (run_dir / "stats.jsonl").read_text().splitlines()
-    ticks = [numbers_of(line) for line in lines]
     told: dict[str, tuple[float, float]] = {}
-    facts = facts_of(saved_config.load_config(run_dir))
     for tick, opinion in zip(ticks, judge(ticks, facts, CHECKS)):
         for verdict in opinion.begun:
             told.setdefault(verdict.check.name, (tick["cur_nimg"] / 1000, verdict.value))
     return Told(case, seed, told)
+
+
+def columns(ticks: Sequence[Mapping[str, float]]) -> dict[str, list[Optional[float]]]:
+    """{name: a number a tick}, to three digits, of what the checks look at: for the tests."""
+    wanted = ("cur_nimg", "Progress/resolution", "Loss/r1_penalty", PREFIX, "Overflow/")
+    names = sorted({name for tick in ticks for name in tick if name.startswith(wanted)})
+    return {name: [_short(tick.get(name)) for tick in ticks] for name in names}
+
+
+def _short(value: Optional[float]) -> Optional[float]:
+    return value if value is None or isinstance(value, int) else float(f"{value:.3g}")
+
+
+def rows(columns_: Mapping[str, Sequence[Optional[float]]]) -> list[dict[str, float]]:
+    """Ticks again, from their columns."""
+    records = zip(*columns_.values())
+    return [{k: v for k, v in zip(columns_, row) if v is not None} for row in records]
 
 
 def tables(runs: Sequence[Told]) -> str:
@@ -121,18 +140,26 @@ def main() -> None:
     parser.add_argument("--seeds", default="1,2,3")
     parser.add_argument("--only", default="", help="cases whose name has this in it")
     parser.add_argument("--judge", action="store_true", help="train nothing")
+    parser.add_argument("--record", type=Path, help="write what the first seed recorded, short")
     parser.add_argument("--details", action="store_true", help="every verdict of every run")
     args = parser.parse_args()
     seeds = [int(seed) for seed in args.seeds.split(",")]
     cases = [case for case in CASES.values() if args.only in case.name]
     if not args.judge:
         train_all(args.out, seeds, cases)
-    runs = [
-        listen(run_dir, case, seed)
-        for case in cases
-        for seed in seeds
-        if ((run_dir := directory(args.out, case, seed)) / _FINISHED).exists()
-    ]
+    recorded, runs = {}, []
+    for case in cases:
+        for seed in seeds:
+            run_dir = directory(args.out, case, seed)
+            if not (run_dir / _FINISHED).exists():
+                continue
+            facts = facts_of(saved_config.load_config(run_dir))
+            runs.append(listen(ticks_of(run_dir), facts, case, seed))
+            if seed == seeds[0]:
+                recorded[case.name] = columns(ticks_of(run_dir))
+    if args.record:
+        lines = [f"{json.dumps(k)}: {json.dumps(v)}" for k, v in recorded.items()]
+        atomic.write_text(args.record, "{\n" + ",\n".join(lines) + "\n}\n")
     if args.details:
         for run in runs:
             said = [f"{k} at {kimg:g} kimg ({v:.3g})" for k, (kimg, v) in run.verdicts.items()]

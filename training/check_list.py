@@ -247,8 +247,8 @@ CHECKS = (
     Check(
         "R1 too strong",
         _r1_share,
-        begin=1.0,
-        end=0.5,
+        begin=2.0,
+        end=1.0,
         sentence="R1 holds D down: the penalty is {value:.1f} times what D gains, its score of "
         "real images above generated ones (too much from {threshold:.1f})",
         remedy="a lower gamma (D_loss.r1_gamma, D_loss.gamma)",

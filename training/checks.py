@@ -17,6 +17,8 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Callable, NamedTuple, Optional
 
+from dnnlib import json_files
+
 Tick = Mapping[str, Any]  # a record of stats.jsonl
 
 WARM_UP_KIMG = 10.0  # of a resolution that do not count
@@ -156,6 +158,12 @@ class Checks:
 
 
 _SIZE = "Progress/resolution"
+
+
+def numbers_of(line: str) -> dict[str, float]:
+    """The numbers of a line of `stats.jsonl`, in which texts and lists may be, too."""
+    values = json_files.parse(line).items()
+    return {name: value for name, value in values if type(value) in (int, float)}
 
 
 def judge(ticks: Iterable[Tick], facts: Facts, checks: Iterable[Check]) -> list[Opinion]:

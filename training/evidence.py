@@ -230,8 +230,8 @@ def relative_step(optimizer: Adam, learning_rate: float) -> float:
             shares.append(np.sqrt(np.mean(update**2)) / size)
     if not shares:
         return 0.0
-    correction = 1 - float(optimizer.beta2_power) / optimizer.beta2
-    start = 1 - float(optimizer.beta1_power) / optimizer.beta1 if optimizer.beta1 else 1.0
+    correction = 1 - float(optimizer.beta2_power.numpy()) / optimizer.beta2
+    start = 1 - float(optimizer.beta1_power.numpy()) / optimizer.beta1 if optimizer.beta1 else 1.0
     rate = learning_rate * optimizer.lazy_ratio * math.sqrt(max(correction, 0.0)) / (start or 1.0)
     return float(rate * np.median(shares))
 

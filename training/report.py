@@ -17,7 +17,7 @@ from dnnlib.errors import explain_write_errors
 from dnnlib.paths import open_to_append
 from dnnlib.progress import format_time
 from dnnlib.terminal import raw
-from training.checks import NOTHING, Checks
+from training.checks import NOTHING, Checks, numbers_of
 from training.event_file import EventFile
 
 
@@ -119,7 +119,9 @@ class Report:
         if kept != lines:
             atomic.write_text(path, "".join(kept))
         for line in kept if self.checks else []:
-            self.checks.add(numbers_of(line))
+            tick = numbers_of(line)
+            if "cur_nimg" in tick:
+                self.checks.add(tick)
 
     def close(self) -> None:
         """Nothing to close: what was told is written."""
@@ -162,12 +164,6 @@ def _nimg_of(line: str) -> float:
         return float(json_files.parse(line)["cur_nimg"])
     except (ValueError, KeyError, TypeError):
         return float("inf")  # half a line: its tick was being written
-
-
-def numbers_of(line: str) -> dict[str, float]:
-    """The numbers of a record that has a `cur_nimg`."""
-    values = json_files.parse(line).items()
-    return {name: value for name, value in values if type(value) in (int, float)}
 
 
 def _scalar_name(name: str) -> str:
