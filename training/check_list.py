@@ -90,6 +90,15 @@ def _victory(ticks: Sequence[Tick], facts: Facts) -> Optional[float]:
     return min(1 + means[0], 1 - means[1]) / 2 if means else None
 
 
+def _r(ticks: Sequence[Tick], facts: Facts) -> Optional[float]:
+    """r, the mean sign of D's scores of training images; of augmented ones where there are such."""
+    for name in ("Loss/signs/real", PREFIX + "sign_train"):
+        means = _means(ticks, name, least=12, most=2 * WINDOW)
+        if means:
+            return means[0]
+    return None
+
+
 def _step(ticks: Sequence[Tick], facts: Facts) -> Optional[float]:
     means = _means(ticks, PREFIX + "step_G", PREFIX + "step_D", least=6)
     return max(means) if means else None
@@ -290,6 +299,17 @@ CHECKS = (
         sentence="D wins: it tells {value:.0%} of training and of generated images (too many from "
         "{threshold:.0%})",
         remedy="a higher r1_gamma, a lower D_lrate_base, --augment=bgc, or more images",
+        applies=lambda facts: facts.loss != "wgan",
+    ),
+    Check(
+        "D is sure",
+        _r,
+        begin=0.97,
+        end=0.85,
+        sentence="D is sure of the training images: r, the mean sign of its scores, is {value:.2f} "
+        "(too much from {threshold:.2f})",
+        remedy="look for copies in what is generated; more images, or --augment=bgc (or a lower "
+        "augment.target)",
         applies=lambda facts: facts.loss != "wgan",
     ),
     Check(

@@ -111,9 +111,10 @@ def read(path: Path, load: Load = tensor_file.load) -> tuple[dict[str, np.ndarra
         raise UserError(f"{path} {_described(error)}") from error
 
 
-def nimg_of(path: Path) -> int:
-    """How many images a checkpoint's run had been shown, by the file's name."""
-    return int(path.stem.rpartition("-")[2])
+def nimg_of(path: Path) -> int | None:
+    """How many images a checkpoint's run had been shown, by the file's name; None for others'."""
+    digits = path.stem.rpartition("-")[2]
+    return int(digits) if digits.isdecimal() else None
 
 
 def restore(run_dir: str | os.PathLike, variables: dict[str, Any]) -> Progress | None:

@@ -65,7 +65,12 @@ class Evidence:
             self._whole.close()
 
     def gather(self, point: SchedulePoint, tick: int, cur_nimg: int) -> dict[str, float]:
-        """{name: number}; those that are not finite are left out."""
+        """{name: number}; those that are not finite are left out, as when a run has diverged."""
+        with np.errstate(all="ignore"):
+            numbers = self._measure(point, tick, cur_nimg)
+        return {name: float(value) for name, value in numbers.items() if math.isfinite(value)}
+
+    def _measure(self, point: SchedulePoint, tick: int, cur_nimg: int) -> dict[str, Any]:
         words = [_STREAM, self._seed, cur_nimg % 2**32, cur_nimg // 2**32]
         drawn, info = np.random.RandomState(words), self._dataset.info
         rows = drawn.randint(info.num_images, size=IMAGES)
@@ -97,8 +102,7 @@ class Evidence:
             numbers[f"step_{network}"] = relative_step(optimizer, point.lrate(network))
         if self._copies is None:
             self._copies = self._share_of_copies()
-        numbers["copies"] = self._copies
-        return {name: float(value) for name, value in numbers.items() if math.isfinite(value)}
+        return {**numbers, "copies": self._copies}
 
     # ------------------------------------------------------------ images, float32 [N, H, W, C]
 

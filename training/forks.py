@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import json
 import os
 import shutil
 import sys
@@ -27,7 +26,7 @@ from training import checkpoint, config as training_config, runs, saved_config
 from training.checkpoint import Progress
 from training.config import TrainingConfig
 from training.request import Request
-from training.resolved import FACTS_NAME, Seen
+from training.resolved import FACTS_NAME, Seen, absent_of
 from training.runs import ResolvedRun
 
 _STATS, _REALS = "stats.jsonl", "reals.png"
@@ -110,8 +109,9 @@ def _choose(run_dir: Path, kimg: float | None) -> tuple[Path, Progress]:
     if not candidates:
         raise UserError(f"{run_dir} has no checkpoint to fork from")
     if kimg is not None:
-        shown = {path: checkpoint.nimg_of(path) / 1000 for path in candidates}
-        chosen = [path for path in candidates if _is_at(shown[path], kimg)]
+        known = {path: checkpoint.nimg_of(path) for path in candidates}
+        shown = {path: nimg / 1000 for path, nimg in known.items() if nimg is not None}
+        chosen = [path for path in shown if _is_at(shown[path], kimg)]
         if not chosen:
             there = ", ".join(f"{value:g}" for value in shown.values())
             raise UserError(
@@ -192,6 +192,7 @@ def made(fork: Fork) -> Iterator[Path]:
     """Makes the new directory, which is taken away again if the block fails before it trained."""
     place = fork.run_dir
     assert place is not None
+    absent = absent_of(place.parent)
     _write(fork, place)
     try:
         yield place
@@ -199,6 +200,9 @@ def made(fork: Fork) -> Iterator[Path]:
         ours = {saved_config.CONFIG_NAME, FACTS_NAME, run_dirs.LOCK_NAME, _STATS, _REALS}
         if {path.name for path in place.iterdir()} <= {*ours, fork.source.name}:
             shutil.rmtree(place, ignore_errors=True)
+            with contextlib.suppress(OSError):  # another process uses it
+                for directory in absent:
+                    directory.rmdir()
         raise
 
 
@@ -236,6 +240,6 @@ def _stats(path: str | os.PathLike, cur_nimg: int) -> str:
     kept = []
     for line in json_files.read_text(Path(path)).splitlines(keepends=True):
         with contextlib.suppress(ValueError, KeyError, TypeError):
-            if json.loads(line)["cur_nimg"] <= cur_nimg:
+            if json_files.parse(line)["cur_nimg"] <= cur_nimg:
                 kept.append(line)
     return "".join(kept)

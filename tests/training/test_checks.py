@@ -152,7 +152,9 @@ def test_the_strength_of_r1():
 
 
 def test_a_game_that_d_has_won_and_steps_that_were_skipped():
-    assert names({"sign_train": 1.0, "sign_fake": -1.0, "labels_reals": 0.4}) == ["D wins"]
+    assert names({"sign_train": 1.0, "sign_fake": -1.0}) == ["D wins", "D is sure"]
+    assert names({"sign_train": 1.0}) == ["D is sure"]
+    assert names({"sign_train": 1.0}, {"Loss/signs/real": 0.6}) == []
     assert names({}, {"Overflow/G": 0.4}) == ["skipped steps"]
     assert names({}, {"Overflow/G": 0.01}) == []
 

@@ -165,7 +165,8 @@ def test_damage_falls_back_unless_that_one_was_asked_for(old, capsys):
 
 
 def test_a_checkpoint_that_is_gone_meanwhile_is_told(old):
-    fork = forks.plan(ask())
+    (old / "checkpoint-mine.safetensors").touch()  # not of the run
+    fork = forks.plan(ask(fork_kimg=0.096))
     fork.source.unlink()
     with pytest.raises(UserError, match=r"is gone: its run has trained on"), forks.made(fork):
         pass
@@ -173,9 +174,11 @@ def test_a_checkpoint_that_is_gone_meanwhile_is_told(old):
 
 
 def test_a_start_that_fails_takes_the_directory_away(old):
-    with pytest.raises(UserError, match="no GPU"), forks.made(forks.plan(ask())):
+    before = files(Path())
+    deep = Request(resume="latest", fork="a/b/new")
+    with pytest.raises(UserError, match="no GPU"), forks.made(forks.plan(deep)):
         raise UserError("no GPU")
-    assert not Path("new").exists()
+    assert files(Path()) == before
 
 
 def test_runs_of_classifiers_are_refused_by_name(capsys):
