@@ -59,7 +59,7 @@ FAULTY = (
     Case(
         "rate x10",
         "demo",
-        ("schedule.G_lrate_base=0.04", "schedule.D_lrate_base=0.04"),
+        ("schedule.G_lrate_base=0.04", "schedule.D_lrate_base=0.04", "total_kimg=20"),
         expected=("steps too large",),
     ),
     # It takes a thousand times as many images as there are until they are known by heart.
@@ -75,14 +75,25 @@ FAULTY = (
         ('D_loss={"func_name": "D_logistic"}', _NO_LABELS),
         expected=("R1 too weak",),
     ),
-    Case("all duplicates", "demo", (_NO_LABELS,), expected=("copies",), data="duplicates"),
+    Case(
+        "all duplicates",
+        "demo",
+        ("total_kimg=6", _NO_LABELS),
+        expected=("copies",),
+        data="duplicates",
+    ),
     Case("wrong labels", "demo", expected=("labels say nothing",), data="wrong-labels"),
-    Case("R1 x1000", "demo", ("D_loss.gamma=500", _NO_LABELS), expected=("R1 too strong",)),
+    Case(
+        "R1 x1000",
+        "demo",
+        ("D_loss.gamma=500", "total_kimg=18", _NO_LABELS),
+        expected=("R1 too strong",),
+    ),
     # A latent of one number is its sign: two images.
     Case(
         "collapsed G",
         "demo",
-        ("G.latent_size=1", "D.mbstd_group_size=0", _NO_LABELS),
+        ("G.latent_size=1", "D.mbstd_group_size=0", "total_kimg=18", _NO_LABELS),
         expected=("collapse", "repeats"),
     ),
 )

@@ -248,7 +248,7 @@ def small(images: np.ndarray) -> np.ndarray:
 
 def classes_of(labels: np.ndarray) -> np.ndarray | None:
     """The class of each row [N]; None where labels are no classes, or there is only one."""
-    if labels.shape[1] < 2 or not ((labels != 0).sum(1) == 1).all():
+    if labels.shape[1] < 2 or not (np.count_nonzero(labels, axis=1) == 1).all():
         return None
     classes = labels.argmax(1)
     return classes if len(np.unique(classes)) > 1 else None
