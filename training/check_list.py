@@ -126,12 +126,16 @@ def _unbounded(ticks: Sequence[Tick], facts: Facts) -> Optional[float]:
     return gap
 
 
+def _scores(ticks: Sequence[Tick], facts: Facts) -> Optional[float]:
+    means = _means(ticks, _TRAIN, _FAKE, most=3)
+    return max(map(abs, means)) if means else None
+
+
 def _skipped(ticks: Sequence[Tick], facts: Facts) -> Optional[float]:
     """The share of the steps of the newest ticks, of the phase that lost most of them."""
-    shares = [
-        value for tick in ticks[-3:] for name, value in tick.items() if name.startswith("Overflow/")
-    ]
-    return max(shares) if shares and len(ticks) >= 3 else None
+    names = {name for tick in ticks[-3:] for name in tick if name.startswith("Overflow/")}
+    shares = [means[0] for name in names if (means := _means(ticks, name, most=3))]
+    return max(shares) if shares else None
 
 
 def _sure(ticks: Sequence[Tick], name: str, sign: float) -> Optional[float]:
@@ -313,6 +317,16 @@ CHECKS = (
         "(too much from {threshold:.2f})",
         remedy="look for copies in what is generated; more images, or --augment=bgc (or a lower "
         "augment.target)",
+        applies=lambda facts: facts.loss != "wgan",
+    ),
+    Check(
+        "scores run away",
+        _scores,
+        begin=50.0,
+        end=20.0,
+        sentence="D's scores run away, to {value:.0f} (too far from {threshold:.0f}): losses are "
+        "saturated, and G learns nothing",
+        remedy=_GO_BACK,
         applies=lambda facts: facts.loss != "wgan",
     ),
     Check(

@@ -17,14 +17,15 @@ import tensorflow as tf
 
 from compute.box_means import box_mean
 from datasets.format.reader import Dataset, open_dataset
+from datasets.format.tfrecords import DataError
 from networks.sampling import Sampler
 from training.optimizer import Adam
 from training.reals import process_reals
 from training.schedule import SchedulePoint
 from training.state import TrainingState
 
-IMAGES = 32  # of each kind
-_OF_A_CLASS = 16  # of each kind
+IMAGES, FEWER = 32, 16  # of each kind: up to a resolution of _LARGE pixels, and beyond it
+_LARGE = 256
 _SMALL = 16  # pixels at most of the images whose distances are measured
 _COMPARED = 2048  # images looked at for copies
 _COPY_SIZE = 8  # pixels, of those
@@ -50,6 +51,7 @@ class Evidence:
         self._state, self._dataset, self._sampler = state, dataset, sampler
         self._seed, self._replicas = seed, replicas
         info = dataset.info
+        self._count = IMAGES if info.resolution <= _LARGE else FEWER
         self._whole: Dataset | None = None  # what a run on a part of it leaves is held out
         if info.subset and info.subset.of > info.num_images:
             whole = dataclasses.replace(info, num_images=info.subset.of, subset=None)
@@ -73,16 +75,16 @@ class Evidence:
     def _measure(self, point: SchedulePoint, tick: int, cur_nimg: int) -> dict[str, Any]:
         words = [_STREAM, self._seed, cur_nimg % 2**32, cur_nimg // 2**32]
         drawn, info = np.random.RandomState(words), self._dataset.info
-        rows = drawn.randint(info.num_images, size=IMAGES)
+        rows = drawn.randint(info.num_images, size=self._count)
         reals, labels = self._read(self._dataset, rows, point)
-        asked = self._dataset.labels[drawn.randint(info.num_images, size=IMAGES)]
+        asked = self._dataset.labels[drawn.randint(info.num_images, size=self._count)]
         fakes = self._generate(drawn, asked, point)
         judged = {
             "train": self._scores(reals, labels, point),
             "fake": self._scores(fakes, asked, point),
         }
         if self._whole:
-            rows = self._held_out[drawn.randint(len(self._held_out), size=IMAGES)]
+            rows = self._held_out[drawn.randint(len(self._held_out), size=self._count)]
             others, their_labels = self._read(self._whole, rows, point)
             judged["held_out"] = self._scores(others, their_labels, point)
         numbers: dict[str, Any] = {}
@@ -124,12 +126,12 @@ class Evidence:
         """How varied the images of one class are; another one at each tick."""
         present = np.unique(self._classes)
         chosen = int(present[tick % len(present)])
-        rows = np.flatnonzero(self._classes == chosen)
+        rows, count = np.flatnonzero(self._classes == chosen), self._count // 2
         if len(rows) < 8:
             return {}
-        rows = rows[drawn.choice(len(rows), size=min(_OF_A_CLASS, len(rows)), replace=False)]
+        rows = rows[drawn.choice(len(rows), size=min(count, len(rows)), replace=False)]
         reals, labels = self._read(self._dataset, rows, point)
-        fakes = self._generate(drawn, np.repeat(labels[:1], _OF_A_CLASS, axis=0), point)
+        fakes = self._generate(drawn, np.repeat(labels[:1], count, axis=0), point)
         return {
             "class": chosen,
             "class_distance_reals": mean_distance(small(reals)),
@@ -140,7 +142,10 @@ class Evidence:
         info = self._dataset.info
         lod = max(info.resolution.bit_length() - _COPY_SIZE.bit_length(), 0)
         rows = np.arange(min(info.num_images, _COMPARED))
-        return share_of_copies(self._dataset.read(rows, lod)[0])
+        try:
+            return share_of_copies(self._dataset.read(rows, lod)[0])
+        except DataError:  # in a file that training may never read
+            return math.nan
 
     # ------------------------------------------------------------ D
 
@@ -148,7 +153,7 @@ class Evidence:
         """float [N], in minibatches as in training; the last one starts over from the front."""
         size = max(point.minibatch // (self._replicas * point.passes), 1)
         group = min(self._state.D.options.get("mbstd_group_size") or 1, size)
-        size = min(size, max(IMAGES // group * group, group))
+        size = min(size, max(self._count // group * group, group))
         graph, alpha = self._graph(point), tf.constant(point.alpha, tf.float32)
         scores = []
         for start in range(0, len(images), size):

@@ -155,6 +155,8 @@ def test_a_game_that_d_has_won_and_steps_that_were_skipped():
     assert names({"sign_train": 1.0, "sign_fake": -1.0}) == ["D wins", "D is sure"]
     assert names({"sign_train": 1.0}) == ["D is sure"]
     assert names({"sign_train": 1.0}, {"Loss/signs/real": 0.6}) == []
+    lost = {"score_train": 80.0, "score_held_out": 80.0, "score_fake": -90.0}
+    assert names(lost) == ["scores run away", "R1 too weak"]
     assert names({}, {"Overflow/G": 0.4}) == ["skipped steps"]
     assert names({}, {"Overflow/G": 0.01}) == []
 
