@@ -148,15 +148,6 @@ def _sure(ticks: Sequence[Tick], name: str, sign: float) -> Optional[float]:
     return mean + sign * 3 * math.sqrt(variance / len(values))
 
 
-def _labels_say(ticks: Sequence[Tick], facts: Facts) -> Optional[float]:
-    """How much of the images' variance their labels explain, at most.
-
-    1 where that is more than nothing, for sure: there are good labels of which pixels say little.
-    """
-    least, most = _sure(ticks, "labels_reals", -1), _sure(ticks, "labels_reals", +1)
-    return 1.0 if least is not None and least > 0 else most
-
-
 def _labels_followed(ticks: Sequence[Tick], facts: Facts) -> Optional[float]:
     """What labels explain of generated images as a share of what they do of real ones, at most."""
     fakes, reals = _sure(ticks[-WINDOW:], "labels_fakes", +1), _sure(ticks, "labels_reals", -1)
@@ -243,13 +234,15 @@ CHECKS = (
     ),
     Check(
         "labels say nothing",
-        _labels_say,
-        begin=0.05,
-        end=0.1,
-        sentence="labels tell nothing about the images: at most {value:.1%} of how these differ "
-        "(expected more than {threshold:.0%})",
+        _mean(PREFIX + "labels_say", least=1),
+        begin=0.01,
+        end=0.02,
+        sentence="labels say nothing about the images: they explain {value:.1%} of how these "
+        "differ (too little below {threshold:.0%})",
         remedy="look whether labels and images are in the same order (dataset_tool.py display), or "
         "train without: dataset.max_label_size=0",
+        patience=1,
+        warm_up=False,
     ),
     Check(
         "labels ignored",

@@ -27,8 +27,9 @@ from training.state import TrainingState
 IMAGES, FEWER = 32, 16  # of each kind: up to a resolution of _LARGE pixels, and beyond it
 _LARGE = 256
 _SMALL = 16  # pixels at most of the images whose distances are measured
-_COMPARED = 2048  # images looked at for copies
-_COPY_SIZE = 8  # pixels, of those
+_COMPARED = 2048  # images looked at for copies, and for what labels say
+_DATA_SIZE = 8  # pixels, of those
+_PER_CLASS = 20  # of those, or it is not told what labels say
 _VALUES = 1 << 16  # of each variable, whose step is measured
 _STREAM = 0xC4EC  # of random numbers, this module's
 
@@ -59,7 +60,7 @@ class Evidence:
             chosen = info.subset.indices(info.num_images)
             self._held_out = np.setdiff1d(np.arange(info.subset.of), chosen)
         self._classes = classes_of(dataset.labels)
-        self._copies: float | None = None  # measured once
+        self._data: dict[str, float] | None = None  # what is measured of the data, once
         self._judge: tuple | None = None  # (stage, D's graph there)
 
     def close(self) -> None:
@@ -102,9 +103,9 @@ class Evidence:
         for network in ("G", "D"):
             optimizer = self._state.parts[f"{network}_opt"]
             numbers[f"step_{network}"] = relative_step(optimizer, point.lrate(network))
-        if self._copies is None:
-            self._copies = self._share_of_copies()
-        return {**numbers, "copies": self._copies}
+        if self._data is None:
+            self._data = self._of_the_data()
+        return {**numbers, **self._data}
 
     # ------------------------------------------------------------ images, float32 [N, H, W, C]
 
@@ -138,14 +139,21 @@ class Evidence:
             "class_distance_fakes": mean_distance(small(fakes)),
         }
 
-    def _share_of_copies(self) -> float:
+    def _of_the_data(self) -> dict[str, float]:
+        """What does not change; nothing where a file is damaged, as D may never see it."""
         info = self._dataset.info
-        lod = max(info.resolution.bit_length() - _COPY_SIZE.bit_length(), 0)
-        rows = np.arange(min(info.num_images, _COMPARED))
+        lod = max(info.resolution.bit_length() - _DATA_SIZE.bit_length(), 0)
+        count = min(info.num_images, _COMPARED)
         try:
-            return share_of_copies(self._dataset.read(rows, lod)[0])
-        except DataError:  # in a file that training may never read
-            return math.nan
+            first, _ = self._dataset.read(np.arange(count), lod)
+            numbers = {"copies": share_of_copies(first)}
+            if self._classes is not None and count >= _PER_CLASS * len(np.unique(self._classes)):
+                rows = np.random.RandomState(0).permutation(info.num_images)[:count]
+                images, _ = self._dataset.read(rows, lod)
+                numbers["labels_say"] = explained(images, self._classes[rows])
+        except DataError:
+            return {}
+        return numbers
 
     # ------------------------------------------------------------ D
 

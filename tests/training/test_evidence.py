@@ -128,6 +128,7 @@ def test_every_kind_of_evidence(gathered):
     assert numbers["class_distance_fakes"] == 0
     assert 0.2 < numbers["class_distance_reals"] < numbers["distance_reals"] < 1
     assert numbers["copies"] < 0.05
+    assert 0.3 < numbers["labels_say"] < 0.6
     assert abs(numbers["score_held_out"] - numbers["score_train"]) < 0.3
     assert -1 < numbers["score_fake"] < 0
     assert numbers["step_G"] == 0
