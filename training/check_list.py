@@ -148,6 +148,11 @@ def _sure(ticks: Sequence[Tick], name: str, sign: float) -> Optional[float]:
     return mean + sign * 3 * math.sqrt(variance / len(values))
 
 
+def _labels_say(ticks: Sequence[Tick], facts: Facts) -> Optional[float]:
+    means = _means(ticks, PREFIX + "labels_say", least=1)
+    return max(means[0], 0.0) if means else None
+
+
 def _labels_followed(ticks: Sequence[Tick], facts: Facts) -> Optional[float]:
     """What labels explain of generated images as a share of what they do of real ones, at most."""
     fakes, reals = _sure(ticks[-WINDOW:], "labels_fakes", +1), _sure(ticks, "labels_reals", -1)
@@ -234,7 +239,7 @@ CHECKS = (
     ),
     Check(
         "labels say nothing",
-        _mean(PREFIX + "labels_say", least=1),
+        _labels_say,
         begin=0.01,
         end=0.02,
         sentence="labels say nothing about the images: they explain {value:.1%} of how these "
