@@ -59,6 +59,8 @@ examples:
       for jobs that may be stopped: the same command again continues where it was
   python run_training.py --resume=latest
       continue the newest run in results/
+  python run_training.py --resume=latest --fork=results/gamma5 --set D_loss.gamma=5
+      from its newest checkpoint on, with one setting changed
 
 Exit codes: 0 done, 2 a mistake in the command, 130 or 143 stopped by Ctrl-C or SIGTERM, 129
 or 138 by SIGHUP or SIGUSR1. The first one finishes the iteration and saves; a second Ctrl-C does
@@ -120,6 +122,14 @@ _FLAGS = {
             "RUN",
             "continue a run with its saved settings: 'latest', its number, or its directory",
         ),
+        flag(
+            "fork",
+            PATH,
+            "DIR",
+            "with --resume: go back to a checkpoint of that run, which stays as it is, and train "
+            "on in this new directory; --set and other flags are what changes",
+        ),
+        flag("fork_kimg", NUMBER, "KIMG", "with --fork: the checkpoint there, not the newest one"),
     ],
     "What to measure": [
         flag(

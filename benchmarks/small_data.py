@@ -109,8 +109,8 @@ class Pictures:
             pixels, labels = dataset.read(range(whole.num_images))
         shown = np.zeros(len(pixels), bool)
         shown[info.subset.indices(info.num_images)] = True
-        pictures = [pixels[which].astype(np.float32) / 255 for which in (shown, ~shown)]
-        return cls(*pictures, labels[shown], labels[~shown])
+        known, held_out = (pixels[which].astype(np.float32) / 255 for which in (shown, ~shown))
+        return cls(known, held_out, labels[shown], labels[~shown])
 
 
 # --------------------------------------------------------------------------------------

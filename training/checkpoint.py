@@ -82,9 +82,7 @@ def save(run_dir: str | os.PathLike, variables: dict[str, Any], progress: Progre
     variables: {name: tf.Variable}.
     """
     path = Path(run_dir) / f"checkpoint-{progress.loop.cur_nimg:012d}.safetensors"
-    arrays = {name: variable.numpy() for name, variable in variables.items()}
-    metadata = {"version": str(VERSION), "progress": json.dumps(progress.to_json())}
-    tensor_file.save(path, arrays, FORMAT, metadata)
+    write(path, {name: variable.numpy() for name, variable in variables.items()}, progress)
     # Later ones are damaged, or this run would have gone on from them.
     files = [each for each in paths(run_dir) if each.is_file()]
     kept = [each for each in files if each <= path][-KEEP:]
@@ -92,6 +90,31 @@ def save(run_dir: str | os.PathLike, variables: dict[str, Any], progress: Progre
         if old not in kept:
             old.unlink(missing_ok=True)
     return path
+
+
+def write(path: Path, arrays: dict[str, np.ndarray], progress: Progress) -> None:
+    """Writes one file atomically. Raises UserError (full disk, permission)."""
+    metadata = {"version": str(VERSION), "progress": json.dumps(progress.to_json())}
+    tensor_file.save(path, arrays, FORMAT, metadata)
+
+
+def read(path: Path, load: Load = tensor_file.load) -> tuple[dict[str, np.ndarray], Progress]:
+    """Arrays and progress of one file; load: tensor_file's, or its `load_header`.
+
+    Raises UserError where it is damaged or of a later version, and FileNotFoundError.
+    """
+    try:
+        return _read(path, load)
+    except (FileNotFoundError, LaterVersionError):
+        raise
+    except _DAMAGED as error:
+        raise UserError(f"{path} {_described(error)}") from error
+
+
+def nimg_of(path: Path) -> int | None:
+    """How many images a checkpoint's run had been shown, by the file's name; None for others'."""
+    digits = path.stem.rpartition("-")[2]
+    return int(digits) if digits.isdecimal() else None
 
 
 def restore(run_dir: str | os.PathLike, variables: dict[str, Any]) -> Progress | None:
@@ -125,12 +148,12 @@ def _newest(
     for path in reversed(candidates):
         try:
             arrays, progress = _read(path, load)
-            reason = _misfit(variables, arrays)
+            reason = misfit_of(variables, arrays)
             misfit = misfit or (reason and f"{path} {reason}")
         except LaterVersionError:
             raise
         except _DAMAGED as error:
-            reason = f"is damaged ({' '.join(str(error).split())[:200] or type(error).__name__})"
+            reason = _described(error)
         if reason is None:
             return arrays, progress
         older = "; trying an older one" if path != candidates[0] else ""
@@ -162,7 +185,11 @@ def _read(path: Path, load: Load) -> tuple[dict[str, np.ndarray], Progress]:
     return arrays, Progress.from_json({**progress, "steps": steps, "rounds": steps["G"]})
 
 
-def _misfit(variables: dict[str, Any], arrays: dict[str, np.ndarray]) -> str | None:
+def _described(error: Exception) -> str:
+    return f"is damaged ({' '.join(str(error).split())[:200] or type(error).__name__})"
+
+
+def misfit_of(variables: dict[str, Any], arrays: dict[str, np.ndarray]) -> str | None:
     """What is wrong where arrays are not those of the variables."""
     differing = [
         name

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import sys
 from collections.abc import Callable
@@ -12,10 +13,11 @@ from compute.cluster import read_cluster
 from datasets import checking
 from dnnlib import quiet
 from dnnlib.errors import UserError
-from training import presets, runs, workload
+from training import forks, presets, runs, workload
 from training.classifiers import runs as classifier_runs
 from training.classifiers.runs import ClassifierRun
 from training.config import TrainingConfig
+from training.forks import Fork
 from training.request import Request
 from training.runs import ResolvedRun
 
@@ -41,9 +43,11 @@ def train(
         raise UserError("--measure goes with --dry_run: it makes no run")
     run: ClassifierRun | ResolvedRun
     if classifier_runs.wanted(request):
+        if request.fork:
+            raise UserError("--fork: a run of classifiers has no checkpoints to go back to")
         run, evaluator = classifier_runs.plan(request), None
     else:
-        run = runs.plan(request)
+        run = forks.plan(request) if request.fork else runs.plan(request)
         names = run.config.metrics.names
         if names:
             check_metrics(",".join(names))
@@ -61,6 +65,16 @@ def train(
         raise UserError("TensorFlow is not installed: pip install -r requirements.txt")
     if isinstance(run, ResolvedRun):
         run = _looked_at(run)
+    with contextlib.ExitStack() as stack:
+        if isinstance(run, Fork):
+            quiet.import_tensorflow()
+            forks.check_fit(run)
+            place = stack.enter_context(forks.made(run))
+            run = runs.plan(Request(resume=str(place)))
+        return _start(run, evaluator)
+
+
+def _start(run: ClassifierRun | ResolvedRun, evaluator: Callable | None) -> int:
     with run.starting() as run:
         print(run.describe())
         _glance(run)
@@ -135,8 +149,8 @@ def _preview(
         look_at_metrics = None  # the chief alone evaluates
     if (
         not (look_at_metrics or run.continues or run.source or run.config.freeze_d)
-        or not _has_tensorflow()
-    ):
+        and not isinstance(run, Fork)
+    ) or not _has_tensorflow():
         return lines
     if "tensorflow" not in sys.modules:
         tensorflow = quiet.import_tensorflow()
@@ -144,6 +158,8 @@ def _preview(
             tensorflow.config.set_visible_devices([], "GPU")
     from training import preview
 
+    if isinstance(run, Fork):
+        forks.check_fit(run)
     if look_at_metrics is not None:
         lines += [f"note: {line}" for line in look_at_metrics(run.config)]
     return lines + preview.check(run)

@@ -119,10 +119,13 @@ class TrainingConfig:
     network_snapshot_ticks: int = 10  # ticks between two network snapshots
     checkpoint_ticks: int = 1  # ticks between two checkpoints ...
     checkpoint_minutes: float = 10.0  # ... and at least this often, minutes
+    checks: bool = True  # whether a run tells what is wrong with it: training/checks.py
     diverged_ticks: int = 3  # ticks without one usable step of G or of D that end a run
     metrics: MetricsConfig = MetricsConfig()
     resume_from: Optional[str] = None  # file, address or name of weights that training starts from
     resume_from_sha256: Optional[str] = None  # of its content; the start fills it in
+    # Of a fork: the run and kimg that it goes back to, and what it changes; not to be set.
+    forked_from: dict = field(default_factory=dict)
 
 
 def inspect_dataset(chosen: DatasetConfig, write: bool = True) -> DatasetInfo:

@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import tensorflow as tf
+
 from dnnlib.errors import UserError
 from training import checkpoint
 from training.phases import Phase
@@ -69,7 +71,7 @@ class Watch:
     def _searches(self, optimizer: str) -> bool:
         """Whether loss scaling, which begins with overflows, can still lower its scale."""
         chosen = self._parts[optimizer]
-        return chosen.loss_scaling and float(chosen.log2_scale) > 0
+        return chosen.loss_scaling and float(tf.convert_to_tensor(chosen.log2_scale)) > 0
 
 
 def _message(networks: list[str], ticks: int, run_dir: Path) -> str:

@@ -21,7 +21,9 @@ from dnnlib import atomic, config as config_lib, run_dirs
 from networks.base import Network
 from training import checkpoint, feeding, phases
 from training.augmentation.adaptive import P
+from training.check_list import CHECKS, PREFIX, facts_of
 from training.checkpoint import Progress
+from training.checks import Checks
 from training.choices import Parts
 from training.config import (
     TrainingConfig,
@@ -31,6 +33,7 @@ from training.config import (
     network_options,
 )
 from training.divergence import Watch
+from training.evidence import Evidence
 from training.phases import Phase
 from training.pictures import Pictures
 from training.report import Clock, Means, Report, peak_memory_gb
@@ -90,6 +93,7 @@ def train(
                 run.start(resume_from)
                 return run.loop(stop)
         finally:
+            run.close()
             report.close()
 
 
@@ -111,6 +115,7 @@ class _Run:
         self.progress = Progress()
         self.phases, self.hooks = phases.phases_of(config), phases.hooks_of(config)
         self.evaluate: Callable[[Path], None] | None = None  # called with each snapshot's path
+        self.evidence: Evidence | None = None  # of its checks
         self.steps: StageSteps | None = None  # of the current stage
         self.reals: tuple | None = None  # (images, labels) that D saw last
 
@@ -141,6 +146,10 @@ class _Run:
             if first is not None:
                 self.pictures.save_fakes(self.run_dir, 0, first.point.lod)
 
+    def close(self) -> None:
+        if self.evidence is not None:
+            self.evidence.close()
+
     def _build(self) -> None:
         config = self.config
         loss_scaling = config.loss_scaling
@@ -159,6 +168,10 @@ class _Run:
             )
         check_freezing(self.state.D, config.freeze_d)
         self.pictures = Pictures(self.state.Gs, self.dataset, config.grid, config.seed)
+        if config.checks and self.replicas.is_chief:
+            sampler, replicas = self.pictures.sampler, self.replicas.total
+            self.report.checks = Checks(facts_of(config), CHECKS)
+            self.evidence = Evidence(self.state, self.dataset, sampler, config.seed, replicas)
 
     def loop(self, stop: StopRequest) -> int:
         """The iterations; returns the program's exit code."""
@@ -310,6 +323,10 @@ class _Run:
         }
         if P in self.state.numbers:
             record["Progress/augment"] = float(self.state.numbers[P].numpy())
+        if self.evidence is not None:
+            gathered = self.evidence.gather(point, loop.tick, loop.cur_nimg)
+            record["Timing/checks_sec"] = clock.since_tick_ended()
+            record.update({PREFIX + name: value for name, value in gathered.items()})
         self.report.tick(record, values)
         self.state.set_lod(point.lod)
         if not self.replicas.is_chief:

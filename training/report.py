@@ -17,6 +17,7 @@ from dnnlib.errors import explain_write_errors
 from dnnlib.paths import open_to_append
 from dnnlib.progress import format_time
 from dnnlib.terminal import raw
+from training.checks import NOTHING, Checks, numbers_of
 from training.event_file import EventFile
 
 
@@ -51,10 +52,15 @@ OVERFLOW = "_overflow"  # ends the name of the share of a phase's steps that wer
 
 
 class Report:
-    """Writes into `run_dir`. `enabled=False`: a process that stays silent."""
+    """Writes into `run_dir`. `enabled=False`: a process that stays silent.
 
-    def __init__(self, run_dir: str | os.PathLike, enabled: bool = True):
-        self.run_dir, self.enabled = Path(run_dir), enabled
+    checks: what judges every tick; None: nothing does.
+    """
+
+    def __init__(
+        self, run_dir: str | os.PathLike, enabled: bool = True, checks: Checks | None = None
+    ):
+        self.run_dir, self.enabled, self.checks = Path(run_dir), enabled, checks
         self.events = EventFile(run_dir)
         self._bar = enabled and sys.stdout is not None and sys.stdout.isatty()
 
@@ -83,13 +89,17 @@ class Report:
             return
         if self._bar:
             self._print("\r\x1b[K", orders=True)
-        self._print(status_line(record, means) + "\n")
         entry = {**record, **{_scalar_name(name): value for name, value in means.items()}}
+        opinion = self.checks.add(entry) if self.checks else NOTHING
+        lines = [status_line(record, means) + "".join(f" [{v.short()}]" for v in opinion.active)]
+        lines += [f"  {sentence}" for sentence in opinion.sentences()]
+        self._print("".join(line + "\n" for line in lines))
         path = self.run_dir / "stats.jsonl"
+        told = {"verdicts": [v.record() for v in opinion.active]} if opinion.active else {}
         with explain_write_errors(path), open_to_append(path) as file:
-            file.write(json.dumps(entry).encode() + b"\n")
-        step = entry.pop("cur_nimg")
-        self.events.scalars(step, entry)
+            file.write(json.dumps({**entry, **told}).encode() + b"\n")
+        scalars = {tag: value for tag, value in entry.items() if tag != "cur_nimg"}
+        self.events.scalars(entry["cur_nimg"], {**scalars, **opinion.curves()})
 
     def picture(self, tag: str, pixels: np.ndarray, cur_nimg: int) -> None:
         """One uint8 picture [H, W, C] for TensorBoard."""
@@ -97,7 +107,10 @@ class Report:
             self.events.picture(cur_nimg, tag, pixels)
 
     def drop_after(self, cur_nimg: int) -> None:
-        """Removes records of ticks that a killed run reached after its last checkpoint."""
+        """Removes records of ticks that a killed run reached after its last checkpoint.
+
+        The checks look at what is left, as if they had been there.
+        """
         path = self.run_dir / "stats.jsonl"
         if not self.enabled or not path.exists():
             return
@@ -105,6 +118,10 @@ class Report:
         kept = [line for line in lines if _nimg_of(line) <= cur_nimg]
         if kept != lines:
             atomic.write_text(path, "".join(kept))
+        for line in kept if self.checks else []:
+            tick = numbers_of(line)
+            if "cur_nimg" in tick:
+                self.checks.add(tick)
 
     def close(self) -> None:
         """Nothing to close: what was told is written."""
@@ -131,6 +148,9 @@ class Clock:
         lengths = now - self._tick_start, self._tick_start - self._tick_end
         self._tick_end = now
         return lengths
+
+    def since_tick_ended(self) -> float:
+        return time.monotonic() - self._tick_end
 
     def checkpoint_saved(self) -> None:
         self._checkpoint = time.monotonic()

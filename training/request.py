@@ -37,6 +37,8 @@ class Request:
     result_dir: str | None = None  # None: DEFAULT_RESULT_DIR
     run_dir: str | None = None
     resume: str | None = None
+    fork: str | None = None  # directory of a run that starts from a checkpoint of `resume`
+    fork_kimg: float | None = None  # which checkpoint
     resume_from: str | None = None
     freeze_d: int | None = None
 
@@ -56,6 +58,11 @@ class Request:
         for field in dataclasses.fields(self):
             if getattr(self, field.name) == "":
                 raise UserError(f"--{field.name} is empty")
+        if self.fork_kimg is not None and self.fork is None:
+            raise UserError("--fork_kimg needs --fork=DIR")
+        for override in self.overrides:
+            if override.partition(".")[0].partition("=")[0].strip() == "forked_from":
+                raise UserError("forked_from: is written by --fork, and cannot be set")
 
 
 def given(flags: Mapping[str, Any]) -> dict[str, Any]:

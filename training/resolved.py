@@ -88,7 +88,7 @@ class Resolved:
         self.check_start()
         prepared = self.prepared()
         write_files(self.dataset_info)
-        absent = _absent(self.run_dir or self.result_dir)
+        absent = absent_of(self.run_dir or self.result_dir)
         run_dir = self.run_dir or run_dirs.create(self.result_dir, self.config.description)
         with explain_os_errors("create", run_dir):
             run_dir.mkdir(parents=True, exist_ok=True)
@@ -135,7 +135,7 @@ def _bytes(path: Path) -> bytes | None:
         return path.read_bytes() if path.is_file() else None
 
 
-def _absent(path: Path) -> list[Path]:
+def absent_of(path: Path) -> list[Path]:
     """`path` and those above it that do not exist, the innermost first."""
     return [place for place in (path, *path.parents) if not place.exists()]
 

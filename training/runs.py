@@ -45,6 +45,7 @@ _MAY_CHANGE = frozenset(
         "checkpoint_ticks",
         "checkpoint_minutes",
         "diverged_ticks",
+        "checks",
         "metrics.names",
         "metrics.seed",
         "metrics.inception_weights",
@@ -158,23 +159,39 @@ def plan(request: Request) -> ResolvedRun:
     seen = Seen.of(run_dir)  # before all else is looked at
     saved = _find_saved(request, run_dir)
     base = saved if request.resume else presets.make(request.preset or DEFAULT_PRESET)
-    config = _resolve(request, base)
+    config = resolve_config(request, base)
     info = None
     if not request.resume and presets.follows_setting(config.preset):
         info = training_config.inspect_dataset(config.dataset, write=False)
         setting = _setting(config, info, saved, cluster.num_workers)
-        config = _resolve(request, presets.make(config.preset, setting))
+        config = resolve_config(request, presets.make(config.preset, setting))
     notes: tuple[str, ...] = ()
     if saved is not None:
         config = _with_hash(config, saved)
         notes = _compare(saved, config, run_dir, bool(request.resume))
+    continues = bool(request.resume) or seen.checkpoints
+    return complete(config, request, run_dir, seen, continues=continues, notes=notes, info=info)
+
+
+def complete(
+    config: TrainingConfig,
+    request: Request,
+    run_dir: Path | None,
+    seen: Seen,
+    *,
+    continues: bool,
+    notes: tuple[str, ...] = (),
+    info: DatasetInfo | None = None,
+) -> ResolvedRun:
+    """Checks a configuration, and what it needs on this machine; as `plan`. info: of its data set,
+    where that is known."""
     # A command that is refused leaves no trace, in the cache neither.
     info = info or training_config.inspect_dataset(config.dataset, write=False)
-    gpus = machine.num_gpus()
-    num_replicas = _local_replicas(config) * cluster.num_workers
+    gpus, num_workers = machine.num_gpus(), read_cluster().num_workers
+    num_replicas = _local_replicas(config) * num_workers
     parts = training_config.resolve(config, info, num_replicas)
     for size in schedules.resolutions(config.schedule, info.resolution):
-        images = schedules.minibatch(config.schedule, size, num_replicas) // cluster.num_workers
+        images = schedules.minibatch(config.schedule, size, num_replicas) // num_workers
         key = f"schedule.minibatch_dict.{size}"
         memory.check(key, images, parts.D, size, config.num_gpus or gpus, machine.memory_bytes())
     source = None
@@ -189,7 +206,7 @@ def plan(request: Request) -> ResolvedRun:
         notes=notes,
         seen=seen,
         parts=parts,
-        continues=bool(request.resume) or seen.checkpoints,
+        continues=continues,
         source=source,
         num_replicas=num_replicas,
     )
@@ -290,7 +307,7 @@ def _setting(
     )
 
 
-def _resolve(request: Request, base: TrainingConfig) -> TrainingConfig:
+def resolve_config(request: Request, base: TrainingConfig) -> TrainingConfig:
     """Returns `base` with the flags, then the overrides, applied; all paths are absolute."""
     if request.preset and request.preset != base.preset:  # only when resuming
         base = dataclasses.replace(base, preset=presets.make(request.preset).preset)

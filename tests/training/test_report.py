@@ -16,6 +16,7 @@ from dnnlib.errors import UserError
 from dnnlib.progress import format_time
 from tests.dnnlib.test_full_disk import limited
 from training import event_file
+from training.checks import Check, Checks, Facts
 from training.event_file import EventFile
 from training.report import Means, Report
 
@@ -71,6 +72,38 @@ def test_a_tick_is_recorded_everywhere(tmp_path, capsys):
     assert json.loads((tmp_path / "stats.jsonl").read_text()) == expected
     expected.pop("cur_nimg")  # the step of the others
     assert read_events(tmp_path) == {**dict.fromkeys(expected, 1500), "Fakes": 1500}
+
+
+def test_verdicts_are_told_everywhere(tmp_path, capsys):
+    check = Check(
+        "level",
+        lambda ticks, facts: ticks[-1]["Loss/D"],
+        begin=1.0,
+        end=0.5,
+        sentence="D's loss is {value:.2f} (too much from {threshold:.1f})",
+        remedy="turn it down",
+        patience=1,
+        warm_up=False,
+    )
+    path = tmp_path / "stats.jsonl"
+    for part, losses in enumerate([[0.7, 1.25], [1.5, 0.25, 0.25]]):
+        report = Report(tmp_path, checks=Checks(Facts(), [check]))
+        report.drop_after(1500)  # goes on as if it had not been stopped
+        for loss in losses:
+            report.tick(RECORD, {"D": loss})
+        assert len(path.read_text().splitlines()) == 2 + 3 * part
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.partition(" [")[2] for line in lines if line.startswith("tick")] == [
+        *("", "level 1.25]", "level 1.5]", "", "")
+    ]
+    assert [line for line in lines if line.startswith("  ")] == [
+        "  D's loss is 1.25 (too much from 1.0); turn it down",
+        "  level: no longer so, 0.25 (good: 0.5)",
+    ]
+    told = [json.loads(line).get("verdicts") for line in path.read_text().splitlines()]
+    first, second = ({"check": "level", "value": v, "threshold": 1.0} for v in (1.25, 1.5))
+    assert told == [None, [first], [second], None, None]
+    assert "Verdicts/level" in read_events(tmp_path)
 
 
 def read_events(directory):

@@ -19,8 +19,9 @@ from dnnlib.errors import UserError
 from networks import snapshot
 from tests.training import lazy_check
 from tests.training.small import assert_same_bits, final_state, small_config
-from training import checkpoint, report
+from training import checkpoint, forks, report, saved_config
 from training.loop import train
+from training.request import Request
 
 pytestmark = pytest.mark.conformance
 
@@ -116,6 +117,22 @@ def test_kill_9_loses_only_what_came_after_the_checkpoint(tmp_path, monkeypatch)
     np.testing.assert_allclose(arrays["D_opt/beta2_power"], 0.99 ** (16 / 17 * 23), rtol=1e-5)
 
 
+def test_a_fork_without_changes_is_the_run_bit_for_bit(uninterrupted, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(uninterrupted, "old")
+    saved_config.save("old", small_config("checkpoint_ticks=1"))
+    before = checkpoint.nimg_of(checkpoint.paths("old")[0]) / 1000
+    fork = forks.plan(Request(resume="old", fork="new", fork_kimg=before))
+    forks.check_fit(fork)
+    with forks.made(fork) as run_dir:
+        assert [record["cur_nimg"] for record in stats(run_dir)][-1] == before * 1000
+        assert train(saved_config.load_config(run_dir), run_dir) == 0
+    (arrays, progress), (expected, expected_progress) = map(final_state, ("new", "old"))
+    assert_same_bits(arrays, expected)
+    assert progress == expected_progress
+    assert stats(run_dir) == stats(uninterrupted)
+
+
 def as_version_1(path):
     """Rewrites a checkpoint as the release before wrote it."""
     arrays, metadata = tensor_file.load(path, "stylegan-tf2 checkpoint")
@@ -132,7 +149,7 @@ def test_a_damaged_checkpoint_falls_back_to_the_one_before(uninterrupted, tmp_pa
     before, newest = checkpoint.paths(tmp_path)
     newest.write_bytes(newest.read_bytes()[:-100])
     as_version_1(before)  # which is read as well
-    assert train(small_config(), tmp_path) == 0
+    assert train(small_config("checks=False"), tmp_path) == 0  # and they change nothing
     assert f"{newest} is damaged" in capsys.readouterr().err
     arrays, _ = final_state(tmp_path)
     assert_same_bits(arrays, final_state(uninterrupted)[0])
