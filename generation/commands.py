@@ -29,7 +29,7 @@ def images(args: dict) -> str:
         for start in starts.parts():
             if starts.count <= _KEPT:
                 kept.append(start)
-            yield from starts.sampler.stream(start[1], noise_seeds=start[0])
+            yield from starts.images(start)
 
     names = (f"image{n:04d}" for n in itertools.count())
     if starts.seeds is not None:
@@ -40,7 +40,7 @@ def images(args: dict) -> str:
     if not kept:
         all_said = "their seeds say" if starts.seeds is not None else f"{args['latents']} says"
         return f"{said}. More than {_KEPT:,}: without {pictures.LATENTS}, {all_said} it all."
-    pictures.save_latents(out / pictures.LATENTS, starts.sampler, *pictures.join(kept))
+    pictures.save_latents(out / pictures.LATENTS, starts.sampler, pictures.join(kept))
     return f"{said}, and {out / pictures.LATENTS}"
 
 
@@ -48,11 +48,7 @@ def grid(args: dict) -> str:
     """All images in one picture."""
     pictures.check_picture_path(args["out"])
     starts = _Starts(args, "0-63")
-    made = (
-        image
-        for start in starts.parts()
-        for image in starts.sampler.stream(start[1], noise_seeds=start[0])
-    )
+    made = (image for start in starts.parts() for image in starts.images(start))
     return _save(pictures.grid(made, starts.count, args["columns"]), args)
 
 
@@ -167,18 +163,20 @@ class _Starts:
         if self.seeds is not None:
             self.count, self._part = len(self.seeds), self._of_seeds
         else:
-            self.count, self._part = pictures.codes_of_file(
-                self.sampler, args["latents"], args["class"]
-            )
+            self.count, self._part = pictures.of_file(self.sampler, args["latents"], args["class"])
         self._class = args["class"]
 
     def parts(self):
-        """Yields what `pictures.start_codes` returns, for so many that their w fit in memory."""
+        """Yields `pictures.Starts`, of so many that their w fit in memory."""
         for start in range(0, self.count, _PART):
             yield self._part(start, start + _PART)
 
     def _of_seeds(self, start, stop):
-        return pictures.start_codes(self.sampler, self.seeds[start:stop], None, self._class)
+        return pictures.of_seeds(self.sampler, self.seeds[start:stop], self._class)
+
+    def images(self, start):
+        """Yields the images; a file's own noise images stand in for the network's."""
+        return self.sampler.stream(start.codes, noise_seeds=start.seeds, noise_images=start.noise)
 
 
 def _path(args):
