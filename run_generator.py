@@ -132,7 +132,7 @@ def _command(summary: str, own: list) -> Command:
     return Command(summary, [_NETWORK, *own, _CACHE, HELP])
 
 
-# generation/commands.py has a function for each.
+# generation/commands.py has a function for each, or editing/commands.py.
 _COMMANDS = {
     "images": _command(
         "one file for each seed or latent; also saves the latents",
@@ -216,6 +216,34 @@ _COMMANDS = {
             _out("interpolation.mp4", "the video: .mp4, .gif or .webp"),
         ],
     ),
+    "project": _command(
+        "find a picture, or a directory of pictures, in w",
+        [
+            flag("target", PATH, "PATH", "the picture, or a directory of pictures", needed=True),
+            flag("crop", TEXT, "X,Y,SIZE", "the square of each picture that counts (default: the "
+                  "largest in its middle)"),
+            flag("background", TEXT, "COLOUR", "behind transparent pixels: white, black, #rrggbb"),
+            flag("space", CHOICE, "w|w+", "one w for all layers, which can be edited best, or one "
+                  "for each, which comes closer", "w", enum_values=["w", "w+"]),
+            flag("steps", WHOLE, "N", "steps of the search; 300 are mostly enough", 1000,
+                  lower_bound=1, upper_bound=100_000),
+            flag("tune", WHOLE, "N", "then tune the generator around what was found, in N steps "
+                  "(350 for example), as a snapshot of its own", 0,
+                  lower_bound=0, upper_bound=100_000),
+            flag("distance", CHOICE, "KIND", "lpips, the default where its weights are, or pixels",
+                  enum_values=["lpips", "pixels"]),
+            flag("vgg16_weights", PATH, "FILE", "LPIPS's network: a file or an address (docs/"
+                  "metrics.md)"),
+            flag("class", WHOLE, "N", "of a network with labels, where the search starts (default: "
+                  "the class whose average image is nearest)"),
+            flag("seed", WHOLE, "N", "of all that is drawn", 303, lower_bound=0,
+                  upper_bound=2**32 - 1),
+            flag("video", PATH, "FILE", "also the way to it: .mp4, .gif or .webp"),
+            _MEMORY, _QUALITY(default=95),
+            _out("projected", "the directory for projected.npz, which --latents takes, and "
+                  "before-after.png"),
+        ],
+    ),
     "info": _command(
         "layers, parameters, options, where a network comes from, its licence",
         [
@@ -229,16 +257,20 @@ _COMMANDS = {
     ),
 }  # fmt: skip
 
+_EDITING = ("project",)
+
 # ---------------------------------------------------------------- the command line
 
 
 def _run(name: str, args: dict) -> int:
     with quiet.tensorflow_ready("a lower --memory or fewer images take less"):
-        from compute.devices import silence_xla
-        from generation import commands  # after --help and mistakes: they need not wait for it
+        from compute.devices import silence_xla  # after --help and mistakes: they need not wait
+        from editing import commands as editing
+        from generation import commands as generation
 
         silence_xla()
-        print(getattr(commands, name.replace("-", "_"))(args))
+        room = editing if name in _EDITING else generation
+        print(getattr(room, name.replace("-", "_"))(args))
     return 0
 
 

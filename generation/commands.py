@@ -5,8 +5,10 @@ from __future__ import annotations
 import itertools
 import json
 import sys
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from typing import Any, Optional
 
 from dnnlib import download
 from dnnlib.errors import UserError
@@ -55,7 +57,7 @@ def grid(args: dict) -> str:
 def uncurated(args: dict) -> str:
     """Figures 2 and 10 to 12."""
     pictures.check_picture_path(args["out"])
-    crop, lods = _numbers(args, "crop", 4), _numbers(args, "lods")
+    crop, lods = numbers_of(args, "crop", 4), numbers_of(args, "lods")
     picture = figures.uncurated(
         _sampler(args), args["seed"], rows=args["rows"], lods=lods, crop=crop, label=args["class"]
     )
@@ -76,7 +78,7 @@ def style_mixing(args: dict) -> str:
 def noise_detail(args: dict) -> str:
     """Figure 4."""
     pictures.check_picture_path(args["out"])
-    seeds, crop = parse_seeds(args["seeds"]), _numbers(args, "crop", 3)
+    seeds, crop = parse_seeds(args["seeds"]), numbers_of(args, "crop", 3)
     sampler = _sampler({**args, "noise": "random"})
     picture = figures.noise_detail(
         sampler, seeds, crop=crop, count=args["count"], label=args["class"]
@@ -94,7 +96,7 @@ def noise_components(args: dict) -> str:
 def truncation(args: dict) -> str:
     """Figure 8."""
     pictures.check_picture_path(args["out"])
-    seeds, psis = parse_seeds(args["seeds"]), _numbers(args, "psis", kind=float)
+    seeds, psis = parse_seeds(args["seeds"]), numbers_of(args, "psis", kind=float)
     return _save(figures.truncation(_sampler(args), seeds, psis, label=args["class"]), args)
 
 
@@ -122,7 +124,7 @@ def interpolate(args: dict) -> str:
 
 def info(args: dict) -> str:
     """Layers, parameters, options, provenance, licence; what a loader would have run in it."""
-    path = _path(args)
+    path = network_path(args)
 
     def page(description: dict) -> str:
         return json.dumps(description, indent=2) if args["json"] else describe.text(description)
@@ -140,7 +142,7 @@ def convert(args: dict) -> str:
     """To a snapshot, a SavedModel, ONNX or PyTorch's names."""
     if not args["out"]:
         raise UserError("convert: --out=PATH is needed: .safetensors, .onnx, .npz or a directory")
-    return converters.convert(_path(args), args["out"], noise=args["noise"])
+    return converters.convert(network_path(args), args["out"], noise=args["noise"])
 
 
 class _Starts:
@@ -179,13 +181,14 @@ class _Starts:
         return self.sampler.stream(start.codes, noise_seeds=start.seeds, noise_images=start.noise)
 
 
-def _path(args):
+def network_path(args: dict) -> Path:
+    """The file of --network, fetched where it is an address or a name."""
     say = partial(print, file=sys.stderr)
     return download.local_path(args["network"], cache_dir=args["cache_dir"], say=say)
 
 
 def _sampler(args):
-    Gs = describe.load_for_pictures(_path(args))
+    Gs = describe.load_for_pictures(network_path(args))
     psi, cutoff = args.get("truncation_psi"), args.get("truncation_cutoff")
     given = {}
     if psi is not None or cutoff is not None:
@@ -201,7 +204,9 @@ def _save(picture, args):
     return f"Wrote {args['out']}, {width} x {height} pixels"
 
 
-def _numbers(args, name, count=None, kind=int):
+def numbers_of(
+    args: dict, name: str, count: Optional[int] = None, kind: Callable[[str], Any] = int
+) -> Any:
     """The numbers of a flag like --crop=0,64,512,384; None if it was not given."""
     text = args[name]
     if text is None:

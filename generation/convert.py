@@ -20,7 +20,7 @@ import numpy as np
 import tensorflow as tf
 
 import networks
-from dnnlib import atomic, download
+from dnnlib import atomic
 from dnnlib.errors import UserError, explain_write_errors
 from generation import describe
 from networks import fast, torch_state
@@ -58,14 +58,7 @@ def convert(source: str | os.PathLike, out: str | os.PathLike, *, noise: str = "
 def to_snapshot(source: str | os.PathLike, out: str | os.PathLike) -> str:
     """All networks of a file as one snapshot that records where they come from."""
     G, D, Gs = networks.load(source)
-    origin = describe.origin(source)
-    info = {
-        "converted from": Path(source).name,
-        "sha256 of it": download.file_sha256(source),
-        **origin["provenance"],  # of a converted snapshot: the first file's name and hash
-    }
-    if origin["licence"] != describe.NO_LICENCE:
-        info["licence"] = origin["licence"]
+    info = describe.derived_from(source, "converted")
     networks.save(out, G=G, D=D, Gs=Gs, info=info)
     return f"Wrote {out}"
 

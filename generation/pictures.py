@@ -152,7 +152,8 @@ def join(parts: Sequence[Starts]) -> Starts:
     columns = (
         [getattr(part, name) for part in parts] for name in ("seeds", "codes", "z", "labels")
     )
-    return Starts(*(None if c[0] is None else np.concatenate(c) for c in columns), noise=noise)
+    seeds, codes, z, labels = (None if c[0] is None else np.concatenate(c) for c in columns)
+    return Starts(seeds, codes, z, labels, noise)
 
 
 def of_seeds(sampler: Sampler, seeds: Sequence[int], label: int | None) -> Starts:

@@ -48,16 +48,19 @@ def slerp_loop(keys: np.ndarray, frames: int) -> np.ndarray:
     return (turned * lengths).reshape(-1, keys.shape[1]).astype(np.float32)
 
 
-def check_path(path: str | os.PathLike) -> None:
-    """UserError unless the suffix is one that `write` knows and its encoder is installed."""
+def check_path(path: str | os.PathLike, flag: str = "out") -> None:
+    """UserError naming the flag unless the suffix is one that `write` knows and its encoder is
+    installed."""
     suffix = Path(path).suffix.lower()
     if suffix not in SUFFIXES:
-        raise UserError(f"--out={path}: expected a file name that ends in {', '.join(SUFFIXES)}")
+        raise UserError(f"--{flag}={path}: expected a file name that ends in {', '.join(SUFFIXES)}")
     if suffix == ".mp4":
         _av()
 
 
-def check_length(path: str | os.PathLike, count: int, pixels: int, fps: int) -> None:
+def check_length(
+    path: str | os.PathLike, count: int, pixels: int, fps: int, flag: str = "out"
+) -> None:
     """UserError for more frames of so many pixels than a GIF or WebP can be made of, or faster
     ones than a GIF can be. Their encoders hold all frames in memory; that of MP4 does not."""
     suffix = Path(path).suffix.lower()
@@ -66,7 +69,7 @@ def check_length(path: str | os.PathLike, count: int, pixels: int, fps: int) -> 
     most = MAX_BYTES // (4 * pixels)
     if suffix != ".mp4" and count > most:
         raise UserError(
-            f"--out={path}: {count:,} frames, more than {most:,} of this size; use .mp4"
+            f"--{flag}={path}: {count:,} frames, more than {most:,} of this size; use .mp4"
         )
 
 

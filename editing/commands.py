@@ -1,0 +1,133 @@
+"""What run_generator.py's commands on pictures and directions do: {flag: value} → files, a line."""
+
+from __future__ import annotations
+
+import sys
+from functools import partial
+from pathlib import Path
+from typing import Optional
+
+import numpy as np
+
+import networks
+from datasets import fitting
+from dnnlib.errors import UserError
+from editing import distances, projection, targets, tuning
+from editing.projection import Projection
+from generation import describe, latents, pictures, video
+from generation.commands import network_path, numbers_of
+from networks.sampling import Sampler
+
+PROJECTED, COMPARED, TUNED = "projected.npz", "before-after.png", "tuned.safetensors"
+_FRAMES, _FPS = 300, 30  # of the video, at most
+_CANDIDATES = 200  # latents of a class, for its average image
+_MAX_CLASSES = 1000
+_say = partial(print, file=sys.stderr)
+
+
+def project(args: dict) -> str:
+    """A picture, or those of a directory, into w."""
+    if args["video"]:
+        video.check_path(args["video"], "video")
+    crop = numbers_of(args, "crop", 3)
+    background = args["background"] and fitting.parse_background(args["background"])
+    path = network_path(args)
+    sampler = Sampler(describe.load_for_pictures(path), memory=args["memory"], psi=None)
+    sides = sampler.resolution, sampler.channels
+    if not sampler.has_styles:
+        raise UserError(f"project: this is {sampler.Gs.title}, which has no w")
+    if args["video"]:
+        video.check_length(args["video"], _FRAMES, 2 * sides[0] ** 2, _FPS, "video")
+    found = targets.read(args["target"], *sides, crop=crop, background=background)
+    pixels = np.stack([target.pixels for target in found])
+    distance = distances.choose(
+        args["distance"],
+        *sides,
+        vgg16_weights=args["vgg16_weights"],
+        cache_dir=args["cache_dir"],
+        say=_say,
+    )
+    projected = projection.project(
+        sampler.Gs,
+        pixels,
+        distance,
+        steps=args["steps"],
+        space=args["space"],
+        labels=_labels(sampler, pixels, args["class"]),
+        seed=args["seed"],
+        minibatch=max(sampler.minibatch // 4, 1),  # gradients take that much more
+    )
+    columns = [pixels, _images(sampler, projected)]
+    arrays = {f"noise{index}": image for index, image in enumerate(projected.noise)}
+    arrays.update(w=projected.w, distances=projected.distances.T)
+    arrays["names"] = np.array([target.name for target in found])
+    out, more = Path(args["out"]), []
+    if args["tune"]:
+        tuned, arrays["tuning_distances"] = tuning.tune(
+            sampler.Gs, pixels, projected.w, projected.noise, distance, steps=args["tune"]
+        )
+        columns.append(_images(Sampler(tuned, memory=args["memory"], psi=None), projected))
+        info = {**describe.derived_from(path, "tuned"), "steps of tuning": args["tune"]}
+        networks.save(out / TUNED, Gs=tuned, info=info)
+        more.append(f"{out / TUNED}, in the last column")
+    pictures.save_arrays(out / PROJECTED, arrays)
+    pictures.save(_rows(columns), out / COMPARED)
+    if args["video"]:
+        _video(args, sampler, pixels[0], projected)
+        more.append(f"{args['video']}")
+    shown = f"{distance.name}: {projected.distances[-1].mean():.4f}"
+    return ", ".join([f"Wrote {out / PROJECTED} ({shown})", str(out / COMPARED), *more])
+
+
+def _labels(sampler: Sampler, pixels: np.ndarray, wanted: Optional[int]) -> Optional[np.ndarray]:
+    """[N, K]: the class that was asked for, or each picture's nearest; None without labels."""
+    size = sampler.label_size
+    if not size or wanted is not None:
+        return latents.labels_for([0] * len(pixels), size, wanted) if wanted is not None else None
+    classes = nearest_classes(sampler, pixels)
+    _say(f"note: without --class, w starts at the nearest class's average: {_list(classes)}")
+    return np.eye(size, dtype=np.float32)[classes]
+
+
+def _list(classes: np.ndarray) -> str:
+    return ", ".join(map(str, classes[:20])) + (", …" if len(classes) > 20 else "")
+
+
+def nearest_classes(sampler: Sampler, pixels: np.ndarray) -> np.ndarray:
+    """[N], for each picture the class whose average w makes the image nearest to it, in pixels."""
+    classes = min(sampler.label_size, _MAX_CLASSES)
+    averages = []
+    for label in np.eye(sampler.label_size, dtype=np.float32)[:classes]:
+        average, _ = projection.w_statistics(sampler.Gs, label, count=_CANDIDATES)
+        averages.append(np.broadcast_to(average, sampler.w_shape))
+    images = sampler.images(np.stack(averages), title="classes")
+    scales = distances.PixelScales()
+    embedded = scales.embed(images)
+    shown = [
+        scales.between(scales.embed(np.repeat(picture[None], classes, 0)), embedded).numpy()
+        for picture in pixels
+    ]
+    return np.argmin(shown, axis=1)
+
+
+def _images(sampler: Sampler, projected: Projection) -> np.ndarray:
+    return sampler.images(projected.w, noise_images=projected.noise, title="images")
+
+
+def _rows(columns: list[np.ndarray]) -> np.ndarray:
+    """A row for each picture: itself, and what was found."""
+    cells = [image for row in zip(*columns) for image in row]
+    return pictures.grid(iter(cells), len(cells), len(columns))
+
+
+def _video(args: dict, sampler: Sampler, picture: np.ndarray, projected: Projection) -> None:
+    """The way of the first picture's w, beside the picture."""
+    count = min(len(projected.path), _FRAMES)
+    steps = np.linspace(0, len(projected.path) - 1, count).round().astype(int)
+    w = np.broadcast_to(projected.path[steps, 0], [count, *sampler.w_shape])
+    noise = [image[:1] for image in projected.noise]
+    frames = (
+        np.concatenate([picture, image], axis=1)
+        for image in sampler.stream(w, noise_images=noise, title="frames")
+    )
+    video.write(frames, count, args["video"], _FPS, args["quality"])
