@@ -22,7 +22,6 @@ PROJECTED, COMPARED, TUNED = "projected.npz", "before-after.png", "tuned.safeten
 _FRAMES, _FPS = 300, 30  # of the video, at most
 _CANDIDATES = 200  # latents of a class, for its average image
 _MAX_CLASSES = 1000
-_say = partial(print, file=sys.stderr)
 
 
 def project(args: dict) -> str:
@@ -45,7 +44,7 @@ def project(args: dict) -> str:
         *sides,
         vgg16_weights=args["vgg16_weights"],
         cache_dir=args["cache_dir"],
-        say=_say,
+        say=partial(print, file=sys.stderr),
     )
     projected = projection.project(
         sampler.Gs,
@@ -85,12 +84,11 @@ def _labels(sampler: Sampler, pixels: np.ndarray, wanted: Optional[int]) -> Opti
     if not size or wanted is not None:
         return latents.labels_for([0] * len(pixels), size, wanted) if wanted is not None else None
     classes = nearest_classes(sampler, pixels)
-    _say(f"note: without --class, w starts at the nearest class's average: {_list(classes)}")
+    shown = ", ".join(map(str, classes[:20])) + (", …" if len(classes) > 20 else "")
+    print(
+        f"note: without --class, w starts at the nearest average, of class {shown}", file=sys.stderr
+    )
     return np.eye(size, dtype=np.float32)[classes]
-
-
-def _list(classes: np.ndarray) -> str:
-    return ", ".join(map(str, classes[:20])) + (", …" if len(classes) > 20 else "")
 
 
 def nearest_classes(sampler: Sampler, pixels: np.ndarray) -> np.ndarray:
