@@ -18,6 +18,7 @@ from dnnlib.command_line import (
     HELP,
     NUMBER,
     PATH,
+    PATHS,
     SWITCH,
     TEXT,
     WHOLE,
@@ -124,6 +125,12 @@ def _seeds_or_latents(usual: str) -> list[Flag]:
 
 _ANY_NOISE = _noise("fixed", "random", "none")
 _NOISE_OF_SEEDS = _noise("fixed", "random", "original", "none")
+_EDITS = [
+    flag("directions", PATH, "FILE", "directions in w, as the command directions finds them"),
+    flag(
+        "apply", TEXT, "LIST", "how far along them, in standard deviations: smile=+2,age=-1"
+    ),
+]
 _PICTURE = "the picture: .png, .jpg or .webp"
 _MAKING = [_CLASS, *_PSI, _MEMORY]
 
@@ -137,7 +144,7 @@ _COMMANDS = {
     "images": _command(
         "one file for each seed or latent; also saves the latents",
         [
-            *_seeds_or_latents("0-9"), *_MAKING, _NOISE_OF_SEEDS,
+            *_seeds_or_latents("0-9"), *_EDITS, *_MAKING, _NOISE_OF_SEEDS,
             flag("format", CHOICE, "KIND", "png, jpeg or webp", "png",
                   enum_values=["png", "jpeg", "webp"]),
             _QUALITY(default=95), _out("images", "the directory for the files"),
@@ -146,7 +153,7 @@ _COMMANDS = {
     "grid": _command(
         "all in one picture",
         [
-            *_seeds_or_latents("0-63"), *_MAKING, _NOISE_OF_SEEDS,
+            *_seeds_or_latents("0-63"), *_EDITS, *_MAKING, _NOISE_OF_SEEDS,
             flag("columns", WHOLE, "N", "cells in a row; about square by default",
                   lower_bound=1, upper_bound=10_000),
             _QUALITY(default=95), _out("grid.png", _PICTURE),
@@ -212,7 +219,7 @@ _COMMANDS = {
             flag("seconds", NUMBER, "S", "from one seed to the next", 2.0, lower_bound=0.0,
                   upper_bound=3600.0),
             flag("fps", WHOLE, "N", "frames per second", 30, lower_bound=1, upper_bound=240),
-            *_MAKING, _noise("fixed", "none"), _QUALITY(default=85),
+            *_EDITS, *_MAKING, _noise("fixed", "none"), _QUALITY(default=85),
             _out("interpolation.mp4", "the video: .mp4, .gif or .webp"),
         ],
     ),
@@ -244,6 +251,28 @@ _COMMANDS = {
                   "before-after.png"),
         ],
     ),
+    "directions": _command(
+        "find directions in w, and measure what each of them changes",
+        [
+            flag("kinds", TEXT, "LIST", "planes: normals of linear separability's planes, one for "
+                  "each classifier; sefa: what the styles take most of; pca: what w varies most "
+                  "along (default: sefa,pca, and planes with --classifiers)"),
+            flag("classifiers", PATHS, "LIST", "attribute classifiers: files, addresses or "
+                  "directories (run_training.py --preset=classifier)"),
+            flag("keep", TEXT, "LIST", "attributes that are to stay: also planes' directions "
+                  "without their part along these"),
+            flag("count", WHOLE, "N", "of sefa and of pca", 5, lower_bound=1, upper_bound=1000),
+            flag("layers", TEXT, "RANGE", "that they move: all, coarse, middle, fine, or 0-3",
+                  "all"),
+            flag("samples", WHOLE, "N", "latents that directions are found from", 10_000,
+                  lower_bound=100, upper_bound=1_000_000),
+            flag("measure", WHOLE, "N", "images that their effects are measured on", 200,
+                  lower_bound=1, upper_bound=100_000),
+            _MEMORY,
+            _out("directions", "the directory for directions.safetensors, effects.json and "
+                  "directions.png"),
+        ],
+    ),
     "info": _command(
         "layers, parameters, options, where a network comes from, its licence",
         [
@@ -257,7 +286,7 @@ _COMMANDS = {
     ),
 }  # fmt: skip
 
-_EDITING = ("project",)
+_EDITING = ("project", "directions")
 
 # ---------------------------------------------------------------- the command line
 

@@ -11,14 +11,27 @@ import numpy as np
 
 import networks
 from datasets import fitting
+from dnnlib import atomic
 from dnnlib.errors import UserError
-from editing import distances, projection, targets, tuning
+from editing import (
+    contact_sheet,
+    directions as ways,
+    distances,
+    effects,
+    projection,
+    targets,
+    tuning,
+)
 from editing.projection import Projection
-from generation import describe, latents, pictures, video
+from generation import describe, directions as saved, figures, latents, pictures, video
 from generation.commands import network_path, numbers_of
+from metrics.features import classifiers
 from networks.sampling import Sampler
 
 PROJECTED, COMPARED, TUNED = "projected.npz", "before-after.png", "tuned.safetensors"
+DIRECTIONS, EFFECTS, SHEET = "directions.safetensors", "effects.json", "directions.png"
+_PART = 1000  # codes that are held in memory at once
+_CONTROLS = 3  # random directions
 _FRAMES, _FPS = 300, 30  # of the video, at most
 _CANDIDATES = 200  # latents of a class, for its average image
 _MAX_CLASSES = 1000
@@ -106,6 +119,95 @@ def nearest_classes(sampler: Sampler, pixels: np.ndarray) -> np.ndarray:
         for picture in pixels
     ]
     return np.argmin(shown, axis=1)
+
+
+def directions(args: dict) -> str:
+    """Directions in w, and what they change."""
+    path = network_path(args)
+    sampler = Sampler(describe.load_for_pictures(path), memory=args["memory"], psi=None)
+    if not sampler.has_styles:
+        raise UserError(f"directions: this is {sampler.Gs.title}, which has no w")
+    kinds = _kinds(args)
+    layers = _layers(args["layers"], sampler.num_layers)
+    judges = effects.Judges(_classifiers(args))
+    sample = ways.draw(sampler.Gs, args["samples"])
+    found = []
+    if "planes" in kinds:
+        found += ways.planes(sample, _logits(sampler, sample, judges), layers)
+        found += _kept(args, found, sample)
+    if "sefa" in kinds:
+        found += ways.sefa(sampler.Gs, sample, layers, args["count"])
+    if "pca" in kinds:
+        found += ways.pca(sample, layers, args["count"])
+    if not found:
+        raise UserError(
+            "directions: no attribute has a plane, for all images or none have it; --kinds=sefa,pca"
+        )
+    out = Path(args["out"])
+    saved.save(out / DIRECTIONS, found, describe.derived_from(path, "found in"))
+    shown = [*found, *ways.random(sample, layers, _CONTROLS)]
+    rows = np.broadcast_to(
+        np.float32(sample.w[: args["measure"], None]),
+        [min(args["measure"], len(sample.w)), *sampler.w_shape],
+    )
+    measured = list(effects.measure(sampler, shown, rows, judges))
+    page = {"images": len(rows), "directions": [effect.record() for effect in measured]}
+    atomic.write_json(out / EFFECTS, page)
+    pictures.save(contact_sheet.sheet(sampler, shown, rows[:1]), out / SHEET)
+    print(effects.table(measured))
+    return f"Wrote {out / DIRECTIONS} ({len(found)}), {out / EFFECTS}, {out / SHEET}"
+
+
+def _kinds(args: dict) -> list[str]:
+    if args["kinds"] is None:
+        return list(ways.KINDS if args["classifiers"] else ways.KINDS[1:])
+    kinds = args["kinds"].split(",")
+    for kind in kinds:
+        if kind not in ways.KINDS:
+            known = ", ".join(ways.KINDS)
+            raise UserError(f"--kinds={args['kinds']}: {kind!r} is none of {known}")
+    if "planes" in kinds and not args["classifiers"]:
+        raise UserError("--kinds=planes: planes are of classifiers; --classifiers=DIR names them")
+    return kinds
+
+
+def _layers(text: str, num_layers: int) -> tuple[int, int]:
+    if text == "all":
+        return 0, num_layers
+    ranges = figures.parse_styles(text, num_layers, "layers")
+    if len(ranges) != 1:
+        raise UserError(f"--layers={text}: expected one range, like 0-3, or all")
+    return ranges[0].start, ranges[0].stop
+
+
+def _classifiers(args: dict) -> list[classifiers.Classifier]:
+    if not args["classifiers"]:
+        return []
+    say = partial(print, file=sys.stderr)
+    return classifiers.load(args["classifiers"].split(","), args["cache_dir"], say)
+
+
+def _logits(sampler: Sampler, sample: ways.Sample, judges: effects.Judges) -> dict[str, np.ndarray]:
+    """{attribute: [N]} of the sample's images."""
+    parts = []
+    for start in range(0, len(sample.w), _PART):
+        w = np.float32(sample.w[start : start + _PART, None])
+        codes = np.broadcast_to(w, [len(w), *sampler.w_shape])
+        parts.append(judges.logits(sampler.images(codes, title="samples")))
+    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+
+
+def _kept(args: dict, planes: list[saved.Direction], sample: ways.Sample) -> list[saved.Direction]:
+    """Each plane's direction again, without its part along those of --keep."""
+    if args["keep"] is None:
+        return []
+    by_name = {one.name: one for one in planes}
+    names = args["keep"].split(",")
+    for name in names:
+        if name not in by_name:
+            raise UserError(f"--keep={args['keep']}: no plane of {name!r}; {', '.join(by_name)}")
+    kept = [by_name[name] for name in names]
+    return [ways.keeping(one, kept, sample) for one in planes if one.name not in names]
 
 
 def _images(sampler: Sampler, projected: Projection) -> np.ndarray:

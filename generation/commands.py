@@ -13,6 +13,7 @@ from typing import Any, Optional
 from dnnlib import download
 from dnnlib.errors import UserError
 from generation import convert as converters, describe, figures, latents, pictures, video
+from generation.directions import Edits
 from generation.latents import parse_seeds
 from networks.sampling import Sampler
 
@@ -117,7 +118,7 @@ def interpolate(args: dict) -> str:
         codes = video.lerp_loop(sampler.codes(z, labels), steps)
     else:
         codes = sampler.codes(video.slerp_loop(z, steps), video.lerp_loop(labels, steps))
-    frames = sampler.stream(codes, title="frames")
+    frames = sampler.stream(Edits(args, sampler.w_shape)(codes), title="frames")
     video.write(frames, len(codes), args["out"], args["fps"], args["quality"])
     return f"Wrote {args['out']}: {len(codes)} frames, {len(codes) / args['fps']:.1f} s"
 
@@ -166,12 +167,14 @@ class _Starts:
             self.count, self._part = len(self.seeds), self._of_seeds
         else:
             self.count, self._part = pictures.of_file(self.sampler, args["latents"], args["class"])
-        self._class = args["class"]
+        self._class, self._edits = args["class"], Edits(args, self.sampler.w_shape)
 
     def parts(self):
         """Yields `pictures.Starts`, of so many that their w fit in memory."""
         for start in range(0, self.count, _PART):
-            yield self._part(start, start + _PART)
+            part = self._part(start, start + _PART)
+            part.codes = self._edits(part.codes)
+            yield part
 
     def _of_seeds(self, start, stop):
         return pictures.of_seeds(self.sampler, self.seeds[start:stop], self._class)
