@@ -205,7 +205,8 @@ def _kept(args: dict, planes: list[saved.Direction], sample: ways.Sample) -> lis
     names = args["keep"].split(",")
     for name in names:
         if name not in by_name:
-            raise UserError(f"--keep={args['keep']}: no plane of {name!r}; {', '.join(by_name)}")
+            known = ", ".join(by_name) or "none: all images have an attribute, or none has"
+            raise UserError(f"--keep={args['keep']}: no plane of {name!r}; there are: {known}")
     kept = [by_name[name] for name in names]
     return [ways.keeping(one, kept, sample) for one in planes if one.name not in names]
 

@@ -67,16 +67,20 @@ def planes(
 ) -> list[Direction]:
     """The normals of linear separability's planes (StyleGAN §4.2), one for each attribute.
 
-    logits: {attribute: [N]} of the sample's images, of which the surer half counts. An attribute
-    that all or none of them have has no plane.
+    logits: {attribute: [N]} of the sample's images. The surer half counts: of those that have the
+    attribute and of the others, for of one that is rare the surer half of all has none. An
+    attribute that fewer than two images have, or have not, has no plane.
     """
     found = []
     for attribute, values in logits.items():
-        rows = separability.most_confident(values, len(values) // 2)
-        classes = separability.targets(values[rows])
-        if len(set(classes)) == 2:
-            vector = sample.unit(separability.normal(sample.w[rows], classes))
-            found.append(Direction(attribute, vector, layers, "planes"))
+        classes = separability.targets(values)
+        kinds = [np.flatnonzero(classes == kind) for kind in (0, 1)]
+        if min(map(len, kinds)) < 2:
+            continue
+        surer = [separability.most_confident(values[rows], len(rows) // 2) for rows in kinds]
+        rows = np.concatenate([kind[half] for kind, half in zip(kinds, surer)])
+        vector = sample.unit(separability.normal(sample.w[rows], classes[rows]))
+        found.append(Direction(attribute, vector, layers, "planes"))
     return found
 
 
