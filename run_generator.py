@@ -127,9 +127,7 @@ _ANY_NOISE = _noise("fixed", "random", "none")
 _NOISE_OF_SEEDS = _noise("fixed", "random", "original", "none")
 _EDITS = [
     flag("directions", PATH, "FILE", "directions in w, as the command directions finds them"),
-    flag(
-        "apply", TEXT, "LIST", "how far along them, in standard deviations: smile=+2,age=-1"
-    ),
+    flag("apply", TEXT, "LIST", "how far along them, in standard deviations: smile=+2,age=-1"),
 ]
 _PICTURE = "the picture: .png, .jpg or .webp"
 _MAKING = [_CLASS, *_PSI, _MEMORY]
@@ -273,6 +271,16 @@ _COMMANDS = {
                   "directions.png"),
         ],
     ),
+    "animate": _command(
+        "a video that follows a plan of keyframes, and sound if it names some",
+        [
+            flag("plan", PATH, "FILE", "keyframes in text or JSON (docs/editing.md)", needed=True),
+            _EDITS[0],
+            flag("fps", WHOLE, "N", "frames per second", 30, lower_bound=1, upper_bound=240),
+            _MEMORY, _QUALITY(default=85),
+            _out("animation.mp4", "the video: .mp4, .gif or .webp"),
+        ],
+    ),
     "info": _command(
         "layers, parameters, options, where a network comes from, its licence",
         [
@@ -286,7 +294,7 @@ _COMMANDS = {
     ),
 }  # fmt: skip
 
-_EDITING = ("project", "directions")
+_EDITING = ("project", "directions", "animate")
 
 # ---------------------------------------------------------------- the command line
 

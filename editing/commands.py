@@ -14,17 +14,19 @@ from datasets import fitting
 from dnnlib import atomic
 from dnnlib.errors import UserError
 from editing import (
+    animation,
     contact_sheet,
     directions as ways,
     distances,
     effects,
+    keyframes,
     projection,
     targets,
     tuning,
 )
 from editing.projection import Projection
-from generation import describe, directions as saved, figures, latents, pictures, video
-from generation.commands import network_path, numbers_of
+from generation import describe, directions as saved, figures, latents, pictures, sound, video
+from generation.commands import MAX_FRAMES, network_path, numbers_of
 from metrics.features import classifiers
 from networks.sampling import Sampler
 
@@ -156,6 +158,30 @@ def directions(args: dict) -> str:
     pictures.save(contact_sheet.sheet(sampler, shown, rows[:1]), out / SHEET)
     print(effects.table(measured))
     return f"Wrote {out / DIRECTIONS} ({len(found)}), {out / EFFECTS}, {out / SHEET}"
+
+
+def animate(args: dict) -> str:
+    """A video of a plan."""
+    video.check_path(args["out"])
+    plan = keyframes.read(args["plan"])
+    heard = sound.read(plan.audio.file) if plan.audio else None
+    seconds = heard.seconds if heard else plan.seconds
+    if seconds * args["fps"] > MAX_FRAMES:
+        raise UserError(
+            f"--plan={args['plan']}: {seconds:,.0f} s are more than {MAX_FRAMES:,} frames"
+        )
+    sampler = Sampler(describe.load_for_pictures(network_path(args)), memory=args["memory"])
+    named = []
+    if args["directions"]:
+        if not sampler.has_styles:
+            raise UserError(f"--directions: this is {sampler.Gs.title}, which has no w")
+        named = saved.read(args["directions"], sampler.w_shape)
+    made = animation.Animation(sampler, plan, args["fps"], named, heard)
+    video.check_length(args["out"], made.count, sampler.resolution**2, args["fps"])
+    video.write(made.frames(), made.count, args["out"], args["fps"], args["quality"], heard)
+    silent = heard and Path(args["out"]).suffix.lower() != ".mp4"
+    note = "; the sound itself is in an .mp4 only" if silent else ""
+    return f"Wrote {args['out']}: {made.count} frames, {made.count / args['fps']:.1f} s{note}"
 
 
 def _kinds(args: dict) -> list[str]:
