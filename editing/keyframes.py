@@ -83,8 +83,10 @@ class Plan:
         ends = np.cumsum(lengths)
         times = np.arange(count) / fps
         if ends[-1] > 0:
-            # Times are sums of fractions of a second: those that fall on a keyframe are on it.
-            times = np.where(times < ends[-1] + 1e-9, times, times % ends[-1])
+            # Times are rounded: one that falls on the end is on it, where there is a last keyframe.
+            rounding = 1e-9 if lengths[-1] == 0 else -1e-9
+            over = times > ends[-1] + rounding
+            times = np.where(over, np.maximum(times - ends[-1], 0) % ends[-1], times)
         first = np.minimum(
             np.searchsorted(ends, times + 1e-9, side="right"), len(self.keyframes) - 1
         )
