@@ -122,7 +122,7 @@ class Projector:
         self._adam = Adam(self._named, beta1=0.9, beta2=0.999, epsilon=1e-8)
         self._renderer = Renderer(G, frozen=True)
         self._embed = tf.function(distance.embed, autograph=False)
-        self._graph = tf.function(self._step, autograph=False)
+        self.graph = tf.function(self._step, autograph=False)
         self._targets: list[tf.Tensor] = []
         self._deviations = tf.zeros([count, 1, 1])
 
@@ -140,10 +140,13 @@ class Projector:
 
         w_noise: [N, 1 or layers, D], N(0, 1).
         """
-        numbers = [learning_rate(t), noise_strength(t), w_noise]
-        tensors = [tf.constant(number, tf.float32) for number in numbers]
-        distances, losses = self._graph(*tensors, self._targets)
+        distances, losses = self.graph(*self.inputs(t, w_noise))
         return distances.numpy(), losses.numpy()
+
+    def inputs(self, t: float, w_noise: np.ndarray) -> list:
+        """What `graph` takes for a step: its numbers, and the targets."""
+        numbers = [learning_rate(t), noise_strength(t), w_noise]
+        return [*(tf.constant(number, tf.float32) for number in numbers), self._targets]
 
     def found_w(self) -> np.ndarray:
         """[N, layers, D] as it is now."""
