@@ -20,7 +20,7 @@ from typing import Any, Optional
 
 import numpy as np
 
-from dnnlib import json_files
+from dnnlib import json_files, paths
 from dnnlib.config import nearest
 from dnnlib.errors import UserError
 
@@ -213,7 +213,7 @@ def _audio(where: str, row: Mapping[str, Any], beside: Path) -> Audio:
             raise UserError(f"{where}: band={band}, expected the lower frequency first")
         band = low, high
     texts = {key: str(row[key]) for key in ("amplitude", "onset") if row.get(key) is not None}
-    return Audio(str(beside / str(row["file"])), band=band, **texts)
+    return Audio(_path(row["file"], beside), band=band, **texts)
 
 
 def _check_keys(where: str, row: Mapping[str, Any], known: Sequence[str]) -> None:
@@ -227,8 +227,12 @@ def _file_and_row(where: str, text: str, beside: Path) -> tuple[str, int]:
     """'projected.npz' or 'projected.npz:3'."""
     file, colon, number = text.rpartition(":")
     if colon and number.isdigit():
-        return str(beside / file), _whole(where, "latents", number, 10**6)
-    return str(beside / text), 0
+        return _path(file, beside), _whole(where, "latents", number, 10**6)
+    return _path(text, beside), 0
+
+
+def _path(value: Any, beside: Path) -> str:
+    return str(beside / paths.expand(str(value)))
 
 
 def _whole(where: str, key: str, value: Any, most: int) -> int:

@@ -49,6 +49,15 @@ def test_text_and_json_say_the_same(tmp_path):
     assert found.seconds == 3.5
 
 
+def test_paths_are_from_the_plan_s_directory_or_home(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", "/home/me")
+    text = "latents=~/w.npz:2\nlatents=/x/w.npz\nlatents=a:b/w.npz\naudio=~/x.wav onset=a=1"
+    found = plan_of(tmp_path, text)
+    expected = [("/home/me/w.npz", 2), ("/x/w.npz", 0), (str(tmp_path / "a:b/w.npz"), 0)]
+    assert [one.latents for one in found.keyframes] == expected
+    assert found.audio.file == "/home/me/x.wav"
+
+
 def test_a_plan_ends_at_its_last_keyframe_or_goes_back_to_the_first(tmp_path):
     ending = plan_of(tmp_path, "seed=1 seconds=1\nseed=2 ease=linear")
     assert ending.seconds == 1
