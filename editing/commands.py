@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from functools import partial
 from pathlib import Path
@@ -41,6 +42,7 @@ _MAX_CLASSES = 1000
 
 def project(args: dict) -> str:
     """A picture, or those of a directory, into w."""
+    _check_directory(args)
     if args["video"]:
         video.check_path(args["video"], "video")
     crop = numbers_of(args, "crop", 3)
@@ -93,6 +95,12 @@ def project(args: dict) -> str:
     return ", ".join([f"Wrote {out / PROJECTED} ({shown})", str(out / COMPARED), *more])
 
 
+def _check_directory(args: dict) -> None:
+    """Before work that takes minutes."""
+    if os.path.lexists(args["out"]) and not os.path.isdir(args["out"]):
+        raise UserError(f"--out={args['out']}: it is there and no directory")
+
+
 def _labels(sampler: Sampler, pixels: np.ndarray, wanted: Optional[int]) -> Optional[np.ndarray]:
     """[N, K]: the class that was asked for, or each picture's nearest; None without labels."""
     size = sampler.label_size
@@ -125,11 +133,12 @@ def nearest_classes(sampler: Sampler, pixels: np.ndarray) -> np.ndarray:
 
 def directions(args: dict) -> str:
     """Directions in w, and what they change."""
+    _check_directory(args)
     path = network_path(args)
     sampler = Sampler(describe.load_for_pictures(path), memory=args["memory"], psi=None)
     if not sampler.has_styles:
         raise UserError(f"directions: this is {sampler.Gs.title}, which has no w")
-    kinds = _kinds(args)
+    kinds = _kinds(args, bool(sampler.Gs.style_matrices()))
     layers = _layers(args["layers"], sampler.num_layers)
     judges = effects.Judges(_classifiers(args))
     sample = ways.draw(sampler.Gs, args["samples"])
@@ -184,14 +193,17 @@ def animate(args: dict) -> str:
     return f"Wrote {args['out']}: {made.count} frames, {made.count / args['fps']:.1f} s{note}"
 
 
-def _kinds(args: dict) -> list[str]:
+def _kinds(args: dict, has_matrices: bool) -> list[str]:
     if args["kinds"] is None:
-        return list(ways.KINDS if args["classifiers"] else ways.KINDS[1:])
+        usable = {"planes": args["classifiers"], "sefa": has_matrices, "pca": True}
+        return [kind for kind in ways.KINDS if usable[kind]]
     kinds = args["kinds"].split(",")
     for kind in kinds:
         if kind not in ways.KINDS:
             known = ", ".join(ways.KINDS)
             raise UserError(f"--kinds={args['kinds']}: {kind!r} is none of {known}")
+    if "sefa" in kinds and not has_matrices:
+        raise UserError("--kinds=sefa: it looks at styles, and the network has no layers with them")
     if "planes" in kinds and not args["classifiers"]:
         raise UserError("--kinds=planes: planes are of classifiers; --classifiers=DIR names them")
     return kinds
@@ -251,7 +263,7 @@ def _video(args: dict, sampler: Sampler, picture: np.ndarray, projected: Project
     """The way of the first picture's w, beside the picture."""
     count = min(len(projected.path), _FRAMES)
     steps = np.linspace(0, len(projected.path) - 1, count).round().astype(int)
-    w = np.broadcast_to(projected.path[steps, 0], [count, *sampler.w_shape])
+    w = np.broadcast_to(projected.path[steps], [count, *sampler.w_shape])
     noise = [image[:1] for image in projected.noise]
     frames = (
         np.concatenate([picture, image], axis=1)

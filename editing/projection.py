@@ -17,6 +17,7 @@ import tensorflow as tf
 from tqdm import tqdm
 
 from compute.box_means import downscale2d
+from dnnlib.errors import UserError
 from editing.distances import Distance, shrink
 from networks.sampling import Renderer
 from training.optimizer import Adam
@@ -101,7 +102,7 @@ class Projection:
     w: np.ndarray  # [N, layers, D]
     noise: list[np.ndarray]  # [N, H, W, 1] for each layer
     distances: np.ndarray  # [steps, N], each before its step and with w's noise
-    path: np.ndarray  # [steps, N, 1 or layers, D], after each step
+    path: np.ndarray  # of the first picture, [steps, 1 or layers, D], after each step
 
 
 class Projector:
@@ -115,6 +116,7 @@ class Projector:
         layers, width = G.w_shape
         self.G, self.distance, self.layers = G, distance, layers
         self.codes_shape = (count, 1 if space == "w" else layers, width)
+        self._stage = G.split_lod(None)
         self.w = tf.Variable(tf.zeros(self.codes_shape))
         sides = G.noise_shapes()
         self.noise = [tf.Variable(tf.zeros([count, *side, 1])) for side in sides]
@@ -160,7 +162,7 @@ class Projector:
             w = self.w + strength * self._deviations * w_noise
             codes = tf.broadcast_to(w, [self.codes_shape[0], self.layers, self.codes_shape[2]])
             noise = [tf.convert_to_tensor(image) for image in self.noise]
-            images = self._renderer.at_stage(codes, noise=noise or "none")
+            images = self._renderer.at_stage(codes, *self._stage, noise or "none")
             seen = self.distance.embed(shrink(images * 127.5 + 127.5))
             distances = self.distance.between(seen, targets)
             losses = tf.identity(distances)
@@ -198,8 +200,11 @@ def project(
     """Projects pictures, uint8 [N, R, R, C], `minibatch` at once.
 
     labels: [N, K], zeros by default; they decide where w starts, and how far it is shaken. Every
-    picture gets the same draws, so that its w does not depend on its company.
+    picture gets the same draws, so that its w does not depend on its company. Raises UserError
+    where a distance ends as no number.
     """
+    if G.options["dtype"] != "float32":
+        G = G.copy(dtype="float32")  # small steps are lost in the rounding of others
     count = min(minibatch, len(targets))
     projector = Projector(G, distance, space=space, count=count)
     noise, w_noise = draws(seed, G.noise_shapes(), projector.codes_shape[1:], steps)
@@ -224,7 +229,10 @@ def project(
             )
             projector.start(start, targets[rows])
             parts.append((min(count, len(targets) - first), _search(projector, w_noise, bar)))
-    return _joined(parts)
+    result = _joined(parts)
+    if not np.isfinite(result.distances[-1]).all() or not np.isfinite(result.w).all():
+        raise UserError("the network's images, or their distance, are no numbers: it is of no use")
+    return result
 
 
 class _Statistics:
@@ -246,7 +254,7 @@ def _search(projector: Projector, w_noise: np.ndarray, bar: Any) -> Projection:
         drawn = np.broadcast_to(drawn, projector.codes_shape)
         shown, _ = projector.step(step / len(w_noise), drawn)
         distances.append(shown)
-        path.append(projector.w.numpy())
+        path.append(projector.w[0].numpy())
         bar.set_postfix_str(f"distance {shown.mean():.4f}", refresh=False)
         bar.update()
     noise = [image.numpy() for image in projector.noise]
@@ -261,5 +269,5 @@ def _joined(parts: Sequence[tuple[int, Projection]]) -> Projection:
         w=np.concatenate([part.w[:count] for count, part in parts]),
         noise=[np.concatenate([n[:c] for n, c in zip(layer, counts)]) for layer in layers],
         distances=np.concatenate([part.distances[:, :count] for count, part in parts], axis=1),
-        path=np.concatenate([part.path[:, :count] for count, part in parts], axis=1),
+        path=parts[0][1].path,
     )

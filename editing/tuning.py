@@ -13,6 +13,7 @@ import tensorflow as tf
 from tqdm import tqdm
 
 from editing.distances import Distance, shrink
+from networks import ops
 from training.optimizer import Adam
 
 RATE = 3e-4  # the paper's
@@ -38,6 +39,7 @@ def tune(
     variables = {
         name: variable for name, variable in tuned.synthesis.named.items() if variable.trainable
     }
+    level, alpha = tuned.split_lod(None)
     adam = Adam(variables, beta1=0.9, beta2=0.999, epsilon=1e-8)
     names = list(variables)
 
@@ -45,7 +47,8 @@ def tune(
     def step(target: tf.Tensor, code: tf.Tensor, images_of_noise: list) -> tf.Tensor:
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(list(variables.values()))
-            images = tuned.render(code, noise=images_of_noise or "none")
+            images = tuned.render(code, level, alpha, noise=images_of_noise or "none")
+            images = ops.upscale2d(images, 2**level)
             seen = shrink(images * 127.5 + 127.5)
             shown = distance.between(distance.embed(seen), distance.embed(shrink(target)))
             squares = tf.math.squared_difference(images, target / 127.5 - 1)

@@ -15,7 +15,7 @@ from tests.generation.common import made, sampler
 @pytest.fixture(scope="module")
 def files(tmp_path_factory):
     directory = tmp_path_factory.mktemp("networks")
-    for kind in ("style", "paper"):
+    for kind in ("style", "paper", "traditional"):
         networks.save(directory / f"{kind}.safetensors", Gs=made(kind))
     options = dict(resolution=8, num_channels=3, fmap_base=32, fmap_max=8, mbstd_group_size=0)
     (directory / "judges").mkdir()
@@ -78,6 +78,7 @@ MISTAKES = {
     "no judge": (["--classifiers=none"], "'none' is neither a file"),
     "keep": (["--keep=x"], "--keep=x: no plane of 'x'"),
     "paper": ([], "which has no w"),
+    "traditional": (["--kinds=sefa"], "--kinds=sefa: it looks at styles"),
 }
 
 
@@ -86,7 +87,8 @@ def test_mistakes(mistake, files, tmp_path, capsys):
     args, expected = MISTAKES[mistake]
     if mistake == "keep":
         args = [*args, f"--classifiers={files / 'judges'}", "--samples=100"]
-    network = files / ("paper.safetensors" if mistake == "paper" else "style.safetensors")
+    kind = mistake if mistake in ("paper", "traditional") else "style"
+    network = files / f"{kind}.safetensors"
     assert run("directions", f"--network={network}", f"--out={tmp_path / 'out'}", *args) == 2
     assert expected in capsys.readouterr().err.splitlines()[-1]
     assert not (tmp_path / "out").exists()
