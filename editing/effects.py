@@ -33,7 +33,7 @@ class Effect:
     change: np.ndarray
 
     def per_unit(self, attribute: str) -> float:
-        """How many points of 100 the rate rises from −1 to 1, halved."""
+        """How many points of 100 the rate rises a unit, from −1 to 1."""
         rates, middle = self.rates[attribute], AMOUNTS.index(0.0)
         return float(rates[middle + 1] - rates[middle - 1]) * 50
 
@@ -116,25 +116,23 @@ def measure(
 
 
 def table(effects: Sequence[Effect]) -> str:
-    """A line for each direction: what it does most, what it drags along, how much it changes."""
+    """A line for each direction: what it does, what it drags along, how much it changes."""
     width = max(len(effect.direction.name) for effect in effects)
-    return "\n".join(f"{one.direction.name:<{width}}  {_summary(one)}" for one in effects)
+    lines = [f"Points of 100 from {AMOUNTS[0]:+g} to {AMOUNTS[-1]:+g} units:"]
+    lines += [f"  {one.direction.name:<{width}}  {_summary(one)}" for one in effects]
+    return "\n".join(lines)
 
 
 def _summary(effect: Effect) -> str:
-    per_unit = {name: effect.per_unit(name) for name in effect.rates}
-    by_size = sorted(per_unit, key=lambda name: -abs(per_unit[name]))
+    """In points of 100 from the first amount to the last."""
+    points = {name: effect.over_all(name) for name in effect.rates}
+    by_size = sorted(points, key=lambda name: -abs(points[name]))
     own = effect.direction.name.split(",")[0]  # of a plane, without what it keeps
-    first = own if own in per_unit else (by_size[0] if by_size else None)
     parts = []
-    if first is not None:
-        parts.append(
-            f"{first} {per_unit[first]:+.1f} points a unit, {effect.over_all(first):+.1f} from "
-            f"{AMOUNTS[0]:+g} to {AMOUNTS[-1]:+g}"
-        )
-        dragged = [f"{name} {per_unit[name]:+.1f}" for name in by_size if name != first][:3]
-        if dragged:
-            parts.append(f"with it {', '.join(dragged)}")
+    if by_size:
+        first = own if own in points else by_size[0]
+        others = [f"{name} {points[name]:+.0f}" for name in by_size if name != first][:3]
+        parts.append(f"{first} {points[first]:+.0f}" + "".join(f", {other}" for other in others))
     change = effect.change[AMOUNTS.index(1.0)]
     parts.append(f"pixels {change:.3f} a unit")
     if effect.saturates() is not None:
