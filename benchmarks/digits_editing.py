@@ -3,8 +3,8 @@
     python -m benchmarks.digits_editing results/00000-demo/network-final.safetensors \\
         --directions=directions/directions.safetensors
 
-Projects images that the network made and real ones that it may never have seen, and asks a
-classifier that was trained on other real digits than the judges of the directions whether the digit
+Projects images that the network made and real ones (with `--subset=N`, of a run with that subset,
+those that it has never seen), and asks a classifier that was trained on other real digits than the judges of the directions whether the digit
 is the same. Then moves images along every direction, with that classifier as the judge of
 `closed-loop` (0, 6, 8 and 9). Only for the built-in `digits`.
 """
@@ -28,6 +28,7 @@ def main() -> None:
     parser.add_argument("--directions", help="a file of run_generator.py directions")
     parser.add_argument("--count", type=int, default=100, help="pictures of each kind")
     parser.add_argument("--steps", type=int, default=300)
+    parser.add_argument("--subset", type=int, help="of the run: real digits are those left out")
     parser.add_argument("--minibatch", type=int, default=20)
     args = parser.parse_args()
 
@@ -39,15 +40,14 @@ def main() -> None:
 
     Gs = snapshot.load_generator(args.network)
     sampler = Sampler(Gs, psi=None)
-    judge, accuracy, _, held_out = classifier(sampler.resolution)
+    judge, accuracy, _, _ = classifier(sampler.resolution)
     print(f"The judge is right on {accuracy:.1%} of the real digits it has not seen.")
 
     z = latents.from_seeds(range(args.count), sampler.latent_size)
     labels = latents.labels_for(range(args.count), sampler.label_size, None)
     made = sampler.images(sampler.codes(z, labels))
-    real = np.rint(held_out[: args.count] * 255).astype(np.uint8)
-    real = real.reshape(-1, sampler.resolution, sampler.resolution, 1)
-    for title, pixels in (("generated", made), ("real, held out", real)):
+    real = real_digits(sampler.resolution, args.subset)[: args.count]
+    for title, pixels in (("generated", made), ("real", real)):
         start_labels = None
         if sampler.label_size:
             nearest = commands.nearest_classes(sampler, pixels)
@@ -85,6 +85,18 @@ def main() -> None:
                 shares.append(np.isin(digits, CLOSED).mean())
             text = " ".join(f"{share:4.0%}" for share in shares)
             print(f"{direction.name:32s} closed loops at -3 … +3: {text}")
+
+
+def real_digits(resolution: int, subset: int | None) -> np.ndarray:
+    """uint8 [N, R, R, 1], without those of a run's subset."""
+    from datasets.format.reader import inspect, open_dataset
+
+    with open_dataset(inspect("digits", resolution=resolution)) as dataset:
+        images, _ = dataset.read(range(dataset.info.num_images))
+    if subset is not None:
+        info = inspect("digits", resolution=resolution, subset=subset)
+        images = np.delete(images, info.subset.indices(subset), axis=0)
+    return np.transpose(images, [0, 2, 3, 1]) if images.shape[1] == 1 else images
 
 
 def _digits(judge, images: np.ndarray) -> np.ndarray:
