@@ -1,12 +1,13 @@
-"""Do pictures come back, and do directions do what they say? On a network of the digits.
+"""Do pictures come back, and do directions do what they say? On networks of the digits.
 
     python -m benchmarks.digits_editing results/00000-demo/network-final.safetensors \\
-        --directions=directions/directions.safetensors
+        --directions=directions/directions.safetensors --judges_subset=900
 
 Projects images that the network made and real ones (with `--subset=N`, of a run with that subset,
-those that it has never seen), and asks a classifier that was trained on other real digits than the judges of the directions whether the digit
-is the same. Then moves images along every direction, with that classifier as the judge of
-`closed-loop` (0, 6, 8 and 9). Only for the built-in `digits`.
+those that it has never seen), and asks a support vector machine whether the digit is the same. Then
+moves images along every direction, with the machine as the judge of `closed-loop` (0, 6, 8, 9).
+With `--judges_subset=N` it has learned from those digits alone that classifiers of
+`run_training.py --preset=classifier --subset=N`, which gave the directions, have not seen.
 """
 
 from __future__ import annotations
@@ -29,10 +30,10 @@ def main() -> None:
     parser.add_argument("--count", type=int, default=100, help="pictures of each kind")
     parser.add_argument("--steps", type=int, default=300)
     parser.add_argument("--subset", type=int, help="of the run: real digits are those left out")
+    parser.add_argument("--judges_subset", type=int, help="of the directions' classifiers")
     parser.add_argument("--minibatch", type=int, default=20)
     args = parser.parse_args()
 
-    from benchmarks.digits_quality import classifier
     from editing import commands, directions as ways, distances, projection
     from generation import directions as saved, latents
     from networks import snapshot
@@ -40,13 +41,12 @@ def main() -> None:
 
     Gs = snapshot.load_generator(args.network)
     sampler = Sampler(Gs, psi=None)
-    judge, accuracy, _, _ = classifier(sampler.resolution)
-    print(f"The judge is right on {accuracy:.1%} of the real digits it has not seen.")
+    judge = make_judge(sampler.resolution, args.judges_subset)
 
     z = latents.from_seeds(range(args.count), sampler.latent_size)
     labels = latents.labels_for(range(args.count), sampler.label_size, None)
     made = sampler.images(sampler.codes(z, labels))
-    real = real_digits(sampler.resolution, args.subset)[: args.count]
+    real = left_out(sampler.resolution, args.subset)[0][: args.count]
     for title, pixels in (("generated", made), ("real", real)):
         start_labels = None
         if sampler.label_size:
@@ -87,16 +87,33 @@ def main() -> None:
             print(f"{direction.name:32s} closed loops at -3 … +3: {text}")
 
 
-def real_digits(resolution: int, subset: int | None) -> np.ndarray:
-    """uint8 [N, R, R, 1], without those of a run's subset."""
+def make_judge(resolution: int, subset: int | None):
+    """A support vector machine of the digits outside a subset; says how good it is."""
+    from sklearn.model_selection import train_test_split
+    from sklearn.svm import SVC
+
+    images, classes = left_out(resolution, subset)
+    flat = images.reshape(len(images), -1) / 255
+    known, others, known_classes, other_classes = train_test_split(
+        flat, classes, test_size=0.2, random_state=0, stratify=classes
+    )
+    judge = SVC(C=10, gamma="scale", random_state=0).fit(known, known_classes)
+    print(
+        f"The judge, of {len(known)} digits, is right on {judge.score(others, other_classes):.1%}."
+    )
+    return judge
+
+
+def left_out(resolution: int, subset: int | None) -> tuple[np.ndarray, np.ndarray]:
+    """(uint8 [N, R, R, 1], classes [N]) of the digits without those of a run's subset."""
     from datasets.format.reader import inspect, open_dataset
 
     with open_dataset(inspect("digits", resolution=resolution)) as dataset:
-        images, _ = dataset.read(range(dataset.info.num_images))
+        images, labels = dataset.read(range(dataset.info.num_images))
     if subset is not None:
-        info = inspect("digits", resolution=resolution, subset=subset)
-        images = np.delete(images, info.subset.indices(subset), axis=0)
-    return np.transpose(images, [0, 2, 3, 1]) if images.shape[1] == 1 else images
+        chosen = inspect("digits", resolution=resolution, subset=subset).subset.indices(subset)
+        images, labels = np.delete(images, chosen, axis=0), np.delete(labels, chosen, axis=0)
+    return images.reshape(-1, resolution, resolution, 1), labels.argmax(1)
 
 
 def _digits(judge, images: np.ndarray) -> np.ndarray:
