@@ -18,6 +18,7 @@ from dnnlib.command_line import (
     HELP,
     NUMBER,
     PATH,
+    PATHS,
     SWITCH,
     TEXT,
     WHOLE,
@@ -132,6 +133,10 @@ def _seeds_or_latents(usual: str) -> list[Flag]:
 
 _ANY_NOISE = _noise("fixed", "random", "none")
 _NOISE_OF_SEEDS = _noise("fixed", "random", "original", "none")
+_EDITS = [
+    flag("directions", PATH, "FILE", "directions in w, as the command directions finds them"),
+    flag("apply", TEXT, "LIST", "how far along them, in standard deviations: smile=+2,age=-1"),
+]
 _PICTURE = "the picture: .png, .jpg or .webp"
 _MAKING = [_CLASS, *_PSI, _MEMORY]
 
@@ -140,12 +145,12 @@ def _command(summary: str, own: list) -> Command:
     return Command(summary, [_NETWORK, *own, _RESOLUTION, _CACHE, HELP])
 
 
-# generation/commands.py has a function for each.
+# generation/commands.py has a function for each, or editing/commands.py.
 _COMMANDS = {
     "images": _command(
         "one file for each seed or latent; also saves the latents",
         [
-            *_seeds_or_latents("0-9"), *_MAKING, _NOISE_OF_SEEDS,
+            *_seeds_or_latents("0-9"), *_EDITS, *_MAKING, _NOISE_OF_SEEDS,
             flag("format", CHOICE, "KIND", "png, jpeg or webp", "png",
                   enum_values=["png", "jpeg", "webp"]),
             _QUALITY(default=95), _out("images", "the directory for the files"),
@@ -154,7 +159,7 @@ _COMMANDS = {
     "grid": _command(
         "all in one picture",
         [
-            *_seeds_or_latents("0-63"), *_MAKING, _NOISE_OF_SEEDS,
+            *_seeds_or_latents("0-63"), *_EDITS, *_MAKING, _NOISE_OF_SEEDS,
             flag("columns", WHOLE, "N", "cells in a row; about square by default",
                   lower_bound=1, upper_bound=10_000),
             _QUALITY(default=95), _out("grid.png", _PICTURE),
@@ -220,8 +225,68 @@ _COMMANDS = {
             flag("seconds", NUMBER, "S", "from one seed to the next", 2.0, lower_bound=0.0,
                   upper_bound=3600.0),
             flag("fps", WHOLE, "N", "frames per second", 30, lower_bound=1, upper_bound=240),
-            *_MAKING, _noise("fixed", "none"), _QUALITY(default=85),
+            *_EDITS, *_MAKING, _noise("fixed", "none"), _QUALITY(default=85),
             _out("interpolation.mp4", "the video: .mp4, .gif or .webp"),
+        ],
+    ),
+    "project": _command(
+        "find a picture, or a directory of pictures, in w",
+        [
+            flag("target", PATH, "PATH", "the picture, or a directory of pictures", needed=True),
+            flag("crop", TEXT, "X,Y,SIZE", "the square of each picture that counts (default: the "
+                  "largest in its middle)"),
+            flag("background", TEXT, "COLOUR", "behind transparent pixels: white, black, #rrggbb"),
+            flag("space", CHOICE, "w|w+", "one w for all layers, which can be edited best, or one "
+                  "for each, which comes closer", "w", enum_values=["w", "w+"]),
+            flag("steps", WHOLE, "N", "steps of the search; 300 are mostly enough", 1000,
+                  lower_bound=1, upper_bound=100_000),
+            flag("tune", WHOLE, "N", "then tune the generator around what was found, in N steps "
+                  "(350 for example), as a snapshot of its own", 0,
+                  lower_bound=0, upper_bound=100_000),
+            flag("distance", CHOICE, "KIND", "lpips, the default where its weights are, or pixels",
+                  enum_values=["lpips", "pixels"]),
+            flag("vgg16_weights", PATH, "FILE", "LPIPS's network: a file or an address (docs/"
+                  "metrics.md)"),
+            flag("class", WHOLE, "N", "of a network with labels, where the search starts (default: "
+                  "the class whose average image is nearest)"),
+            flag("seed", WHOLE, "N", "of all that is drawn", 303, lower_bound=0,
+                  upper_bound=2**32 - 1),
+            flag("video", PATH, "FILE", "also the way to it: .mp4, .gif or .webp"),
+            _MEMORY, _QUALITY(default=95),
+            _out("projected", "the directory for projected.npz, which --latents takes, and "
+                  "before-after.png"),
+        ],
+    ),
+    "directions": _command(
+        "find directions in w, and measure what each of them changes",
+        [
+            flag("kinds", TEXT, "LIST", "planes: normals of linear separability's planes, one for "
+                  "each classifier; sefa: what the styles take most of; pca: what w varies most "
+                  "along (default: sefa,pca, and planes with --classifiers)"),
+            flag("classifiers", PATHS, "LIST", "attribute classifiers: files, addresses or "
+                  "directories (run_training.py --preset=classifier)"),
+            flag("keep", TEXT, "LIST", "attributes that are to stay: also planes' directions "
+                  "without their part along these"),
+            flag("count", WHOLE, "N", "of sefa and of pca", 5, lower_bound=1, upper_bound=1000),
+            flag("layers", TEXT, "RANGE", "that they move: all, coarse, middle, fine, or 0-3",
+                  "all"),
+            flag("samples", WHOLE, "N", "latents that directions are found from", 10_000,
+                  lower_bound=100, upper_bound=1_000_000),
+            flag("measure", WHOLE, "N", "images that their effects are measured on", 200,
+                  lower_bound=1, upper_bound=100_000),
+            _MEMORY,
+            _out("directions", "the directory for directions.safetensors, effects.json and "
+                  "directions.png"),
+        ],
+    ),
+    "animate": _command(
+        "a video that follows a plan of keyframes, and sound if it names some",
+        [
+            flag("plan", PATH, "FILE", "keyframes in text or JSON (docs/editing.md)", needed=True),
+            _EDITS[0],
+            flag("fps", WHOLE, "N", "frames per second", 30, lower_bound=1, upper_bound=240),
+            _MEMORY, _QUALITY(default=85),
+            _out("animation.mp4", "the video: .mp4, .gif or .webp"),
         ],
     ),
     "info": _command(
@@ -237,16 +302,20 @@ _COMMANDS = {
     ),
 }  # fmt: skip
 
+_EDITING = ("project", "directions", "animate")
+
 # ---------------------------------------------------------------- the command line
 
 
 def _run(name: str, args: dict) -> int:
     with quiet.tensorflow_ready("a lower --memory or fewer images take less"):
-        from compute.devices import silence_xla
-        from generation import commands  # after --help and mistakes: they need not wait for it
+        from compute.devices import silence_xla  # after --help and mistakes: they need not wait
+        from editing import commands as editing
+        from generation import commands as generation
 
         silence_xla()
-        print(getattr(commands, name.replace("-", "_"))(args))
+        room = editing if name in _EDITING else generation
+        print(getattr(room, name.replace("-", "_"))(args))
     return 0
 
 

@@ -20,6 +20,8 @@ import networks
 from benchmarks import floor
 from compute.devices import silence_xla
 from datasets.format.builtin import SyntheticImages
+from editing.distances import PixelScales
+from editing.projection import Projector, Start
 from networks.sampling import generator_function
 from training.phases import make_phases
 from training.report import peak_memory_gb
@@ -118,6 +120,24 @@ def iterate(family, resolution, minibatch, dtype, repeats, level=0):
     )
 
 
+def project(family, resolution, minibatch, dtype, repeats):
+    """One step of a projection of `minibatch` pictures, which pixels are compared with."""
+    G = networks.build(FAMILIES[family][0], seed=1, resolution=resolution, dtype=dtype)
+    projector = Projector(G, PixelScales(), count=minibatch)
+    w = np.zeros([minibatch, G.w_shape[1]], np.float32)
+    noise = [np.random.randn(minibatch, *side, 1) for side in G.noise_shapes()]
+    images = np.random.RandomState(1).randint(0, 256, [minibatch, resolution, resolution, 3])
+    projector.start(Start(w, np.ones([minibatch], np.float32), noise), images)
+    drawn = np.zeros(projector.codes_shape, np.float32)
+    inputs = projector.inputs(0.5, drawn)
+    return compare(
+        [lambda: projector.graph(*inputs)],
+        [lambda: projector.graph.get_concrete_function(*inputs)],
+        minibatch,
+        repeats,
+    )
+
+
 def make_steps(family, common, level=0):
     G_name, D_name, phases = FAMILIES[family]
     G, D = dict(func_name=G_name, **common), dict(func_name=D_name, **common)
@@ -162,7 +182,7 @@ def losses(resolution, minibatch, dtype, repeats):
 
 def main():
     parser = argparse.ArgumentParser()
-    parser.add_argument("what", choices=("generate", "iterate", "losses"))
+    parser.add_argument("what", choices=("generate", "iterate", "project", "losses"))
     parser.add_argument("--family", choices=FAMILIES, default="stylegan")
     parser.add_argument("--resolution", type=int, required=True)
     parser.add_argument("--minibatch", type=int, required=True)
@@ -174,6 +194,8 @@ def main():
     common = (args.resolution, args.minibatch, args.dtype, args.repeats)
     if args.what == "generate":
         result = generate(args.family, *common)
+    elif args.what == "project":
+        result = project(args.family, *common)
     elif args.what == "iterate":
         result = iterate(args.family, *common, level=args.level)
     else:

@@ -5,12 +5,15 @@ from __future__ import annotations
 import itertools
 import json
 import sys
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from typing import Any, Optional
 
 from dnnlib import download
 from dnnlib.errors import UserError
 from generation import convert as converters, describe, figures, latents, pictures, video
+from generation.directions import Edits
 from generation.latents import parse_seeds
 from networks.sampling import Sampler
 
@@ -29,7 +32,7 @@ def images(args: dict) -> str:
         for start in starts.parts():
             if starts.count <= _KEPT:
                 kept.append(start)
-            yield from starts.sampler.stream(start[1], noise_seeds=start[0])
+            yield from starts.images(start)
 
     names = (f"image{n:04d}" for n in itertools.count())
     if starts.seeds is not None:
@@ -40,7 +43,7 @@ def images(args: dict) -> str:
     if not kept:
         all_said = "their seeds say" if starts.seeds is not None else f"{args['latents']} says"
         return f"{said}. More than {_KEPT:,}: without {pictures.LATENTS}, {all_said} it all."
-    pictures.save_latents(out / pictures.LATENTS, starts.sampler, *pictures.join(kept))
+    pictures.save_latents(out / pictures.LATENTS, starts.sampler, pictures.join(kept))
     return f"{said}, and {out / pictures.LATENTS}"
 
 
@@ -48,18 +51,14 @@ def grid(args: dict) -> str:
     """All images in one picture."""
     pictures.check_picture_path(args["out"])
     starts = _Starts(args, "0-63")
-    made = (
-        image
-        for start in starts.parts()
-        for image in starts.sampler.stream(start[1], noise_seeds=start[0])
-    )
+    made = (image for start in starts.parts() for image in starts.images(start))
     return _save(pictures.grid(made, starts.count, args["columns"]), args)
 
 
 def uncurated(args: dict) -> str:
     """Figures 2 and 10 to 12."""
     pictures.check_picture_path(args["out"])
-    crop, lods = _numbers(args, "crop", 4), _numbers(args, "lods")
+    crop, lods = numbers_of(args, "crop", 4), numbers_of(args, "lods")
     picture = figures.uncurated(
         _sampler(args), args["seed"], rows=args["rows"], lods=lods, crop=crop, label=args["class"]
     )
@@ -80,7 +79,7 @@ def style_mixing(args: dict) -> str:
 def noise_detail(args: dict) -> str:
     """Figure 4."""
     pictures.check_picture_path(args["out"])
-    seeds, crop = parse_seeds(args["seeds"]), _numbers(args, "crop", 3)
+    seeds, crop = parse_seeds(args["seeds"]), numbers_of(args, "crop", 3)
     sampler = _sampler({**args, "noise": "random"})
     picture = figures.noise_detail(
         sampler, seeds, crop=crop, count=args["count"], label=args["class"]
@@ -98,7 +97,7 @@ def noise_components(args: dict) -> str:
 def truncation(args: dict) -> str:
     """Figure 8."""
     pictures.check_picture_path(args["out"])
-    seeds, psis = parse_seeds(args["seeds"]), _numbers(args, "psis", kind=float)
+    seeds, psis = parse_seeds(args["seeds"]), numbers_of(args, "psis", kind=float)
     return _save(figures.truncation(_sampler(args), seeds, psis, label=args["class"]), args)
 
 
@@ -119,14 +118,14 @@ def interpolate(args: dict) -> str:
         codes = video.lerp_loop(sampler.codes(z, labels), steps)
     else:
         codes = sampler.codes(video.slerp_loop(z, steps), video.lerp_loop(labels, steps))
-    frames = sampler.stream(codes, title="frames")
+    frames = sampler.stream(Edits(args, sampler.w_shape)(codes), title="frames")
     video.write(frames, len(codes), args["out"], args["fps"], args["quality"])
     return f"Wrote {args['out']}: {len(codes)} frames, {len(codes) / args['fps']:.1f} s"
 
 
 def info(args: dict) -> str:
     """Layers, parameters, options, provenance, licence; what a loader would have run in it."""
-    path = _path(args)
+    path = network_path(args)
 
     def page(description: dict) -> str:
         return json.dumps(description, indent=2) if args["json"] else describe.text(description)
@@ -146,7 +145,7 @@ def convert(args: dict) -> str:
     if not args["out"]:
         raise UserError("convert: --out=PATH is needed: .safetensors, .onnx, .npz or a directory")
     options = {"noise": args["noise"], "resolution": args.get("resolution")}
-    return converters.convert(_path(args), args["out"], **options)
+    return converters.convert(network_path(args), args["out"], **options)
 
 
 class _Starts:
@@ -169,27 +168,37 @@ class _Starts:
         if self.seeds is not None:
             self.count, self._part = len(self.seeds), self._of_seeds
         else:
-            self.count, self._part = pictures.codes_of_file(
-                self.sampler, args["latents"], args["class"]
-            )
-        self._class = args["class"]
+            self.count, self._part = pictures.of_file(self.sampler, args["latents"], args["class"])
+        self._class, self._edits = args["class"], Edits(args, self.sampler.w_shape)
 
     def parts(self):
-        """Yields what `pictures.start_codes` returns, for so many that their w fit in memory."""
+        """Yields `pictures.Starts`, of so many that their w fit in memory."""
         for start in range(0, self.count, _PART):
-            yield self._part(start, start + _PART)
+            part = self._part(start, start + _PART)
+            part.codes = self._edits(part.codes)
+            yield part
 
     def _of_seeds(self, start, stop):
-        return pictures.start_codes(self.sampler, self.seeds[start:stop], None, self._class)
+        return pictures.of_seeds(self.sampler, self.seeds[start:stop], self._class)
+
+    def images(self, start):
+        """Yields the images; a file's own noise images stand in for the network's."""
+        return self.sampler.stream(start.codes, noise_seeds=start.seeds, noise_images=start.noise)
 
 
-def _path(args):
+def network_path(args: dict) -> Path:
+    """The file of --network, fetched where it is an address or a name."""
     say = partial(print, file=sys.stderr)
     return download.local_path(args["network"], cache_dir=args["cache_dir"], say=say)
 
 
+def load_generator(args: dict) -> Any:
+    """The generator of --network."""
+    return describe.load_for_pictures(network_path(args), args.get("resolution"))
+
+
 def _sampler(args):
-    Gs = describe.load_for_pictures(_path(args), args.get("resolution"))
+    Gs = load_generator(args)
     psi, cutoff = args.get("truncation_psi"), args.get("truncation_cutoff")
     given = {}
     if psi is not None or cutoff is not None:
@@ -205,7 +214,9 @@ def _save(picture, args):
     return f"Wrote {args['out']}, {width} x {height} pixels"
 
 
-def _numbers(args, name, count=None, kind=int):
+def numbers_of(
+    args: dict, name: str, count: Optional[int] = None, kind: Callable[[str], Any] = int
+) -> Any:
     """The numbers of a flag like --crop=0,64,512,384; None if it was not given."""
     text = args[name]
     if text is None:

@@ -20,7 +20,7 @@ import numpy as np
 import tensorflow as tf
 
 import networks
-from dnnlib import atomic, download
+from dnnlib import atomic
 from dnnlib.errors import UserError, explain_write_errors
 from generation import describe
 from networks import fast, torch_state
@@ -69,16 +69,9 @@ def to_snapshot(
     """All networks of a file as one snapshot that records where they come from."""
     G, D, Gs = networks.load(source, resolution=resolution)
     said = [note for network in (G, D, Gs) if network is not None for note in notes(network)]
-    origin = describe.origin(source)
-    info = {
-        "converted from": Path(source).name,
-        "sha256 of it": download.file_sha256(source),
-        **origin["provenance"],  # of a converted snapshot: the first file's name and hash
-    }
+    info = describe.derived_from(source, "converted")
     if said:  # the new file holds what the first did not
         info["notes on it"] = list(dict.fromkeys(said))
-    if origin["licence"] != describe.NO_LICENCE:
-        info["licence"] = origin["licence"]
     networks.save(out, G=G, D=D, Gs=Gs, info=info)
     return f"Wrote {out}"
 

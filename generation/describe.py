@@ -80,6 +80,20 @@ def origin(path: str | os.PathLike) -> dict:
     return {"format": kind, "licence": licence or NO_LICENCE, "provenance": provenance}
 
 
+def derived_from(source: str | os.PathLike, verb: str) -> dict:
+    """What a snapshot made of a file records: the file, its provenance, its licence; verb: how it
+    was made, 'converted'."""
+    known = origin(source)
+    info = {
+        f"{verb} from": Path(source).name,
+        "sha256 of it": download.file_sha256(source),
+        **known["provenance"],  # of a converted snapshot: the first file's name and hash
+    }
+    if known["licence"] != NO_LICENCE:
+        info["licence"] = known["licence"]
+    return info
+
+
 def _network(everything: bool, network: Any) -> dict:
     own = dict(network.options)
     usual = registry.resolve(network.func_name, family=network.FAMILY)

@@ -105,8 +105,8 @@ def preset_layers(preset: str, num_layers: int) -> range:
     return layers
 
 
-def parse_styles(text: str, num_layers: int) -> list[range]:
-    """'coarse,coarse,4-7,12' → the layers of each row; UserError naming --styles."""
+def parse_styles(text: str, num_layers: int, flag: str = "styles") -> list[range]:
+    """'coarse,coarse,4-7,12' → the layers of each row; UserError naming the flag."""
     rows = []
     for part in text.split(","):
         part = part.strip()
@@ -116,11 +116,11 @@ def parse_styles(text: str, num_layers: int) -> list[range]:
         match = re.fullmatch(r"(\d{1,3})(?:-(\d{1,3}))?", part)
         if not match:
             raise UserError(
-                f"--styles={text}: expected {', '.join(PRESETS)} or layers like 0-3, for each row"
+                f"--{flag}={text}: expected {', '.join(PRESETS)} or layers like 0-3, for each row"
             )
         layers = range(int(match[1]), int(match[2] or match[1]) + 1)
         if not layers or layers[-1] >= num_layers:
-            raise UserError(f"--styles={text}: {part} is not within layers 0-{num_layers - 1}")
+            raise UserError(f"--{flag}={text}: {part} is not within layers 0-{num_layers - 1}")
         rows.append(layers)
     return rows
 

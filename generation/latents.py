@@ -27,7 +27,9 @@ _Z_NAMES = ("z",)
 # 'latents' are z in the original, and w in the files of many projectors; an array without a name
 # says nothing. What shape does not decide is refused.
 _UNDECIDED = ("latents", "arr_0")
-_OTHERS = ("labels", "seeds")
+_NOISE = "noise"  # and the number of its layer
+_MAX_NOISE = 24  # more than the layers of a network of 4096×4096
+_OTHERS = ("labels", "seeds", *(f"{_NOISE}{index}" for index in range(_MAX_NOISE)))
 # What zipfile and NumPy raise for damaged bytes. MemoryError: a header may claim any size.
 _DAMAGED = (
     ValueError,
@@ -88,15 +90,21 @@ def labels_for(seeds: Sequence[int], label_size: int, wanted: int | None = None)
 
 
 def read(
-    path: str | os.PathLike, latent_size: int, label_size: int, w_shape: tuple[int, int] | None
-) -> dict[str, np.ndarray]:
+    path: str | os.PathLike,
+    latent_size: int,
+    label_size: int,
+    w_shape: tuple[int, int] | None,
+    noise_shapes: Sequence[tuple[int, int]] = (),
+) -> dict[str, Any]:
     """{'w': w} or {'z': z} or {'z': z, 'labels': labels} of an .npz or .npy file, all float32,
-    and 'seeds', [N], if the file has them.
+    and 'seeds', [N], and 'noise', a list, if the file has them.
 
     Of z and w in one file w counts, which is what images were made from. z is [N, latent_size],
     labels [N, label_size]. w_shape is (layers, width), None for a network without w. w is
     [N, layers, width]; or [layers, width], one code; or [N, width], which goes to all layers, of
     which the result is a view. An array that may be z or w by its name is what its shape says.
+    noise_shapes: (height, width) of the network's noise images; the file's are noise0, noise1, …,
+    [N or 1, height, width, 1], of all layers or of none.
     Raises UserError naming the file, the array and what was expected; both readings where there
     are two; more than MAX_CODES codes or MAX_BYTES bytes.
     """
@@ -105,7 +113,8 @@ def read(
     values = arrays[name]
     if kind == "w":
         values = _w(path, name, values, w_shape, arrays.get("seeds"))
-        return {"w": values, **_seeds(path, arrays, len(values))}
+        noise = _noise(path, arrays, len(values), noise_shapes)
+        return {"w": values, **_seeds(path, arrays, len(values)), **noise}
     values = _checked(path, name, values, (latent_size,))
     result = {"z": values}
     if label_size and "labels" in arrays:
@@ -113,7 +122,8 @@ def read(
         if len(labels) != len(values):
             raise UserError(f"{path}: {len(labels)} labels for {len(values)} latents")
         result["labels"] = labels
-    return {**result, **_seeds(path, arrays, len(values))}
+    noise = _noise(path, arrays, len(values), noise_shapes)
+    return {**result, **_seeds(path, arrays, len(values)), **noise}
 
 
 def _chosen(
@@ -193,6 +203,34 @@ def _seeds(
     return {"seeds": seeds}
 
 
+def _noise(
+    path: str | os.PathLike,
+    arrays: dict[str, np.ndarray],
+    count: int,
+    shapes: Sequence[tuple[int, int]],
+) -> dict[str, list[np.ndarray]]:
+    """{'noise': [N or 1, H, W, 1] for each layer}, or {}."""
+    if not any(name.startswith(_NOISE) for name in arrays):
+        return {}
+    result = []
+    for index, (height, width) in enumerate(shapes):
+        name = f"{_NOISE}{index}"
+        if name not in arrays:
+            raise UserError(
+                f"{path}: it has noise images, but no {name}; the network has {len(shapes)} of them"
+            )
+        image = _checked(path, name, arrays[name], (height, width, 1))
+        if len(image) not in (1, count):
+            raise UserError(f"{path}: {len(image)} images {name} for {count} codes")
+        result.append(image)
+    if f"{_NOISE}{len(shapes)}" in arrays:
+        raise UserError(
+            f"{path}: it has more noise images than the network, which has {len(shapes)}: it was "
+            "made with another network"
+        )
+    return {"noise": result}
+
+
 def _arrays(path: str | os.PathLike) -> dict[str, np.ndarray]:
     """The file's arrays of the names that count; that of an .npy file is 'arr_0'."""
     if os.path.isdir(path):
@@ -211,16 +249,22 @@ def _arrays(path: str | os.PathLike) -> dict[str, np.ndarray]:
 
 def _members(path: str | os.PathLike, file: BinaryIO) -> Iterator[tuple[str, np.ndarray]]:
     """(name, array) of those in a .npz file that count."""
+    room = MAX_BYTES  # for noise images, all together
     with zipfile.ZipFile(file) as archive:
         inside = set(archive.namelist())
         for name in (*_W_NAMES, *_Z_NAMES, *_UNDECIDED, *_OTHERS):
             member = next((m for m in (f"{name}.npy", name) if m in inside), None)
             if member is not None:
                 size = archive.getinfo(member).file_size
-                yield name, _read_array(path, name, archive.open(member), size)
+                limit = room if name.startswith(_NOISE) else MAX_BYTES
+                array = _read_array(path, name, archive.open(member), size, limit)
+                room -= array.nbytes if name.startswith(_NOISE) else 0
+                yield name, array
 
 
-def _read_array(path: str | os.PathLike, name: str, opened: Any, held: int) -> np.ndarray:
+def _read_array(
+    path: str | os.PathLike, name: str, opened: Any, held: int, limit: int = MAX_BYTES
+) -> np.ndarray:
     """An array, once its header has said that it is no larger than allowed, and than `held`."""
     with opened as file:
         file.seek(0)
@@ -231,10 +275,10 @@ def _read_array(path: str | os.PathLike, name: str, opened: Any, held: int) -> n
         }[version]
         shape, _, dtype = header(file)
         size = math.prod(shape) * dtype.itemsize
-        if (shape and shape[0] > MAX_CODES) or size > MAX_BYTES:
+        if (shape and shape[0] > MAX_CODES) or size > limit:
             raise UserError(
                 f"{path}: {name} has shape {list(shape)}, expected no more than "
-                f"{MAX_CODES:,} codes and {MAX_BYTES // 2**20:,} MiB: split the file"
+                f"{MAX_CODES:,} codes and {limit // 2**20:,} MiB: split the file"
             )
         if size > held:
             raise ValueError("a header that claims more than there is")

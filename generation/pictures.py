@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Optional
 
@@ -74,23 +75,33 @@ def save_images(
     return paths
 
 
-def save_latents(
-    path: str | os.PathLike,
-    sampler: Sampler,
-    seeds: Sequence[int],
-    codes: np.ndarray,
-    z: np.ndarray | None = None,
-    labels: np.ndarray | None = None,
-) -> None:
+@dataclass
+class Starts:
+    """What images are made from, a row each; noise: None for the network's own."""
+
+    seeds: Sequence[int]  # of random noise
+    codes: np.ndarray  # [N, …], as `Sampler` takes them
+    z: Optional[np.ndarray] = None  # [N, latent_size]
+    labels: Optional[np.ndarray] = None  # [N, label_size]
+    noise: Optional[list[np.ndarray]] = None  # of each layer, [N or 1, H, W, 1]
+
+
+def save_latents(path: str | os.PathLike, sampler: Sampler, starts: Starts) -> None:
     """Writes an .npz file that `latents.read` takes: w as images were made from it, z, labels,
-    and the seeds of random noise."""
-    arrays = {"seeds": np.int64(seeds)}
+    noise images, and the seeds of random noise."""
+    arrays = {"seeds": np.int64(starts.seeds)}
     if sampler.has_styles:
-        arrays["w"] = codes
-    if z is not None:
-        arrays["z"] = z
-    if labels is not None and labels.shape[1]:
-        arrays["labels"] = labels
+        arrays["w"] = starts.codes
+    if starts.z is not None:
+        arrays["z"] = starts.z
+    if starts.labels is not None and starts.labels.shape[1]:
+        arrays["labels"] = starts.labels
+    arrays.update({f"noise{index}": image for index, image in enumerate(starts.noise or [])})
+    save_arrays(path, arrays)
+
+
+def save_arrays(path: str | os.PathLike, arrays: dict[str, np.ndarray]) -> None:
+    """Writes an .npz file, atomically."""
     with atomic_path(path) as temporary, open(temporary, "wb") as file:
         sink = _Sink(file)
         np.savez(sink, **arrays)
@@ -132,54 +143,58 @@ class _Sink:
                 self._error = error
 
 
-def join(parts: Sequence[tuple]) -> list:
-    """Several results of `start_codes` as one."""
-    columns = zip(*parts)
-    return [None if column[0] is None else np.concatenate(column) for column in columns]
+def join(parts: Sequence[Starts]) -> Starts:
+    """Several parts as one."""
+    noise = None
+    if parts[0].noise is not None:
+        layers = zip(*(part.noise for part in parts))
+        noise = [layer[0] if len(layer[0]) == 1 else np.concatenate(layer) for layer in layers]
+    columns = (
+        [getattr(part, name) for part in parts] for name in ("seeds", "codes", "z", "labels")
+    )
+    seeds, codes, z, labels = (None if c[0] is None else np.concatenate(c) for c in columns)
+    return Starts(seeds, codes, z, labels, noise)
 
 
-def start_codes(
-    sampler: Sampler, seeds: Sequence[int], latents_file: str | None, label: int | None
-) -> tuple[Sequence[int], np.ndarray, np.ndarray | None, np.ndarray | None]:
-    """(seeds, codes, z or None, labels or None) from seeds, or from a file of z or w instead.
-
-    See `codes_of_file` for files.
-    """
-    if latents_file is not None:
-        count, part = codes_of_file(sampler, latents_file, label)
-        return part(0, count)
+def of_seeds(sampler: Sampler, seeds: Sequence[int], label: int | None) -> Starts:
+    """The latents of seeds; label: as `latents.labels_for` takes it."""
     z = latents.from_seeds(seeds, sampler.latent_size)
     labels = latents.labels_for(seeds, sampler.label_size, label)
-    return seeds, sampler.codes(z, labels), z, labels
+    return Starts(seeds, sampler.codes(z, labels), z, labels)
 
 
-def codes_of_file(
+def of_file(
     sampler: Sampler, path: str, label: int | None
-) -> tuple[int, Callable[[int, int], tuple]]:
-    """(number of codes, a function: start, stop → what `start_codes` returns, of these rows).
+) -> tuple[int, Callable[[int, int], Starts]]:
+    """(number of codes of a file, a function: start, stop → these rows).
 
     A w of a file is taken as it is, since `save_latents` writes truncated ones, unless the
     sampler was given a psi. Labels are those of the file unless a label was given. The seeds
     of a file are those of random noise, 0, 1, … where it has none.
     """
-    arrays = latents.read(path, sampler.latent_size, sampler.label_size, sampler.w_shape)
+    arrays = latents.read(
+        path, sampler.latent_size, sampler.label_size, sampler.w_shape, sampler.noise_shapes
+    )
     if "w" in arrays and label is not None:
         raise UserError(f"--class={label}: {path} has w, on which labels do nothing")
     count = len(arrays["w" if "w" in arrays else "z"])
     every = arrays.get("seeds", range(count))
 
-    def part(start: int, stop: int) -> tuple:
+    def part(start: int, stop: int) -> Starts:
         rows = slice(start, stop)
-        seeds = every[rows]
+        seeds, noise = every[rows], arrays.get("noise")
+        if noise is not None:
+            noise = [image if len(image) < count else image[rows] for image in noise]
         if "w" in arrays:
             w = arrays["w"][rows]
-            return seeds, w if sampler.psi is OWN else sampler.truncate(w), None, None
+            w = w if sampler.psi is OWN else sampler.truncate(w)
+            return Starts(seeds, w, noise=noise)
         z = arrays["z"][rows]
         if "labels" in arrays and label is None:
             labels = arrays["labels"][rows]
         else:
             labels = latents.labels_for(seeds, sampler.label_size, label)
-        return seeds, sampler.codes(z, labels), z, labels
+        return Starts(seeds, sampler.codes(z, labels), z, labels, noise)
 
     return count, part
 

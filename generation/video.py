@@ -6,15 +6,17 @@ import os
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
+from typing import Any, Optional
 
 import numpy as np
 
 from datasets.grids import to_pil
 from dnnlib.atomic import atomic_path
 from dnnlib.errors import UserError
+from generation.sound import Sound
 
 SUFFIXES = (".mp4", ".gif", ".webp")
+_SOUND_RATE = 48_000  # samples a second; AAC has a few rates only
 MAX_BYTES = 2 * 2**30  # of the frames of a GIF or WebP
 
 
@@ -48,16 +50,19 @@ def slerp_loop(keys: np.ndarray, frames: int) -> np.ndarray:
     return (turned * lengths).reshape(-1, keys.shape[1]).astype(np.float32)
 
 
-def check_path(path: str | os.PathLike) -> None:
-    """UserError unless the suffix is one that `write` knows and its encoder is installed."""
+def check_path(path: str | os.PathLike, flag: str = "out") -> None:
+    """UserError naming the flag unless the suffix is one that `write` knows and its encoder is
+    installed."""
     suffix = Path(path).suffix.lower()
     if suffix not in SUFFIXES:
-        raise UserError(f"--out={path}: expected a file name that ends in {', '.join(SUFFIXES)}")
+        raise UserError(f"--{flag}={path}: expected a file name that ends in {', '.join(SUFFIXES)}")
     if suffix == ".mp4":
         _av()
 
 
-def check_length(path: str | os.PathLike, count: int, pixels: int, fps: int) -> None:
+def check_length(
+    path: str | os.PathLike, count: int, pixels: int, fps: int, flag: str = "out"
+) -> None:
     """UserError for more frames of so many pixels than a GIF or WebP can be made of, or faster
     ones than a GIF can be. Their encoders hold all frames in memory; that of MP4 does not."""
     suffix = Path(path).suffix.lower()
@@ -66,7 +71,7 @@ def check_length(path: str | os.PathLike, count: int, pixels: int, fps: int) -> 
     most = MAX_BYTES // (4 * pixels)
     if suffix != ".mp4" and count > most:
         raise UserError(
-            f"--out={path}: {count:,} frames, more than {most:,} of this size; use .mp4"
+            f"--{flag}={path}: {count:,} frames, more than {most:,} of this size; use .mp4"
         )
 
 
@@ -77,17 +82,22 @@ def durations(count: int, fps: int, unit: int) -> list[int]:
 
 
 def write(
-    frames: Iterator[np.ndarray], count: int, path: str | os.PathLike, fps: int, quality: int = 85
+    frames: Iterator[np.ndarray],
+    count: int,
+    path: str | os.PathLike,
+    fps: int,
+    quality: int = 85,
+    sound: Optional[Sound] = None,
 ) -> None:
     """Encodes `count` uint8 frames [H, W, C] of one size, atomically; GIF and WebP loop.
 
     quality: 1 to 100. MP4 is H.264 with 4:2:0 colours, which every player takes. A GIF counts in
-    hundredths of a second.
+    hundredths of a second. sound: of an MP4, as AAC; the others have none.
     """
     check_path(path)
     with atomic_path(path) as temporary:
         if Path(path).suffix.lower() == ".mp4":
-            _write_mp4(frames, temporary, fps, quality)
+            _write_mp4(frames, temporary, fps, quality, sound)
             return
         first = to_pil(next(frames))
         webp = Path(path).suffix.lower() == ".webp"
@@ -102,12 +112,15 @@ def write(
         )
 
 
-def _write_mp4(frames: Iterator[np.ndarray], path: Path, fps: int, quality: int) -> None:
+def _write_mp4(
+    frames: Iterator[np.ndarray], path: Path, fps: int, quality: int, sound: Optional[Sound]
+) -> None:
     av = _av()
     with av.open(str(path), "w", format="mp4", options={"movflags": "+faststart"}) as container:
         stream = container.add_stream("libx264", rate=Fraction(fps))
         stream.pix_fmt = "yuv420p"
         stream.options = {"crf": str(round(51 - quality * 0.4))}
+        heard = container.add_stream("aac", rate=_SOUND_RATE, layout="mono") if sound else None
         for index, frame in enumerate(frames):
             if frame.shape[2] not in (1, 3):
                 raise UserError(f"MP4 holds 1 or 3 channels, not {frame.shape[2]}: use .webp")
@@ -117,6 +130,17 @@ def _write_mp4(frames: Iterator[np.ndarray], path: Path, fps: int, quality: int)
                 stream.height, stream.width = frame.shape[:2]
             container.mux(stream.encode(av.VideoFrame.from_ndarray(frame, format="rgb24")))
         container.mux(stream.encode())
+        if sound is not None:
+            _add_sound(av, container, heard, sound)
+
+
+def _add_sound(av: Any, container: Any, stream: Any, sound: Sound) -> None:
+    frame = av.AudioFrame.from_ndarray(sound.samples[None], format="fltp", layout="mono")
+    frame.sample_rate, frame.pts = sound.rate, 0
+    resampler = av.AudioResampler(format="fltp", layout="mono", rate=stream.rate, frame_size=1024)
+    for part in [*resampler.resample(frame), *resampler.resample(None)]:
+        container.mux(stream.encode(part))
+    container.mux(stream.encode(None))
 
 
 def _av() -> Any:

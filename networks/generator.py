@@ -82,6 +82,10 @@ class Generator(ImageNetwork):
         """The network's own noise images, [1, H, W, 1] float32 for each layer."""
         return []
 
+    def style_matrices(self) -> list[np.ndarray]:
+        """For each w of the codes what the layers take of it, [width, n]; empty without styles."""
+        return []
+
     # ------------------------------------------------------------ what a family gives
 
     def codes(

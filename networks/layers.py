@@ -346,6 +346,10 @@ class StyleMod(Layer):
         )
         self.bias = self.adopt("", Bias(scope, seed, 2 * channels))
 
+    def matrix(self) -> np.ndarray:
+        """[dlatent_size, 2 C], as w is multiplied by it."""
+        return scaled(self.dense.weight, self.dense.coefficient, tf.float32).numpy()
+
     def affine(self, w: tf.Tensor) -> list[tf.Tensor]:
         return tf.split(self.bias(self.dense(w)), 2, axis=-1)
 

@@ -224,13 +224,16 @@ class Sampler:
         *,
         noise_seeds: Optional[Sequence[int]] = None,
         noise_layers: Optional[Sequence[int]] = None,
+        noise_images: Optional[Sequence[np.ndarray]] = None,
         lod: Optional[float] = None,
         title: str = "images",
     ) -> Iterator[np.ndarray]:
         """Yields uint8 images [R, R, C], one for each code.
 
-        noise_seeds: one for each code, with noise 'random' or 'original'. noise_layers: the layers
-        that get noise, by default all. lod: None is the network's own. title: of the progress bar.
+        noise_seeds: one for each code, with noise 'random' or 'original'. noise_images: with noise
+        'fixed' instead of the network's own, [N or 1, H, W, 1] for each layer. noise_layers: the
+        layers that get noise, by default all. lod: None is the network's own. title: of the
+        progress bar.
         """
         count, size = len(codes), min(self.minibatch, len(codes))
         layers = range(len(self.noise_shapes)) if noise_layers is None else noise_layers
@@ -239,7 +242,7 @@ class Sampler:
             for start in range(0, count, size):
                 # The last minibatch starts over from the front: one shape, one graph.
                 rows = np.arange(start, start + size) % count
-                noise = self._noise(tuple(layers), noise_seeds, rows)
+                noise = self._noise(tuple(layers), noise_seeds, rows, noise_images)
                 images = to_uint8(self._renderer(codes[rows], lod=lod, noise=noise).numpy())
                 for image in images[: count - start]:
                     bar.update()
@@ -250,12 +253,18 @@ class Sampler:
         return np.stack(list(self.stream(codes, **options)))
 
     def _noise(
-        self, layers: tuple[int, ...], seeds: Optional[Sequence[int]], rows: np.ndarray
+        self,
+        layers: tuple[int, ...],
+        seeds: Optional[Sequence[int]],
+        rows: np.ndarray,
+        given: Optional[Sequence[np.ndarray]] = None,
     ) -> Union[str, list]:
         """A noise image, [N or 1, H, W, 1], or None for each layer; 'none' for none at all."""
         if self.noise == "none" or not layers:
             return "none"
-        if self.noise == "fixed":
+        if self.noise == "fixed" and given is not None:
+            drawn = [image if len(image) == 1 else image[rows] for image in given]
+        elif self.noise == "fixed":
             drawn = self.Gs.noise_images()
         else:
             # All layers are drawn, so that a layer's noise does not depend on the others.

@@ -51,6 +51,9 @@ class StyleBasedGenerator(Generator):
             np.transpose(image.numpy(), [0, 2, 3, 1]) for image in self.synthesis.noise_variables
         ]
 
+    def style_matrices(self) -> list[np.ndarray]:
+        return self.synthesis.style_matrices()
+
     def codes(
         self,
         z: Any,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Optional, Union
 
+import numpy as np
 import tensorflow as tf
 
 from networks import ops
@@ -45,6 +46,11 @@ class Synthesis(NoiseInputs, ImageNetwork):
         resolution (a number or a scalar tensor).
         """
         raise NotImplementedError
+
+    def style_matrices(self) -> list[np.ndarray]:
+        """For each w what the layers take of it, [dlatent_size, n], biases left out; empty without
+        styles."""
+        return []
 
     def check_w(self, w: Any) -> tf.Tensor:
         """w as a tensor; ValueError when it has another shape."""

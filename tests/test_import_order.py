@@ -24,7 +24,8 @@ ORDER = [
     ["datasets"],
     ["training"],
     ["metrics"],
-    ["generation", "editing"],
+    ["generation"],
+    ["editing"],
     ["explorer"],
     ["run_training", "run_generator", "run_metrics", "dataset_tool", "benchmarks"],
 ]

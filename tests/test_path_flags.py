@@ -10,7 +10,9 @@ import run_training
 # All flags that are, or may be, a path; the values of others are no paths.
 PATHS = {
     run_training: "dataset data_dir resume_from result_dir run_dir resume fork",
-    run_generator: "network cache_dir latents out",
+    run_generator: (
+        "network cache_dir latents out target vgg16_weights video directions classifiers plan"
+    ),
     run_metrics: (
         "network run_dir result_dir dataset data_dir classifiers inception_weights vgg16_weights "
         "cache_dir out"

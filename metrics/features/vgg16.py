@@ -75,14 +75,23 @@ class Lpips(Trunk):
         One channel counts as three equal ones. Raises ValueError for other shapes and for sides
         below 16 pixels.
         """
+        _check(images0, images1)
         images = [tf.cast(images, tf.float32) for images in (images0, images1)]
-        _check(*images)
-        count = tf.shape(images[0])[0]
-        distances = []
         # As one batch, so that both go through the same arithmetic.
-        for index, x in enumerate(self.features(tf.concat(images, axis=0))):
-            x /= tf.sqrt(tf.reduce_sum(x * x, axis=-1, keepdims=True)) + 1e-10
-            x = tf.reduce_mean(tf.math.squared_difference(x[:count], x[count:]), axis=[1, 2])
+        embedded = self.embed(tf.concat(images, axis=0))
+        count = tf.shape(images[0])[0]
+        return self.between([x[:count] for x in embedded], [x[count:] for x in embedded])
+
+    def embed(self, images: tf.Tensor) -> list[tf.Tensor]:
+        """Images [N, H, W, 1 or 3] in 0…255 → features of each block, of length 1 per pixel."""
+        features = self.features(tf.cast(images, tf.float32))
+        return [x / (_lengths(x) + 1e-10) for x in features]
+
+    def between(self, first: list[tf.Tensor], second: list[tf.Tensor]) -> tf.Tensor:
+        """The distance of what was embedded, float32 [N]."""
+        distances = []
+        for index, (a, b) in enumerate(zip(first, second)):
+            x = tf.reduce_mean(tf.math.squared_difference(a, b), axis=[1, 2])
             distances.append(tf.linalg.matvec(x, self._weights[f"lin{index}/weight"]))
         return tf.add_n(distances)
 
@@ -178,6 +187,14 @@ def heads() -> dict[str, np.ndarray]:
     if {name: array.shape for name, array in arrays.items()} != head_shapes():
         raise UserError(f"{HEADS} has other arrays than this package's: put it back")
     return arrays
+
+
+def _lengths(x: tf.Tensor) -> tf.Tensor:
+    """Of x [..., C]: [..., 1]. The root's derivative at 0, where no channel sees anything, is not
+    a number; here it is 0."""
+    squares = tf.reduce_sum(x * x, axis=-1, keepdims=True)
+    positive = squares > 0
+    return tf.where(positive, tf.sqrt(tf.where(positive, squares, 1.0)), 0.0)
 
 
 def _layers() -> list[list[str]]:

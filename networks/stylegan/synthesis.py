@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Optional, Union
 
+import numpy as np
 import tensorflow as tf
 
 from networks.base import BLOCK
@@ -54,6 +55,11 @@ class SynthesisNetwork(SynthesisBlocks, Synthesis):
         """(height, width) of each layer's noise image; empty without noise."""
         layers = 2 * self.resolution_log2 - 2 if self.options["use_noise"] else 0
         return [(2 ** (index // 2 + 2),) * 2 for index in range(layers)]
+
+    def style_matrices(self) -> list[np.ndarray]:
+        if not self.options["use_styles"]:
+            return []
+        return [layer.style.matrix() for block in self.blocks for layer in block]
 
     def _layer(self, scope: str, source: Layer, res_log2: int, blur: Any = None) -> SynthesisLayer:
         channels, side = self.fmaps(res_log2 - 1), 2**res_log2

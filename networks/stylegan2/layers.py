@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Optional
 
+import numpy as np
 import tensorflow as tf
 
 from networks import fast, resampling
@@ -105,6 +106,10 @@ class ModulatedConv2D(Layer):
         shape = [dlatent_size, fmaps_in]
         self.mod_weight, self.mod_coefficient = self.add_scaled("mod_weight", shape, gain=1)
         self.mod_bias = self.add_named("mod_bias", [fmaps_in])
+
+    def style_matrix(self) -> np.ndarray:
+        """[dlatent_size, in], as w is multiplied by it."""
+        return scaled(self.mod_weight, self.mod_coefficient, tf.float32).numpy()
 
     def runtime_weight(
         self, dtype: tf.DType, plan: Plan

@@ -6,6 +6,7 @@ import functools
 from collections.abc import Callable, Iterator
 from typing import Any, Optional, Union
 
+import numpy as np
 import tensorflow as tf
 
 from networks.base import BLOCK
@@ -57,6 +58,13 @@ class StyleGAN2Synthesis(Synthesis):
         if not self.options.get("use_noise", True):
             return []
         return [(2 ** ((index + 5) // 2),) * 2 for index in range(2 * self.resolution_log2 - 3)]
+
+    def style_matrices(self) -> list[np.ndarray]:
+        layers = [layer for block in self.blocks for layer in block]
+        matrices = [[layer.conv.style_matrix()] for layer in layers] + [[]]
+        for res_log2, to_rgb in self.to_rgb.items():  # with the w of the next block's first layer
+            matrices[2 * int(res_log2) - 3].append(to_rgb.conv.style_matrix())
+        return [np.concatenate(parts, axis=1) for parts in matrices]
 
     @property
     def const_fmaps(self) -> int:

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from compute.images import to_uint8
 from dnnlib.errors import UserError
 from generation import latents, pictures
 from tests.generation.common import close_levels, sampler
@@ -61,31 +62,65 @@ def test_grids():
     assert pictures.grid(iter(images), 5, columns=1).shape == (10, 3, 1)
 
 
+def all_of(ours, path, label=None):
+    count, part = pictures.of_file(ours, path, label)
+    return part(0, count)
+
+
 @pytest.mark.parametrize("kind", ["style", "labels", "paper"])
 def test_saved_latents_make_the_same_images(kind, tmp_path):
     ours = sampler(kind, psi=0.6, cutoff=4)
-    seeds, codes, z, labels = pictures.start_codes(ours, [3, 5, 8], None, None)
-    np.testing.assert_array_equal(z, latents.from_seeds([3, 5, 8], ours.latent_size))
+    starts = pictures.of_seeds(ours, [3, 5, 8], None)
+    np.testing.assert_array_equal(starts.z, latents.from_seeds([3, 5, 8], ours.latent_size))
     path = tmp_path / "latents.npz"
-    pictures.save_latents(path, ours, seeds, codes, z, labels)
+    pictures.save_latents(path, ours, starts)
     with np.load(path) as file:
         names = {"style": ["w", "z"], "labels": ["labels", "w", "z"], "paper": ["labels", "z"]}
         assert sorted(file.files) == sorted([*names[kind], "seeds"])
     again = sampler(kind)  # truncated w stay as they are
-    again_seeds, found, _, _ = pictures.start_codes(again, [0], path, None)
-    assert list(again_seeds) == [3, 5, 8]  # of random noise
-    close_levels(again.images(found), ours.images(codes))
+    found = all_of(again, path)
+    assert list(found.seeds) == [3, 5, 8]  # of random noise
+    close_levels(again.images(found.codes), ours.images(starts.codes))
+
+
+def test_noise_images_of_a_file_stand_in_for_the_network_s(tmp_path):
+    ours = sampler()
+    rng = np.random.RandomState(0)
+    w = rng.randn(2, *ours.w_shape).astype(np.float32)
+    noise = [rng.randn(2, *side, 1).astype(np.float32) for side in ours.noise_shapes]
+    named = {f"noise{index}": image for index, image in enumerate(noise)}
+    np.savez(tmp_path / "w.npz", w=w, **named)
+    starts = all_of(ours, tmp_path / "w.npz")
+    made = list(ours.stream(starts.codes, noise_images=starts.noise))
+    for row in range(2):
+        mine = [image[row : row + 1] for image in noise]
+        expected = to_uint8(ours.Gs.render(w[row : row + 1], noise=mine).numpy())[0]
+        close_levels(made[row], expected)
+    assert np.abs(np.int32(made[0]) - ours.images(w)[0]).max() > 2  # not the network's own
+    pictures.save_latents(tmp_path / "again.npz", ours, starts)
+    np.testing.assert_array_equal(all_of(ours, tmp_path / "again.npz").noise[3], noise[3])
+
+    np.savez(tmp_path / "w.npz", w=w, **{**named, "noise1": noise[0][:, :2]})
+    with pytest.raises(UserError, match=r"noise1 has shape \[2, 2, 4, 1\], expected \[N, "):
+        all_of(ours, tmp_path / "w.npz")
+    named[f"noise{len(noise)}"] = noise[0]
+    np.savez(tmp_path / "w.npz", w=w, **named)
+    with pytest.raises(UserError, match="more noise images than the network, which has"):
+        all_of(ours, tmp_path / "w.npz")
+    np.savez(tmp_path / "w.npz", w=w, noise0=noise[0])
+    with pytest.raises(UserError, match="no noise1; the network has"):
+        all_of(ours, tmp_path / "w.npz")
 
 
 def test_a_label_that_was_asked_for_counts_more_than_a_files(tmp_path):
     ours = sampler("paper")
     z, labels = latents.from_seeds([3, 5], ours.latent_size), np.float32([[1, 0], [0.5, 0.5]])
     np.savez(tmp_path / "z.npz", z=z, labels=labels)
-    seeds, codes, _, _ = pictures.start_codes(ours, [], tmp_path / "z.npz", None)
-    np.testing.assert_array_equal(codes, np.concatenate([z, labels], axis=1))
-    assert list(seeds) == [0, 1]
-    seeds, codes, _, _ = pictures.start_codes(ours, [], tmp_path / "z.npz", 1)
-    np.testing.assert_array_equal(codes[:, -2:], [[0, 1], [0, 1]])
+    starts = all_of(ours, tmp_path / "z.npz")
+    np.testing.assert_array_equal(starts.codes, np.concatenate([z, labels], axis=1))
+    assert list(starts.seeds) == [0, 1]
+    starts = all_of(ours, tmp_path / "z.npz", 1)
+    np.testing.assert_array_equal(starts.codes[:, -2:], [[0, 1], [0, 1]])
 
 
 def test_a_psi_that_was_asked_for_truncates_w_of_a_file(tmp_path):
@@ -93,11 +128,11 @@ def test_a_psi_that_was_asked_for_truncates_w_of_a_file(tmp_path):
     np.savez(tmp_path / "w.npz", w=w)
     ours = sampler(psi=0.5, cutoff=2)
     average = ours.Gs.arrays()["dlatent_avg"]
-    _, found, _, _ = pictures.start_codes(ours, [], tmp_path / "w.npz", None)
+    found = all_of(ours, tmp_path / "w.npz").codes
     expected = np.concatenate([average + 0.5 * (w[:, :2] - average), w[:, 2:]], axis=1)
     np.testing.assert_allclose(found, expected, rtol=1e-5)
     with pytest.raises(UserError, match=r"--class=0: .*has w, on which labels do nothing"):
-        pictures.start_codes(ours, [], tmp_path / "w.npz", 0)
+        all_of(ours, tmp_path / "w.npz", 0)
 
 
 def test_files_of_images(tmp_path):

@@ -1,0 +1,1 @@
+"""Pictures into w, and what directions in w change."""
