@@ -88,6 +88,19 @@ def open_input(path: Union[str, os.PathLike]) -> BinaryIO:
         return _open(path, "rb")
 
 
+def read_input(path: Union[str, os.PathLike], most: int) -> bytes:
+    """All of a file of the user's. Raises UserError where there is none, and for more than `most`
+    bytes; others as of `check_input`."""
+    try:
+        with open_input(path) as file, explain_os_errors("read", path):
+            data = file.read(most + 1)
+    except FileNotFoundError as error:
+        raise UserError(f"{os.fspath(path)}: no such file") from error
+    if len(data) > most:
+        raise UserError(f"{os.fspath(path)}: more than the {most:,} bytes allowed")
+    return data
+
+
 def check_output(path: Union[str, os.PathLike]) -> None:
     """Raises UserError for a pipe, socket or device in the place of a file to write.
 

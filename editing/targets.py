@@ -66,14 +66,7 @@ def _read(
     crop: Optional[tuple[int, int, int]],
     fitting: Fitting,
 ) -> np.ndarray:
-    try:
-        with paths.open_input(path) as file, explain_os_errors("read", path):
-            data = file.read(_MAX_BYTES + 1)
-    except FileNotFoundError as error:
-        raise UserError(f"--target={path}: no such file") from error
-    if len(data) > _MAX_BYTES:
-        raise UserError(f"{path}: more than the {_MAX_BYTES:,} bytes allowed for a picture")
-    image = decode(data, str(path))
+    image = decode(paths.read_input(path, _MAX_BYTES), str(path))
     if crop is not None:
         x, y, size = crop
         width, height = image.size

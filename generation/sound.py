@@ -11,7 +11,7 @@ from typing import Optional
 import numpy as np
 
 from dnnlib import paths
-from dnnlib.errors import UserError, explain_os_errors
+from dnnlib.errors import UserError
 
 MAX_BYTES = 2**29
 MAX_SECONDS = 3600.0
@@ -82,13 +82,7 @@ def read(path: str | os.PathLike) -> Sound:
 
     Raises UserError naming the file for what is no sound, or longer than an hour.
     """
-    try:
-        with paths.open_input(path) as file, explain_os_errors("read", path):
-            data = file.read(MAX_BYTES + 1)
-    except FileNotFoundError as error:
-        raise UserError(f"{path}: no such file") from error
-    if len(data) > MAX_BYTES:
-        raise UserError(f"{path}: more than the {MAX_BYTES:,} bytes allowed for sound")
+    data = paths.read_input(path, MAX_BYTES)
     sound = _wav(path, data) if data[:4] == b"RIFF" else _decoded(path, data)
     if not len(sound.samples) or not np.isfinite(sound.samples).all():
         raise UserError(f"{path}: there is no sound in it")

@@ -9,7 +9,7 @@ from PIL import Image
 import networks
 import run_generator
 from tests import golden
-from tests.generation.common import close_levels, made
+from tests.generation.common import close_levels, made, pixels, run
 
 COMMANDS = list(run_generator.PROGRAM.commands)
 # What each makes of a network of 16 pixels: arguments, file, size.
@@ -35,15 +35,6 @@ def files(tmp_path_factory):
         found[kind] = directory / f"{kind}.safetensors"
         networks.save(found[kind], Gs=made(kind))
     return found
-
-
-def run(*args):
-    return run_generator.main(["run_generator.py", *map(str, args)])
-
-
-def pixels(path):
-    with Image.open(path) as picture:
-        return np.asarray(picture)
 
 
 def test_images_one_for_each_seed_and_they_repeat(files, tmp_path, capsys):

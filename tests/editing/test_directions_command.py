@@ -4,12 +4,10 @@ import json
 
 import numpy as np
 import pytest
-from PIL import Image
 
 import networks
-import run_generator
 from generation import directions as saved
-from tests.generation.common import made, sampler
+from tests.generation.common import made, pixels, run, sampler
 
 
 @pytest.fixture(scope="module")
@@ -29,15 +27,6 @@ def files(tmp_path_factory):
         path = directory / "judges" / f"classifier-{attribute}.safetensors"
         networks.save(path, D=D, info={"attribute": attribute})
     return directory
-
-
-def run(*args):
-    return run_generator.main(["run_generator.py", *map(str, args)])
-
-
-def pixels(path):
-    with Image.open(path) as picture:
-        return np.asarray(picture)
 
 
 def test_directions_are_found_measured_and_applied(files, tmp_path, capsys):

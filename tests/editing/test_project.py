@@ -5,9 +5,8 @@ import pytest
 from PIL import Image
 
 import networks
-import run_generator
 from editing import commands, distances, projection, targets, tuning
-from tests.generation.common import made, sampler
+from tests.generation.common import made, pixels, run, sampler
 from tests.metrics.features.feature_weights import vgg16_arrays
 
 
@@ -31,15 +30,6 @@ def photos(tmp_path):
     Image.fromarray(alpha).save(directory / "b.webp", lossless=True)
     (directory / "notes.txt").write_text("not a picture")
     return directory
-
-
-def run(*args):
-    return run_generator.main(["run_generator.py", *map(str, args)])
-
-
-def pixels(path):
-    with Image.open(path) as picture:
-        return np.asarray(picture)
 
 
 def test_what_was_found_is_rendered_back(files, photos, tmp_path, capsys):
@@ -90,7 +80,7 @@ def test_a_network_with_labels_starts_at_the_nearest_class(files, photos, tmp_pa
 
 
 MISTAKES = {
-    "no picture": (["--target={dir}/none.png"], "--target={dir}/none.png: no such file"),
+    "no picture": (["--target={dir}/none.png"], "error: {dir}/none.png: no such file"),
     "no pictures": (["--target={dir}/empty"], "--target={dir}/empty: no picture in it"),
     "not a picture": (["--target={dir}/notes.txt"], "{dir}/notes.txt: is not a PNG, JPEG"),
     "transparent": (["--target={dir}/b.webp"], "{dir}/b.webp: has transparent pixels; --backg"),

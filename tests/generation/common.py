@@ -1,8 +1,10 @@
-"""Small generators for the tests of generation/."""
+"""Small generators for the tests of generation/ and editing/, and what runs the command line."""
 
 import numpy as np
+from PIL import Image
 
 import networks
+import run_generator
 from networks.sampling import Sampler
 from tests.networks.common import TRADITIONAL, generator, randomize
 
@@ -39,3 +41,14 @@ def close_levels(actual, expected):
     difference = np.abs(actual - expected)
     assert difference.max() <= 1
     assert (difference > 0).mean() < 0.01
+
+
+def run(*args):
+    """The exit code of run_generator.py."""
+    return run_generator.main(["run_generator.py", *map(str, args)])
+
+
+def pixels(path):
+    """Of a picture, as an array."""
+    with Image.open(path) as picture:
+        return np.asarray(picture)
