@@ -239,6 +239,7 @@ class _Trial:
                 phases=self.phases,
                 hooks=hooks,
                 loss_scaling=loss_scaling,
+                replace_bad_gradients=config.bad_gradients == "replace",
                 seed=config.seed,
             )
         saved = None
