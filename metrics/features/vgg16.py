@@ -59,6 +59,10 @@ class Trunk(tf.Module):
             outputs.append(x)
         return outputs
 
+    def unit_features(self, images: tf.Tensor) -> list[tf.Tensor]:
+        """The same, of length 1 at each pixel, or 0 where no channel sees anything."""
+        return [x / (_lengths(x) + 1e-10) for x in self.features(images)]
+
 
 class Lpips(Trunk):
     """Pairs of images → their perceptual distance.
@@ -75,17 +79,16 @@ class Lpips(Trunk):
         One channel counts as three equal ones. Raises ValueError for other shapes and for sides
         below 16 pixels.
         """
-        _check(images0, images1)
         images = [tf.cast(images, tf.float32) for images in (images0, images1)]
+        _check(*images)
         # As one batch, so that both go through the same arithmetic.
         embedded = self.embed(tf.concat(images, axis=0))
         count = tf.shape(images[0])[0]
         return self.between([x[:count] for x in embedded], [x[count:] for x in embedded])
 
     def embed(self, images: tf.Tensor) -> list[tf.Tensor]:
-        """Images [N, H, W, 1 or 3] in 0…255 → features of each block, of length 1 per pixel."""
-        features = self.features(tf.cast(images, tf.float32))
-        return [x / (_lengths(x) + 1e-10) for x in features]
+        """Images [N, H, W, 1 or 3] in 0…255 → `unit_features`."""
+        return self.unit_features(tf.cast(images, tf.float32))
 
     def between(self, first: list[tf.Tensor], second: list[tf.Tensor]) -> tf.Tensor:
         """The distance of what was embedded, float32 [N]."""
@@ -118,9 +121,8 @@ class LpipsPlaces(Trunk):
         elif side < MIN_SIZE * PLACES:
             factor = MIN_SIZE * PLACES // side
             x = tf.repeat(tf.repeat(x, factor, axis=1), factor, axis=2)
-        parts, blocks = [], self.features(x)
-        for index, x in enumerate(blocks):
-            x /= tf.sqrt(tf.reduce_sum(x * x, axis=-1, keepdims=True)) + 1e-10
+        parts = []
+        for index, x in enumerate(self.unit_features(x)):
             x = downscale2d(x, x.shape[1] // PLACES)
             x *= tf.sqrt(self._weights[f"lin{index}/weight"]) / PLACES
             parts.append(tf.reshape(x, [-1, PLACES * PLACES * x.shape[-1]]))

@@ -182,7 +182,7 @@ def test_saved_models(tmp_path, monkeypatch):
     from generation import convert
     from tests.generation.common import made
 
-    monkeypatch.setattr(convert.describe, "load_for_pictures", lambda source: made("paper"))
+    monkeypatch.setattr(convert.describe, "load_for_pictures", lambda *args: made("paper"))
     error = convert.tf.errors.ResourceExhaustedError(None, None, "t; No space left on device")
 
     def save(module, path, *args):
