@@ -122,8 +122,8 @@ class LpipsPlaces(Trunk):
             factor = MIN_SIZE * PLACES // side
             x = tf.repeat(tf.repeat(x, factor, axis=1), factor, axis=2)
         parts = []
-        for index, x in enumerate(self.unit_features(x)):
-            x = downscale2d(x, x.shape[1] // PLACES)
+        for index, block in enumerate(self.unit_features(x)):
+            x = downscale2d(block, block.shape[1] // PLACES)
             x *= tf.sqrt(self._weights[f"lin{index}/weight"]) / PLACES
             parts.append(tf.reshape(x, [-1, PLACES * PLACES * x.shape[-1]]))
         return tf.concat(parts, axis=1)
