@@ -95,6 +95,12 @@ FAULTY = (
         ("D_loss.gamma=500", "total_kimg=16", _NO_LABELS),
         expected=("R1 too strong",),
     ),
+    Case(
+        "rate of G /1000",
+        "demo",
+        ("schedule.G_lrate_base=0.000004", "total_kimg=40", _NO_LABELS),
+        expected=("stalled", "not moving", "D wins"),
+    ),
     # A latent of one number is its sign: two images.
     Case(
         "collapsed G",

@@ -131,6 +131,22 @@ def _scores(ticks: Sequence[Tick], facts: Facts) -> Optional[float]:
     return max(map(abs, means)) if means else None
 
 
+def _standstill(ticks: Sequence[Tick], facts: Facts) -> Optional[float]:
+    """How far generated images are from real ones, if that is no less than it was; else 0.
+
+    The energy distance (Székely & Rizzo 2013) over the distance of real images from each other: 0
+    where both kinds are alike. Of the newer half of many ticks, which is compared with the older.
+    """
+    names = ("distance_between", "distance_reals", "distance_fakes")
+    rows = _rows(ticks, *(PREFIX + name for name in names), most=3 * WINDOW)
+    if len(rows) < 3 * WINDOW:
+        return None
+    apart = [(2 * between - reals - fakes) / max(reals, 1e-6) for between, reals, fakes in rows]
+    half = len(apart) // 2
+    older, newer = sum(apart[:half]) / half, sum(apart[-half:]) / half
+    return newer if newer > 0.95 * older else 0.0
+
+
 def _skipped(ticks: Sequence[Tick], facts: Facts) -> Optional[float]:
     """The share of the steps of the newest ticks, of the phase that lost most of them."""
     names = {name for tick in ticks[-3:] for name in tick if name.startswith("Overflow/")}
@@ -295,6 +311,16 @@ CHECKS = (
         sentence="a network stands still: its steps change the weights by {value:.1g} of their "
         "size (too little below {threshold:.0g})",
         remedy="higher schedule.G_lrate_base and D_lrate_base, or --precision=float32",
+    ),
+    Check(
+        "stalled",
+        _standstill,
+        begin=0.3,
+        end=0.2,
+        sentence="learning has stalled: generated images are {value:.2f} from real ones, a share "
+        "of how far these are apart (too far from {threshold:.2f}), and came no nearer lately",
+        remedy="higher schedule.G_lrate_base, or a gamma of another size; a run that is as good as "
+        "it gets is nearer",
     ),
     Check(
         "D wins",

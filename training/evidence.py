@@ -96,6 +96,7 @@ class Evidence:
         for kind, images in (("reals", small_reals), ("fakes", small_fakes)):
             numbers[f"distance_{kind}"] = mean_distance(images)
             numbers[f"nearest_{kind}"] = nearest_distance(images)
+        numbers["distance_between"] = mean_distance(small_reals, small_fakes)
         if self._classes is not None:
             numbers["labels_reals"] = explained(small_reals, labels.argmax(1))
             numbers["labels_fakes"] = explained(small_fakes, asked.argmax(1))
@@ -192,9 +193,13 @@ def distances(images: np.ndarray) -> np.ndarray:
     return np.sqrt(np.maximum(norms[:, None] + norms - 2 * flat @ flat.T, 0))
 
 
-def mean_distance(images: np.ndarray) -> float:
-    """Of all pairs of images [N, …], N ≥ 2; root mean squares over the pixels."""
-    apart = distances(images)[np.triu_indices(len(images), 1)].mean()
+def mean_distance(images: np.ndarray, others: np.ndarray | None = None) -> float:
+    """Of all pairs of images [N, …], N ≥ 2, or of one of them and one of the others each; root mean
+    squares over the pixels."""
+    if others is None:
+        apart = distances(images)[np.triu_indices(len(images), 1)].mean()
+    else:
+        apart = distances(np.concatenate([images, others]))[: len(images), len(images) :].mean()
     return float(apart / images[0].size ** 0.5)
 
 

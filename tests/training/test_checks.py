@@ -86,6 +86,7 @@ GOOD = {
     "sign_fake": -0.6,
     "distance_reals": 0.5,
     "distance_fakes": 0.45,
+    "distance_between": 0.52,
     "nearest_reals": 0.3,
     "nearest_fakes": 0.25,
     "labels_reals": 0.4,
@@ -105,7 +106,8 @@ def names(numbers, others=None, facts=R1, count=24):
     rng = np.random.RandomState(1)
     records = []
     for i in range(count):
-        evidence = {**GOOD, **numbers, "class": i % 4}
+        given = numbers[i] if isinstance(numbers, list) else numbers
+        evidence = {**GOOD, **given, "class": i % 4}
         kept = {k: v * (1 + 0.02 * rng.randn()) for k, v in evidence.items() if v is not None}
         records.append(
             {
@@ -130,6 +132,14 @@ BAD = {
     "steps too large": {"step_D": 0.03},
     "not moving": {"step_G": 0.0},
 }
+
+
+def test_a_run_that_comes_no_nearer_has_stalled():
+    assert names({}, count=60) == []  # as near as it gets
+    assert names({"distance_between": 0.7}, count=33) == []  # too early to tell
+    assert names({"distance_between": 0.7}, count=60) == ["stalled"]
+    near = [{"distance_between": 0.9 - 0.01 * min(i, 38)} for i in range(60)]
+    assert names(near, count=60) == []  # far at first, and on its way
 
 
 @pytest.mark.parametrize("name", BAD)
