@@ -132,10 +132,12 @@ def _scores(ticks: Sequence[Tick], facts: Facts) -> Optional[float]:
 
 
 def _standstill(ticks: Sequence[Tick], facts: Facts) -> Optional[float]:
-    """How far generated images are from real ones, if that is no less than it was; else 0.
+    """How far generated images are from real ones, if that is no less than it was; 0 if it is less,
+    None if it may be.
 
     The energy distance (Székely & Rizzo 2013) over the distance of real images from each other: 0
-    where both kinds are alike. Of the newer half of many ticks, which is compared with the older.
+    where both kinds are alike. Of the newer half of many ticks, which is compared with the older:
+    nearer is what is so by 10 %, and by three standard errors.
     """
     names = ("distance_between", "distance_reals", "distance_fakes")
     rows = _rows(ticks, *(PREFIX + name for name in names), most=3 * WINDOW)
@@ -143,8 +145,14 @@ def _standstill(ticks: Sequence[Tick], facts: Facts) -> Optional[float]:
         return None
     apart = [(2 * between - reals - fakes) / max(reals, 1e-6) for between, reals, fakes in rows]
     half = len(apart) // 2
-    older, newer = sum(apart[:half]) / half, sum(apart[-half:]) / half
-    return newer if newer > 0.95 * older else 0.0
+    older, newer = (sum(part) / half for part in (apart[:half], apart[half:]))
+    squares = [(value - older) ** 2 for value in apart[:half]]
+    squares += [(value - newer) ** 2 for value in apart[half:]]
+    error = math.sqrt(sum(squares) / (2 * half - 2) * 2 / half)  # of their difference
+    gain = older - newer
+    if gain > max(3 * error, 0.1 * older):
+        return 0.0
+    return newer if gain < max(2 * error, 0.05 * older) else None
 
 
 def _skipped(ticks: Sequence[Tick], facts: Facts) -> Optional[float]:
