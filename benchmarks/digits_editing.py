@@ -34,14 +34,19 @@ def main() -> None:
     parser.add_argument("--minibatch", type=int, default=20)
     args = parser.parse_args()
 
-    from editing import commands, directions as ways, distances, projection
-    from generation import directions as saved, latents
     from networks import snapshot
     from networks.sampling import Sampler
 
-    Gs = snapshot.load_generator(args.network)
-    sampler = Sampler(Gs, psi=None)
+    sampler = Sampler(snapshot.load_generator(args.network), psi=None)
     judge = make_judge(sampler.resolution, args.judges_subset)
+    _pictures_that_come_back(args, sampler, judge)
+    if args.directions:
+        _directions(args.directions, sampler, judge)
+
+
+def _pictures_that_come_back(args, sampler, judge) -> None:
+    from editing import distances, projection
+    from generation import latents
 
     z = latents.from_seeds(range(args.count), sampler.latent_size)
     labels = latents.labels_for(range(args.count), sampler.label_size, None)
@@ -50,12 +55,12 @@ def main() -> None:
     for title, pixels in (("generated", made), ("real", real)):
         start_labels = None
         if sampler.label_size:
-            nearest = commands.nearest_classes(sampler, pixels)
+            nearest = projection.nearest_classes(sampler, pixels)
             start_labels = np.eye(sampler.label_size, dtype=np.float32)[nearest]
         for space in ("w", "w+"):
             start = time.process_time(), time.monotonic()
             found = projection.project(
-                Gs,
+                sampler.Gs,
                 pixels,
                 distances.PixelScales(),
                 steps=args.steps,
@@ -73,18 +78,23 @@ def main() -> None:
                 f"{error.max():.3f}; {seconds[0] / len(pixels):.1f} s of processor time a picture, "
                 f"{seconds[1] / len(pixels):.1f} s"
             )
-    if args.directions:
-        sample = ways.draw(Gs, 500, seed=11)
-        codes = np.broadcast_to(np.float32(sample.w[:, None]), [500, *sampler.w_shape])
-        named = [*saved.read(args.directions, sampler.w_shape)]
-        named += ways.random(sample, (0, sampler.num_layers), 3)
-        for direction in named:
-            shares = []
-            for amount in range(-3, 4):
-                digits = _digits(judge, sampler.images(direction.move(codes, amount)))
-                shares.append(np.isin(digits, CLOSED).mean())
-            text = " ".join(f"{share:4.0%}" for share in shares)
-            print(f"{direction.name:32s} closed loops at -3 … +3: {text}")
+
+
+def _directions(path: str, sampler, judge) -> None:
+    from editing import directions as ways
+    from generation import directions as saved
+
+    sample = ways.draw(sampler.Gs, 500, seed=11)
+    codes = np.broadcast_to(np.float32(sample.w[:, None]), [500, *sampler.w_shape])
+    named = saved.read(path, sampler.w_shape)
+    named += ways.random(sample, (0, sampler.num_layers), 3)
+    for direction in named:
+        shares = []
+        for amount in range(-3, 4):
+            digits = _digits(judge, sampler.images(direction.move(codes, amount)))
+            shares.append(np.isin(digits, CLOSED).mean())
+        text = " ".join(f"{share:4.0%}" for share in shares)
+        print(f"{direction.name:32s} closed loops at -3 … +3: {text}")
 
 
 def make_judge(resolution: int, subset: int | None):

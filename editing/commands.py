@@ -36,8 +36,6 @@ DIRECTIONS, EFFECTS, SHEET = "directions.safetensors", "effects.json", "directio
 _PART = 1000  # codes that are held in memory at once
 _CONTROLS = 3  # random directions
 _FRAMES, _FPS = 300, 30  # of the video, at most
-_CANDIDATES = 200  # latents of a class, for its average image
-_MAX_CLASSES = 1000
 
 
 def project(args: dict) -> str:
@@ -106,29 +104,12 @@ def _labels(sampler: Sampler, pixels: np.ndarray, wanted: Optional[int]) -> Opti
     size = sampler.label_size
     if not size or wanted is not None:
         return latents.labels_for([0] * len(pixels), size, wanted) if wanted is not None else None
-    classes = nearest_classes(sampler, pixels)
+    classes = projection.nearest_classes(sampler, pixels)
     shown = ", ".join(map(str, classes[:20])) + (", …" if len(classes) > 20 else "")
     print(
         f"note: without --class, w starts at the nearest average, of class {shown}", file=sys.stderr
     )
     return np.eye(size, dtype=np.float32)[classes]
-
-
-def nearest_classes(sampler: Sampler, pixels: np.ndarray) -> np.ndarray:
-    """[N], for each picture the class whose average w makes the image nearest to it, in pixels."""
-    classes = min(sampler.label_size, _MAX_CLASSES)
-    averages = []
-    for label in np.eye(sampler.label_size, dtype=np.float32)[:classes]:
-        average, _ = projection.w_statistics(sampler.Gs, label, count=_CANDIDATES)
-        averages.append(np.broadcast_to(average, sampler.w_shape))
-    images = sampler.images(np.stack(averages), title="classes")
-    scales = distances.PixelScales()
-    embedded = scales.embed(images)
-    shown = [
-        scales.between(scales.embed(np.repeat(picture[None], classes, 0)), embedded).numpy()
-        for picture in pixels
-    ]
-    return np.argmin(shown, axis=1)
 
 
 def directions(args: dict) -> str:

@@ -18,11 +18,10 @@ from tqdm import tqdm
 
 from compute.box_means import downscale2d
 from dnnlib.errors import UserError
-from editing.distances import Distance, shrink
+from editing.distances import Distance, PixelScales, shrink
 from networks.sampling import Renderer
 from training.optimizer import Adam
 
-SPACES = ("w", "w+")
 STEPS = 1000
 SEED = 303  # of what is drawn, as the originals have it
 RATE = 0.1
@@ -30,6 +29,8 @@ RAMP_UP, RAMP_DOWN = 0.05, 0.25  # shares of all steps in which the rate rises, 
 NOISE, NOISE_RAMP = 0.05, 0.75  # of w, in standard deviations, and the share in which it fades
 REGULARITY = 1e5  # the weight of the noise images' regularity
 AVERAGE_COUNT, AVERAGE_SEED = 10_000, 123
+_CANDIDATES = 200  # latents of a class, for its average image
+_MAX_CLASSES = 1000
 
 
 def learning_rate(t: float) -> float:
@@ -84,6 +85,26 @@ def w_statistics(
     average = w.mean(axis=0)
     deviation = math.sqrt(np.square(w - average).sum() / count)
     return average.astype(np.float32), deviation
+
+
+def nearest_classes(sampler: Any, pixels: np.ndarray) -> np.ndarray:
+    """[N], for each picture the class whose average w makes the image nearest to it, in pixels.
+
+    sampler: of the network, without truncation. pixels: uint8 [N, R, R, C].
+    """
+    classes = min(sampler.label_size, _MAX_CLASSES)
+    averages = []
+    for label in np.eye(sampler.label_size, dtype=np.float32)[:classes]:
+        average, _ = w_statistics(sampler.Gs, label, count=_CANDIDATES)
+        averages.append(np.broadcast_to(average, sampler.w_shape))
+    images = sampler.images(np.stack(averages), title="classes")
+    scales = PixelScales()
+    embedded = scales.embed(images)
+    shown = [
+        scales.between(scales.embed(np.repeat(picture[None], classes, 0)), embedded).numpy()
+        for picture in pixels
+    ]
+    return np.argmin(shown, axis=1)
 
 
 @dataclass

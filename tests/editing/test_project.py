@@ -5,7 +5,8 @@ import pytest
 from PIL import Image
 
 import networks
-from editing import commands, distances, projection, targets, tuning
+from editing import distances, projection, targets, tuning
+from metrics.features.vgg16 import Lpips, heads
 from tests.generation.common import made, pixels, run, sampler
 from tests.metrics.features.feature_weights import vgg16_arrays
 
@@ -67,7 +68,7 @@ def test_a_network_with_labels_starts_at_the_nearest_class(files, photos, tmp_pa
     w = [projection.w_statistics(ours.Gs, label, 50)[0] for label in np.eye(3, dtype=np.float32)]
     codes = np.broadcast_to(np.stack(w)[:, None], [3, *ours.w_shape])
     Image.fromarray(ours.images(codes)[1][:, :, 0]).save(photos / "a.png")
-    assert list(commands.nearest_classes(ours, ours.images(codes))) == [0, 1, 2]
+    assert list(projection.nearest_classes(ours, ours.images(codes))) == [0, 1, 2]
     args = [f"--network={files['labels']}", f"--target={photos / 'a.png'}", f"--out={tmp_path}"]
     assert run("project", *args, "--steps=1") == 0
     assert "w starts at the nearest average, of class 1" in capsys.readouterr().err
@@ -137,8 +138,6 @@ def test_pixels_are_compared_at_all_scales_down_to_4x4():
 def test_lpips_has_a_gradient_where_nothing_is_seen(tmp_path):
     import tensorflow as tf
 
-    from metrics.features.vgg16 import Lpips, heads
-
     lpips = Lpips({**vgg16_arrays(), **heads()})
     images = tf.Variable(np.random.RandomState(0).uniform(0, 255, [2, 16, 16, 3]).astype("f"))
     lpips._weights["conv5_3/bias"].assign(tf.fill([512], -1e9))  # all of the last block is 0
@@ -148,6 +147,16 @@ def test_lpips_has_a_gradient_where_nothing_is_seen(tmp_path):
     embedded = lpips.embed(images)
     found = lpips.between(embedded, [x[::-1] for x in embedded])
     np.testing.assert_allclose(found, distance, rtol=1e-5)
+
+
+def test_a_projection_by_lpips_comes_closer():
+    ours, lpips = sampler(), Lpips({**vgg16_arrays(), **heads()})
+    z = np.random.RandomState(3).randn(1, ours.latent_size)
+    target = ours.images(ours.codes(z))
+    perceptual = distances.Perceptual(lpips)
+    found = projection.project(ours.Gs, target, perceptual, steps=12, progress=False)
+    shown = ours.images(found.w, noise_images=found.noise)
+    assert lpips(shown, target).numpy() < 0.8 * found.distances[0]
 
 
 def test_tuning_comes_closer_and_leaves_the_mapping():
