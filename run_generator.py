@@ -121,6 +121,8 @@ def _noise(*kinds: str) -> Flag:
     text = "fixed: the network's noise images; random: by the seed; none"
     if "original" in kinds:
         text += "; original: by the seed, as StyleGAN2's own generator script draws it"
+    if "input" in kinds:
+        text += "; input: .onnx files take the images as inputs"
     return flag("noise", CHOICE, "KIND", text, "fixed", enum_values=list(kinds))
 
 
@@ -305,7 +307,13 @@ _COMMANDS = {
     ),
     "convert": _command(
         "to a snapshot (.safetensors), ONNX (.onnx), a SavedModel (a directory), PyTorch (.npz)",
-        [_noise("fixed", "random", "none"), _out(None, "the result; its suffix says which")],
+        [
+            _noise("fixed", "random", "none", "input"),
+            flag("weights", CHOICE, "TYPE", "how an .onnx file stores them: float32, float16 (half "
+                  "of the size) or int8 (a quarter)", "float32",
+                  enum_values=["float32", "float16", "int8"]),
+            _out(None, "the result; its suffix says which"),
+        ],
     ),
 }  # fmt: skip
 

@@ -11,6 +11,7 @@ something: no labels for a network without them, no noise0 for one without noise
 | generator | z [N, latent_size]; psi [1] or [N], with styles; labels [N, label_size] | images |
 | mapping | z, labels | w, before truncation; w_avg [width], with styles |
 | synthesis | w | images |
+| noise | seed [N] int64 | noise0, noise1, …, [N, H, W, 1]: what noise='random' draws |
 
 w is [N, layers, width]; of a network without styles, [N, latent_size + label_size], z and labels.
 images are [N, R, R, channels], about [−1, 1], not clipped, at the network's own level of detail.
@@ -45,10 +46,11 @@ def build(
 ) -> Any:
     """A part of a generator as an onnx.ModelProto; the same bytes on every machine.
 
-    part: 'generator', 'mapping' or 'synthesis'. weights: 'float32', 'float16' or 'int8'. noise:
-    'fixed', 'none', 'random' or 'input'. metadata: what else the file says of itself, beside
-    family, func_name, part, weights, noise, options (JSON) and truncation_cutoff. Raises UserError
-    for a family without an ONNX form, and where the package onnx is missing.
+    part, weights, noise: as above, one of 'generator', 'mapping', 'synthesis' and 'noise'; of
+    'float32', 'float16' and 'int8'; of 'fixed', 'none', 'random' and 'input'. metadata: what else
+    the file says of itself, beside family, func_name, part, weights, noise, options (JSON) and
+    truncation_cutoff. Raises UserError for a family without an ONNX form, and where the package
+    onnx is missing.
     """
     package("onnx")
     from generation.onnx import models

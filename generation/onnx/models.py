@@ -88,7 +88,19 @@ def _synthesis(g: Graph, network: Any, family: ModuleType, noise: str) -> None:
     _images(g, network, family, w, noise)
 
 
-PARTS = {"generator": _generator, "mapping": _mapping, "synthesis": _synthesis}
+def _noise(g: Graph, network: Any, family: ModuleType, noise: str) -> None:
+    images = NoiseImages(g, network, "random")
+    for layer, (height, width) in enumerate(network.noise_shapes()):
+        drawn = g.op("Transpose", images.of_layer(layer, "seed"), perm=[0, 2, 3, 1])
+        g.output(f"noise{layer}", drawn, ["N", height, width, 1])
+
+
+PARTS = {
+    "generator": _generator,
+    "mapping": _mapping,
+    "synthesis": _synthesis,
+    "noise": _noise,
+}
 
 
 def _code_shape(network: Any) -> tuple[int, ...]:
