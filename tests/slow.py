@@ -22,6 +22,7 @@ tests/dnnlib/test_spawning.py
 tests/generation/test_ada.py
 tests/generation/test_convert.py
 tests/generation/test_figures.py
+tests/generation/test_onnx.py
 tests/generation/test_pictures.py
 tests/metrics/features/test_inception.py
 tests/metrics/features/test_weights.py
@@ -86,6 +87,7 @@ tests/networks/original/test_recorded.py
 tests/test_run_generator.py
 tests/test_run_metrics.py
 tests/generation/test_convert.py
+tests/generation/test_onnx.py
 """.split()
 
 

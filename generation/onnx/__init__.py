@@ -22,8 +22,9 @@ noise: 'fixed', the network's own images; 'none'; 'input', the inputs noise0, no
 W, 1], of which a network in the middle of growing has only those that it uses; 'random', the input
 seed [N] int64, for numbers that generation/onnx/noise.py draws.
 
-weights: how kernels and matrices are stored; 'float16' stores images too, and 'int8' keeps a scale
-for each output channel. Biases stay float32, and so does all arithmetic.
+weights: how kernels, matrices, the constant input and noise images are stored. As 'int8': those of
+the synthesis that have 4,096 values or more, with a scale for each output channel; the others are
+float16 then. Biases stay float32, and so does all arithmetic.
 """
 
 from __future__ import annotations

@@ -24,9 +24,20 @@ def values_of(variable: Any, coefficient: float = 1.0) -> np.ndarray:
 # ---------------------------------------------------------------- products
 
 
-def dense(g: Graph, x: str, matrix: np.ndarray, bias: Optional[np.ndarray] = None) -> str:
-    """x [N, in] @ matrix [in, out] + bias [out] → [N, out]."""
-    inputs = [x, g.weight("weight", matrix, axis=1)]
+def dense(
+    g: Graph,
+    x: str,
+    matrix: np.ndarray,
+    bias: Optional[np.ndarray] = None,
+    *,
+    precise: bool = False,
+) -> str:
+    """x [N, in] @ matrix [in, out] + bias [out] → [N, out].
+
+    precise: never int8, for the mapping network: a tenth of the weights, and half of what int8
+    changes in images.
+    """
+    inputs = [x, g.weight("weight", matrix, axis=None if precise else 1)]
     return g.op("Gemm", *inputs, *([] if bias is None else [g.constant(bias)]))
 
 

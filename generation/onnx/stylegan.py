@@ -21,7 +21,7 @@ def codes(g: Graph, network: Any, z: str, labels: Optional[str]) -> str:
             with g.scope(layer.scope):
                 matrix = layers.values_of(layer.dense.weight, layer.dense.coefficient)
                 bias = layers.values_of(layer.bias.bias, layer.bias.coefficient)
-                x = layers.dense(g, x, matrix, bias)
+                x = layers.dense(g, x, matrix, bias, precise=True)
                 x = layers.activation(g, x, mapping.options["mapping_nonlinearity"])
         return layers.for_each_layer(g, x, network.num_layers)
 
@@ -29,7 +29,7 @@ def codes(g: Graph, network: Any, z: str, labels: Optional[str]) -> str:
 def labels_beside(g: Graph, layer: Any, z: str, labels: str) -> str:
     """As mapping.LabelConcat."""
     with g.scope(layer.scope):
-        embedded = layers.dense(g, labels, layers.values_of(layer.weight))
+        embedded = layers.dense(g, labels, layers.values_of(layer.weight), precise=True)
         return g.op("Concat", z, embedded, axis=1)
 
 

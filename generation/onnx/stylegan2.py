@@ -50,7 +50,7 @@ def _activated_dense(g: Graph, layer: Any, x: str) -> str:
         before, after = _gains(layer.nonlinearity)
         matrix = layers.values_of(layer.source.weight, layer.source.coefficient) * before
         bias = layers.values_of(layer.bias.bias, layer.bias.coefficient) * before
-        return _activated(g, layers.dense(g, x, matrix, bias), layer, after)
+        return _activated(g, layers.dense(g, x, matrix, bias, precise=True), layer, after)
 
 
 # ---------------------------------------------------------------- synthesis
