@@ -1,0 +1,152 @@
+/** A run directory, read only: what training says of itself, its pictures, and its newest network. */
+import { button } from "./controls.js";
+import { chart, short } from "./charts.js";
+import { element } from "./dom.js";
+
+const PAUSE = 3000; // milliseconds between questions
+
+/** Charts, of the records' keys that begin with one of the prefixes. */
+const CHARTS = [
+  ["Losses", /^Loss\/(G|D)$/, "Loss/"],
+  ["Regularisation", /^Loss\/(G_reg|D_reg|r1_penalty|pl_penalty|path_length)$/, "Loss/"],
+  ["Scores of D", /^Loss\/scores\/(real|fake)$/, "Loss/scores/"],
+  ["Signs of D on reals", /^Loss\/signs\/real$/, "Loss/signs/"],
+  ["Augmentation p", /^Progress\/augment$/, "Progress/"],
+  ["Learning rates", /^Rates\//, "Rates/"],
+  ["Copies", /^Checks\/copies$/, "Checks/"],
+  ["Distances between pictures", /^Checks\/distance_(reals|fakes)$/, "Checks/distance_"],
+  ["lod", /^Progress\/lod$/, "Progress/"],
+  ["Seconds per kimg", /^Timing\/sec_per_kimg$/, "Timing/"],
+];
+
+export class RunView {
+  constructor(engine, name) {
+    this.engine = engine;
+    this.records = [];
+    this.pictures = [];
+    this.reals = null;
+    this.verdicts = element("ul", { class: "verdicts" });
+    this.progress = element("p", { class: "note" });
+    this.charts = element("div", { class: "charts" });
+    this.metrics = element("div", { class: "metrics" });
+    this.newer = element("p", { class: "newer", hidden: true });
+    this.makePictures();
+    this.node = element("section", { class: "run", "aria-label": "Run" },
+      element("h2", {}, `Run ${name}`), this.progress, this.newer, this.verdicts,
+      this.charts, this.metrics, this.album);
+    this.poll();
+  }
+
+  makePictures() {
+    this.image = element("img", { alt: "", class: "fakes" });
+    this.when = element("span", { class: "note" });
+    this.at = element("input", { type: "range", min: "0", max: "0", step: "1", "aria-label": "Pictures of the run, by time" });
+    this.at.addEventListener("input", () => this.showPicture(Number(this.at.value)));
+    this.real = button("Real images", () => this.showReals(), { "aria-pressed": "false" });
+    this.album = element("div", { class: "album", hidden: true },
+      element("h3", {}, "Pictures"), element("div", { class: "row" }, this.at, this.when, this.real), this.image);
+  }
+
+  async poll() {
+    const news = await this.engine.run(this.records.length).catch(() => null);
+    if (news) {
+      this.take(news);
+    }
+    setTimeout(() => this.poll(), PAUSE);
+  }
+
+  take(news) {
+    const since = news.since ?? 0;
+    const records = news.records || [];
+    if (records.length || since < this.records.length || !this.charts.childElementCount) {
+      this.records = [...this.records.slice(0, since), ...records];
+      this.drawCharts();
+    }
+    this.drawVerdicts(news.verdicts || []);
+    this.drawMetrics(news.metrics || []);
+    this.takePictures(news);
+    this.offer(news);
+  }
+
+  drawCharts() {
+    const last = this.records[this.records.length - 1];
+    this.progress.textContent = last
+      ? `${short(last.cur_nimg / 1000)} thousand images, tick ${this.records.length}.`
+      : "No tick has ended yet.";
+    this.charts.replaceChildren(...CHARTS.map(([title, keys, prefix]) => this.drawn(title, keys, prefix)).filter(Boolean));
+  }
+
+  drawn(title, keys, prefix) {
+    const names = [...new Set(this.records.flatMap((record) => Object.keys(record).filter((key) => keys.test(key))))];
+    const lines = names.sort().map((key) => ({
+      name: key.slice(prefix.length),
+      points: this.records.filter((record) => key in record).map((record) => [record.cur_nimg / 1000, record[key]]),
+    }));
+    const moves = lines.some((line) => line.points.some(([, value]) => value !== 0));
+    return lines.length && moves ? chart(title, lines) : null;
+  }
+
+  drawVerdicts(verdicts) {
+    const items = verdicts.map((verdict) => element("li", {}, verdict.sentence || verdict.name));
+    const well = element("li", { class: "well" }, "The checks have nothing to say against this run now.");
+    this.verdicts.replaceChildren(...(items.length ? items : this.records.length ? [well] : []));
+  }
+
+  drawMetrics(metrics) {
+    const byName = new Map();
+    for (const { name, kimg, values } of metrics) {
+      for (const [label, value] of Object.entries(values || {})) {
+        const key = label === name ? name : `${name} ${label}`;
+        byName.set(key, [...(byName.get(key) || []), [kimg ?? 0, value]]);
+      }
+    }
+    const figures = [...byName].map(([name, points]) => chart(name, [{ name, points: points.sort((a, b) => a[0] - b[0]) }]));
+    this.metrics.replaceChildren(...(figures.length ? [element("h3", {}, "Metrics"), element("div", { class: "charts" }, ...figures)] : []));
+  }
+
+  takePictures({ pictures = [], reals = null }) {
+    const atEnd = Number(this.at.value) === this.pictures.length - 1 || !this.pictures.length;
+    const more = pictures.length !== this.pictures.length;
+    this.pictures = pictures;
+    this.reals = reals;
+    this.album.hidden = !pictures.length;
+    this.real.hidden = reals === null;
+    this.at.max = String(Math.max(0, pictures.length - 1));
+    if (more && atEnd && pictures.length) {
+      this.at.value = this.at.max;
+      this.showPicture(pictures.length - 1);
+    }
+  }
+
+  showPicture(position) {
+    const picture = this.pictures[position];
+    if (picture) {
+      this.real.setAttribute("aria-pressed", "false");
+      this.put(picture.index, picture.kimg === null || picture.kimg === undefined ? picture.name : `${short(picture.kimg)} kimg`);
+    }
+  }
+
+  showReals() {
+    if (this.real.getAttribute("aria-pressed") === "true") {
+      this.showPicture(Number(this.at.value));
+      return;
+    }
+    this.real.setAttribute("aria-pressed", "true");
+    this.put(this.reals, "real images");
+  }
+
+  put(index, words) {
+    this.image.src = this.engine.pictureAddress(index);
+    this.image.alt = `Pictures of the run: ${words}`;
+    this.when.textContent = words;
+  }
+
+  offer({ newest, loaded }) {
+    this.newer.hidden = !newest || newest === loaded;
+    if (!this.newer.hidden && this.newer.dataset.name !== newest) {
+      this.newer.dataset.name = newest;
+      this.newer.replaceChildren(
+        `There is a newer snapshot, ${newest}. `, button("Take it", () => this.engine.reload(), { class: "strong" }));
+    }
+  }
+}

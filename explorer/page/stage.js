@@ -1,0 +1,168 @@
+/** The pictures: one for each network, with what is known of them and what can be done with them. */
+import { button, selection } from "./controls.js";
+import { download, element } from "./dom.js";
+import { Frames } from "./frames.js";
+import { fit, inWords, same } from "./recipe.js";
+
+const PATIENCE = 300; // milliseconds after which a wait is shown
+const PIXELS = 128; // pictures up to this size are enlarged with sharp pixels
+
+export class Stage {
+  constructor(engine, store, about, status) {
+    this.store = store;
+    this.about = about;
+    this.views = about.networks.map((network, index) => new View(engine, store, about, network, index, status));
+    this.node = element("div", { class: "stage" }, ...this.views.map((view) => view.node));
+    this.node.dataset.count = String(this.views.length);
+    store.onchange(() => this.views.forEach((view) => view.pass()));
+    store.onrest(() => this.views.forEach((view) => view.rest()));
+  }
+
+  /** Asks for all pictures again. */
+  refresh() {
+    this.views.forEach((view) => view.rest());
+  }
+
+  get first() {
+    return this.views[0];
+  }
+}
+
+class View {
+  constructor(engine, store, about, network, index, status) {
+    this.engine = engine;
+    this.store = store;
+    this.about = about;
+    this.network = network;
+    this.index = index;
+    this.status = status;
+    this.frames = new Frames(engine, index, this);
+    this.blob = null; // of the picture at rest
+    this.command = null;
+    this.asked = null;
+    this.canvas = element("canvas", { width: network.resolution, height: network.resolution, role: "img" });
+    this.canvas.classList.toggle("pixels", network.resolution <= PIXELS);
+    this.spinner = element("div", { class: "spinner", hidden: true, "aria-hidden": "true" });
+    this.caption = element("span", { class: "words" });
+    this.score = element("span", { class: "score", hidden: true, title: "The discriminator's score of this picture" });
+    const several = about.networks.length > 1;
+    const name = several ? element("span", { class: "name", title: network.title }, network.name) : null;
+    this.node = element("figure", { class: "view" },
+      element("div", { class: "frame" }, this.canvas, this.spinner),
+      element("figcaption", {}, name, this.caption, this.score, ...this.actions()));
+  }
+
+  actions() {
+    const features = this.about.features;
+    const save = button("PNG", () => this.save(), { class: "quiet", title: "Save the picture (S)", "aria-label": "Save as PNG" });
+    const latents = button("Latents", () => this.saveLatents(), { class: "quiet", title: "Save latents.npz, for --latents" });
+    const command = button("Command", () => this.copy(), { class: "quiet", title: "Copy the command line that makes this picture (C)" });
+    return [save, features.latents ? latents : null, features.command ? command : null];
+  }
+
+  get recipe() {
+    return fit(this.store.recipe, this.network);
+  }
+
+  pass() {
+    const recipe = this.recipe;
+    if (!same(recipe, this.asked)) {
+      this.asked = recipe;
+      this.blob = null;
+      this.frames.pass(recipe);
+    }
+  }
+
+  rest() {
+    this.asked = this.recipe;
+    this.frames.rest(this.asked);
+  }
+
+  /** A frame has come. */
+  show(bitmap, { header, blob }) {
+    const brush = this.canvas.getContext("2d");
+    if (this.canvas.width !== bitmap.width || this.canvas.height !== bitmap.height) {
+      [this.canvas.width, this.canvas.height] = [bitmap.width, bitmap.height];
+    }
+    brush.clearRect(0, 0, bitmap.width, bitmap.height);
+    brush.drawImage(bitmap, 0, 0);
+    const words = inWords(this.store.recipe);
+    this.caption.textContent = words;
+    this.canvas.setAttribute("aria-label", `Picture of ${this.network.name}: ${words}`);
+    this.node.dataset.request = String(header.request);
+    this.node.dataset.state = header.preview ? "moving" : "rest";
+    if (!header.preview) {
+      this.blob = blob;
+      this.command = header.command ?? null;
+      this.score.hidden = header.score === null || header.score === undefined;
+      this.score.textContent = this.score.hidden ? "" : `D ${header.score.toFixed(2).replace("-", "−")}`;
+      this.status.clear(this);
+    }
+  }
+
+  /** Whether a picture is awaited; short waits are not shown. */
+  wait(awaited) {
+    clearTimeout(this.patience);
+    if (awaited) {
+      this.patience = setTimeout(() => (this.spinner.hidden = false), PATIENCE);
+    } else {
+      this.spinner.hidden = true;
+    }
+  }
+
+  fail(sentence, preview) {
+    if (!preview) {
+      this.status.say(sentence, this);
+    }
+  }
+
+  save() {
+    if (this.blob) {
+      download(this.blob, `${this.fileName()}.png`);
+    }
+  }
+
+  async saveLatents() {
+    try {
+      download(await this.engine.latents(this.index, this.recipe), "latents.npz");
+    } catch (error) {
+      this.status.say(error.message);
+    }
+  }
+
+  async copy() {
+    if (!this.command) {
+      return;
+    }
+    try {
+      await navigator.clipboard.writeText(this.command);
+      this.status.say(`Copied: ${this.command}`);
+    } catch {
+      this.status.say(this.command); // to be copied by hand
+    }
+  }
+
+  fileName() {
+    const words = inWords(this.store.recipe).replace(/[^\w.+-]+/g, "-").replace(/^-+|-+$/g, "");
+    return words.slice(0, 80) || "picture";
+  }
+}
+
+/** G or Gs, where there is a choice. */
+export function whichSelect(store, about) {
+  const kinds = [...new Set(about.networks.flatMap((network) => network.which))];
+  if (!about.features.which || kinds.length < 2) {
+    return null;
+  }
+  const titles = { Gs: "Gs (average)", G: "G (as trained)" };
+  const select = selection({
+    label: "Network of the file",
+    hidden: true,
+    options: kinds.map((kind) => [kind, titles[kind] || kind]),
+    onchoose: (kind) => store.set({ which: kind }),
+  });
+  const show = () => select.set(store.recipe.which || kinds[0]);
+  store.onchange(show);
+  show();
+  return select.node;
+}
