@@ -8,8 +8,14 @@ export function factsPanel(about) {
     list(facts(network)),
     network.licence ? element("p", { class: "note licence" }, network.licence) : null,
   ]);
-  const program = element("p", { class: "note" }, `Generator explorer ${about.version || ""}, Apache-2.0.`);
-  return panel("About", false, ...body, program);
+  const texts = (about.about || []).flatMap(([title, text]) => [
+    element("h3", {}, title),
+    element("p", { class: "note licence" }, text),
+  ]);
+  const program = texts.length
+    ? texts
+    : [element("p", { class: "note" }, `Generator explorer ${about.version || ""}, Apache-2.0.`)];
+  return panel("About", false, ...body, ...program);
 }
 
 function facts(network) {

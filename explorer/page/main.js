@@ -31,8 +31,8 @@ export async function start(engine) {
   const status = new Status();
   root.replaceChildren(element("p", { class: "opening" }, "Opening the network …"), status.node);
   let refresh = () => {};
-  engine.onstate((state) => {
-    status.connection(state);
+  engine.onstate((state, sentence) => {
+    status.connection(state, sentence);
     if (state === "connected") {
       refresh();
     }

@@ -30,9 +30,13 @@ export class Status {
     }
   }
 
-  /** @param {"connected"|"waiting"|"lost"} state */
-  connection(state) {
-    const [sentence, title] = STATES[state];
+  /**
+   * @param {"connected"|"waiting"|"lost"} state
+   * @param {string} [told] the engine's own sentence
+   */
+  connection(state, told) {
+    const [usual, title] = STATES[state];
+    const sentence = told || usual;
     this.light.hidden = false;
     this.light.dataset.state = state;
     this.light.title = title;
