@@ -1,5 +1,5 @@
 /** The class of a network with labels: one, several in shares, or the seed's number's. */
-import { button, panel, selection, slider } from "./controls.js";
+import { button, choice, panel, selection, slider } from "./controls.js";
 import { element } from "./dom.js";
 import { classesOf, same } from "./recipe.js";
 
@@ -10,53 +10,63 @@ export function classPanel(store, networks) {
   if (!size) {
     return null;
   }
-  const bySeed = ["seed", "By the seed: its number gives the class"];
-  const names = Array.from({ length: size }, (_, index) => [String(index), `Class ${index}`]);
-  const one = selection({
-    label: "Class",
-    options: [bySeed, ...names.slice(0, 1000), ["mixed", "Mixed"]],
-    onchoose: (value) => choose(store, value, size),
-  });
-  const adding = element("div", { class: "row" });
+  const classes = Array.from({ length: size }, (_, index) => index);
+  const one = size <= FEW ? fewClasses(store, classes) : manyClasses(store, size);
   const mixer = element("div", { class: "mixer" });
-  const body = element("div", {}, one.node, size > FEW ? adding : null, mixer);
-  if (size > FEW) {
-    adding.append(...adder(store, size));
-  }
+  const mixing = element("details", { class: "sub" },
+    element("summary", {}, "Mix classes"),
+    size > FEW ? element("div", { class: "row" }, ...adder(store, size)) : null, mixer);
   let shown = [];
   let sliders = new Map();
   const show = () => {
     const { labels } = store.recipe;
     const mix = classesOf(store.recipe, size);
     one.set(labels === null ? "seed" : labels.length === 1 ? String(labels[0][0]) : "mixed");
-    const wanted = size <= FEW ? names.map((_, index) => index) : mix.map(([index]) => index);
+    mixing.open ||= labels !== null && labels.length > 1;
+    const wanted = size <= FEW ? classes : mix.map(([index]) => index);
     if (!same(shown, wanted)) {
       shown = wanted;
       sliders = new Map(wanted.map((index) => [index, weightSlider(store, index, size)]));
       mixer.replaceChildren(...[...sliders.values()].map((control) => control.node));
     }
-    const weights = new Map(labels || mix);
-    const total = [...weights.values()].reduce((sum, weight) => sum + weight, 0) || 1;
-    for (const [index, control] of sliders) {
-      const weight = weights.get(index) || 0;
-      control.set(weight);
-      control.node.classList.toggle("off", !weight);
-      control.node.title = `${Math.round((100 * weight) / total)} % of the label`;
-    }
+    showWeights(sliders, new Map(labels || mix));
   };
   store.onchange(show);
   show();
-  return panel("Class", true, body);
+  return panel("Class", true, one.node, mixing);
 }
 
-function choose(store, value, size) {
-  if (value === "seed") {
-    store.set({ labels: null });
-  } else if (value === "mixed") {
-    const [[index]] = classesOf(store.recipe, size);
-    store.set({ labels: size > 1 ? [[index, 1], [(index + 1) % size, 1]] : [[index, 1]] });
-  } else {
-    store.set({ labels: [[Number(value), 1]] });
+function showWeights(sliders, weights) {
+  const total = [...weights.values()].reduce((sum, weight) => sum + weight, 0) || 1;
+  for (const [index, control] of sliders) {
+    const weight = weights.get(index) || 0;
+    control.set(weight);
+    control.node.classList.toggle("off", !weight);
+    control.node.title = `${Math.round((100 * weight) / total)} % of the label`;
+  }
+}
+
+/** A button each. */
+function fewClasses(store, classes) {
+  const options = [
+    ["seed", "By seed", "The seed's number gives the class: seed 12 of 10 classes has class 2"],
+    ...classes.map((index) => [String(index), String(index), `Class ${index}`]),
+  ];
+  const buttons = choice({ label: "Class", options, onchoose: (value) => choose(store, value) });
+  buttons.node.classList.add("chips");
+  return buttons;
+}
+
+/** A list in which typing a number finds the class. */
+function manyClasses(store, size) {
+  const names = Array.from({ length: size }, (_, index) => [String(index), String(index)]);
+  const options = [["seed", "By the seed's number"], ...names, ["mixed", "Mixed"]];
+  return selection({ label: "Class", options, onchoose: (value) => choose(store, value) });
+}
+
+function choose(store, value) {
+  if (value !== "mixed") {
+    store.set({ labels: value === "seed" ? null : [[Number(value), 1]] });
   }
 }
 

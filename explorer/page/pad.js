@@ -3,7 +3,7 @@
  * The plane is moved like a map, by pointer or arrow keys; the cross in its middle is the picture.
  */
 import { element } from "./dom.js";
-import { mainSeed, placeOf, ROW, same, seedsAt, wrap } from "./recipe.js";
+import { mainSeed, placeOf, ROW, same, SEEDS, seedsAt, wrap } from "./recipe.js";
 
 const CELL = 84; // CSS pixels between seeds
 const SNAP = 0.04; // of a cell: so near to a seed it is that seed
@@ -165,7 +165,7 @@ class Pad {
         brush.arc(x, y, seed === main ? 4 : 3, 0, 2 * Math.PI);
         brush.fill();
         brush.fillStyle = color(seed === main ? "--text" : "--muted");
-        brush.fillText(String(seed), x, y + 17);
+        brush.fillText(inShort(seed), x, y + (seed === main ? 29 : 17));
       }
     }
   }
@@ -182,4 +182,9 @@ class Pad {
     brush.stroke();
     brush.lineWidth = 1;
   }
+}
+
+/** Seeds before 0 are the greatest there are. */
+function inShort(seed) {
+  return seed > SEEDS - 1e6 ? `2³²−${SEEDS - seed}` : String(seed);
 }

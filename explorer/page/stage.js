@@ -154,13 +154,13 @@ export function whichSelect(store, about) {
   if (!about.features.which || kinds.length < 2) {
     return null;
   }
-  const titles = { Gs: "Gs (average)", G: "G (as trained)" };
   const select = selection({
     label: "Network of the file",
     hidden: true,
-    options: kinds.map((kind) => [kind, titles[kind] || kind]),
+    options: kinds.map((kind) => [kind, kind]),
     onchoose: (kind) => store.set({ which: kind }),
   });
+  select.node.title = "Gs: the average of G over training; G: as the last step left it";
   const show = () => select.set(store.recipe.which || kinds[0]);
   store.onchange(show);
   show();
