@@ -1,5 +1,6 @@
 /** Looking inside: a layer's feature maps, and where noise changes the picture. */
 import { button, checkbox, panel, selection } from "./controls.js";
+import { short } from "./charts.js";
 import { element } from "./dom.js";
 import { nextRequest } from "./frames.js";
 import { fit } from "./recipe.js";
@@ -37,6 +38,8 @@ class Inside {
     this.dialog = element("dialog", { class: "large", "aria-label": "Enlarged", onclick: () => this.dialog.close() }, this.large);
     this.sheet = button("", () => this.enlarge(), { class: "sheet", hidden: true, title: "Enlarge", "aria-label": "Enlarge" });
     this.sheet.append(this.picture);
+    this.sheet.addEventListener("pointermove", (event) => this.point(event));
+    this.sheet.addEventListener("pointerleave", () => (this.note.textContent = this.words || ""));
     this.note = element("p", { class: "note" });
     store.onrest(() => this.rest());
   }
@@ -77,9 +80,24 @@ class Inside {
     this.sheet.hidden = false;
     const words = header.type === "inside"
       ? sheetInWords(network.inside[layer], header)
-      : "How much each pixel differs between draws of the noise; bright: much.";
+      : noiseInWords(header);
     this.picture.alt = this.large.alt = words;
-    this.note.textContent = words;
+    this.note.textContent = this.words = words;
+    this.header = header;
+  }
+
+  /** Says which map is under the pointer, and its range. */
+  point(event) {
+    const { maps, cell, columns, width } = this.header;
+    if (!maps || !cell) {
+      return;
+    }
+    const box = this.picture.getBoundingClientRect();
+    const scale = width / box.width;
+    const column = Math.floor(((event.clientX - box.left) * scale) / (width / columns));
+    const row = Math.floor(((event.clientY - box.top) * scale) / (this.header.height / Math.ceil(maps.length / columns)));
+    const map = maps[row * columns + column];
+    this.note.textContent = map ? `Map ${map.index}: from ${short(map.low)} to ${short(map.high)}.` : this.words;
   }
 
   enlarge() {
@@ -87,8 +105,12 @@ class Inside {
   }
 }
 
-function sheetInWords(layer, header) {
-  const shown = header.maps ? header.maps.length ?? header.maps : Math.min(layer.maps, 64);
-  const all = shown < layer.maps ? `the ${shown} of ${layer.maps} maps that vary most` : `all ${layer.maps} maps`;
+function sheetInWords(layer, { maps, total }) {
+  const all = maps.length < total ? `the ${maps.length} of ${total} maps that vary most` : `all ${total} maps`;
   return `${layer.name}: ${all}, each from its smallest value (black) to its largest (white).`;
+}
+
+/** The map of noise, with what white is. */
+function noiseInWords({ range }) {
+  return `How much each pixel differs between draws of the noise; white is a standard deviation of ${short(range[1])} levels of 255.`;
 }

@@ -22,7 +22,8 @@ const CHARTS = [
 export class RunView {
   constructor(engine, name) {
     this.engine = engine;
-    this.records = [];
+    this.ticks = []; // {tick, kimg, values, verdicts}
+    this.epoch = undefined; // how often the run has gone back
     this.pictures = [];
     this.reals = null;
     this.verdicts = element("ul", { class: "verdicts" });
@@ -48,63 +49,76 @@ export class RunView {
   }
 
   async poll() {
-    const news = await this.engine.run(this.records.length).catch(() => null);
+    const since = this.ticks.length ? this.ticks[this.ticks.length - 1].tick : -1;
+    const news = await this.engine.run(since, this.epoch).catch(() => null);
     if (news) {
       this.take(news);
     }
-    setTimeout(() => this.poll(), PAUSE);
+    setTimeout(() => this.poll(), news && news.more ? 0 : PAUSE);
   }
 
   take(news) {
-    const since = news.since ?? 0;
-    const records = news.records || [];
-    if (records.length || since < this.records.length || !this.charts.childElementCount) {
-      this.records = [...this.records.slice(0, since), ...records];
-      this.drawCharts();
+    const first = this.epoch === undefined;
+    this.epoch = news.epoch;
+    if (news.anew) {
+      this.ticks = [];
     }
-    this.drawVerdicts(news.verdicts || []);
-    this.drawMetrics(news.metrics || []);
+    if (first || news.anew || news.ticks.length) {
+      this.ticks.push(...news.ticks);
+      this.drawCharts();
+      this.drawVerdicts();
+    }
+    this.drawMetrics(news.metrics);
     this.takePictures(news);
     this.offer(news);
   }
 
   drawCharts() {
-    const last = this.records[this.records.length - 1];
+    const last = this.ticks[this.ticks.length - 1];
     this.progress.textContent = last
-      ? `${short(last.cur_nimg / 1000)} thousand images, tick ${this.records.length}.`
+      ? `${short(last.kimg)} thousand images, tick ${last.tick}.`
       : "No tick has ended yet.";
     this.charts.replaceChildren(...CHARTS.map(([title, keys, prefix]) => this.drawn(title, keys, prefix)).filter(Boolean));
   }
 
   drawn(title, keys, prefix) {
-    const names = [...new Set(this.records.flatMap((record) => Object.keys(record).filter((key) => keys.test(key))))];
+    const names = [...new Set(this.ticks.flatMap(({ values }) => Object.keys(values).filter((key) => keys.test(key))))];
     const lines = names.sort().map((key) => ({
       name: key.slice(prefix.length),
-      points: this.records.filter((record) => key in record).map((record) => [record.cur_nimg / 1000, record[key]]),
+      points: this.ticks.filter(({ values }) => key in values).map(({ kimg, values }) => [kimg, values[key]]),
     }));
-    const moves = lines.some((line) => line.points.some(([, value]) => value !== 0));
-    return lines.length && moves ? chart(title, lines) : null;
+    const moves = lines.some((line) => line.points.some(([, value]) => value !== line.points[0][1]));
+    return moves ? chart(title, lines) : null;
   }
 
-  drawVerdicts(verdicts) {
-    const items = verdicts.map((verdict) => element("li", {}, verdict.sentence || verdict.name));
+  /** What the checks say at the newest tick. */
+  drawVerdicts() {
+    const last = this.ticks[this.ticks.length - 1];
+    const items = last ? last.verdicts.map((verdict) => element("li", {}, inWords(verdict))) : [];
     const well = element("li", { class: "well" }, "The checks have nothing to say against this run now.");
-    this.verdicts.replaceChildren(...(items.length ? items : this.records.length ? [well] : []));
+    this.verdicts.replaceChildren(...(items.length || !last ? items : [well]));
   }
 
   drawMetrics(metrics) {
-    const byName = new Map();
-    for (const { name, kimg, values } of metrics) {
-      for (const [label, value] of Object.entries(values || {})) {
-        const key = label === name ? name : `${name} ${label}`;
-        byName.set(key, [...(byName.get(key) || []), [kimg ?? 0, value]]);
+    const text = JSON.stringify(metrics);
+    if (text === this.metricsText) {
+      return; // what is hovered stays
+    }
+    this.metricsText = text;
+    const series = new Map();
+    for (const { metric, kimg, results } of metrics) {
+      for (const [name, value] of Object.entries(results)) {
+        const title = name === metric ? name : `${metric}: ${name}`;
+        series.set(title, [...(series.get(title) || []), [kimg ?? 0, value]]);
       }
     }
-    const figures = [...byName].map(([name, points]) => chart(name, [{ name, points: points.sort((a, b) => a[0] - b[0]) }]));
-    this.metrics.replaceChildren(...(figures.length ? [element("h3", {}, "Metrics"), element("div", { class: "charts" }, ...figures)] : []));
+    const figures = [...series].map(([title, points]) =>
+      chart(title, [{ name: title, points: points.sort((one, other) => one[0] - other[0]) }]));
+    this.metrics.replaceChildren(
+      ...(figures.length ? [element("h3", {}, "Metrics"), element("div", { class: "charts" }, ...figures)] : []));
   }
 
-  takePictures({ pictures = [], reals = null }) {
+  takePictures({ pictures, reals = null }) {
     const atEnd = Number(this.at.value) === this.pictures.length - 1 || !this.pictures.length;
     const more = pictures.length !== this.pictures.length;
     this.pictures = pictures;
@@ -122,7 +136,7 @@ export class RunView {
     const picture = this.pictures[position];
     if (picture) {
       this.real.setAttribute("aria-pressed", "false");
-      this.put(picture.index, picture.kimg === null || picture.kimg === undefined ? picture.name : `${short(picture.kimg)} kimg`);
+      this.put(picture.index, `${short(picture.kimg)} kimg`);
     }
   }
 
@@ -141,12 +155,20 @@ export class RunView {
     this.when.textContent = words;
   }
 
-  offer({ newest, loaded }) {
-    this.newer.hidden = !newest || newest === loaded;
+  /** The first snapshot that is named is the one on show, unless the server says which one is. */
+  offer({ snapshot, loaded }) {
+    this.loaded ??= loaded ?? snapshot;
+    const newest = snapshot ?? null;
+    this.newer.hidden = newest === null || newest === (loaded ?? this.loaded);
     if (!this.newer.hidden && this.newer.dataset.name !== newest) {
       this.newer.dataset.name = newest;
       this.newer.replaceChildren(
         `There is a newer snapshot, ${newest}. `, button("Take it", () => this.engine.reload(), { class: "strong" }));
     }
   }
+}
+
+function inWords({ sentence, check, value, threshold }) {
+  const number = value === null ? "" : ` ${short(value)}`;
+  return sentence || `${check}:${number}${threshold === null ? "" : ` (threshold ${short(threshold)})`}.`;
 }

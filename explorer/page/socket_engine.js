@@ -44,12 +44,12 @@ export class SocketEngine {
     });
   }
 
-  /** @returns {Promise<Object|null>} the run's news since a tick. */
-  run(since) {
+  /** @returns {Promise<Object|null>} the run's news since a tick; epoch: of the news before. */
+  run(since, epoch) {
     if (!this.open) {
       return Promise.resolve(null);
     }
-    this.socket.send(JSON.stringify({ type: "run", since }));
+    this.socket.send(JSON.stringify({ type: "run", since, epoch }));
     return new Promise((resolve) => this.runs.push(resolve));
   }
 

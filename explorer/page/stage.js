@@ -132,11 +132,13 @@ class View {
 
   async copy() {
     if (!this.command) {
+      this.status.say(this.blob ? "No command line makes this picture; Latents and PNG save it." : "The picture is not there yet.");
       return;
     }
     try {
       await navigator.clipboard.writeText(this.command);
-      this.status.say(`Copied: ${this.command}`);
+      const file = this.command.includes("--latents=latents.npz");
+      this.status.say(file ? "Copied; it reads latents.npz, which Latents saves." : `Copied: ${this.command}`);
     } catch {
       this.status.say(this.command); // to be copied by hand
     }
