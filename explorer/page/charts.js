@@ -63,9 +63,11 @@ function grid(x, y) {
     shape("line", { class: "grid", x1: EDGE.left, x2: WIDTH - EDGE.right, y1: y(value), y2: y(value) }),
     shape("text", { x: EDGE.left - 6, y: y(value) + 3, "text-anchor": "end" }, short(value)),
   ]);
-  const below = x.ticks.map((value) =>
+  const room = WIDTH - EDGE.right - 40; // the unit's
+  const below = x.ticks.filter((value) => x(value) < room).map((value) =>
     shape("text", { x: x(value), y: HEIGHT - 6, "text-anchor": "middle" }, short(value)));
-  return [...lines, ...below, shape("line", { class: "axis", x1: EDGE.left, x2: WIDTH - EDGE.right, y1: HEIGHT - EDGE.bottom, y2: HEIGHT - EDGE.bottom })];
+  const unit = shape("text", { x: WIDTH - EDGE.right, y: HEIGHT - 6, "text-anchor": "end" }, "kimg");
+  return [...lines, ...below, unit, shape("line", { class: "axis", x1: EDGE.left, x2: WIDTH - EDGE.right, y1: HEIGHT - EDGE.bottom, y2: HEIGHT - EDGE.bottom })];
 }
 
 function curve(points, x, y, k) {
