@@ -55,7 +55,7 @@ function build(root, engine, about, status) {
   const { networks } = about;
   const names = networks.map((network) => network.name).join(" · ");
   const stage = new Stage(engine, store, about, status);
-  const film = new Film(store, names, status);
+  const film = new Film(store, about.run ? about.run.name : names, status);
   const walk = walkPanel(store, networks, film);
   const keeping = () => film.add(stage.first.canvas);
   const keys = keyboard([
@@ -87,7 +87,7 @@ function build(root, engine, about, status) {
     insidePanel(engine, store, about, status),
     factsPanel(about),
   ];
-  const run = about.run && about.features.run ? new RunView(engine, about.run.name) : null;
+  const run = about.run && about.features.run ? new RunView(engine, about.run.name, status) : null;
   root.replaceChildren(
     header(store, about, names, status, keys, keeping),
     element("main", {},

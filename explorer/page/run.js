@@ -20,8 +20,9 @@ const CHARTS = [
 ];
 
 export class RunView {
-  constructor(engine, name) {
+  constructor(engine, name, status) {
     this.engine = engine;
+    this.status = status;
     this.ticks = []; // {tick, kimg, values, verdicts}
     this.epoch = undefined; // how often the run has gone back
     this.pictures = [];
@@ -163,7 +164,15 @@ export class RunView {
     if (!this.newer.hidden && this.newer.dataset.name !== newest) {
       this.newer.dataset.name = newest;
       this.newer.replaceChildren(
-        `There is a newer snapshot, ${newest}. `, button("Take it", () => this.engine.reload(), { class: "strong" }));
+        `There is a newer snapshot, ${newest}. `, button("Take it", () => this.reload(), { class: "strong" }));
+    }
+  }
+
+  async reload() {
+    try {
+      await this.engine.reload();
+    } catch (error) {
+      this.status.say(error.message);
     }
   }
 }

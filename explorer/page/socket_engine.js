@@ -1,16 +1,19 @@
 /** An engine that asks the server: JSON goes out, pictures come back as header and bytes. */
 
+import { nextRequest } from "./frames.js";
+
 const FIRST_PAUSE = 250; // milliseconds until the connection is tried again; doubled up to the last
 const LAST_PAUSE = 5000;
+const REFUSED = "The server was started again, with another token: open the address that it has printed.";
 
 export class SocketEngine {
   constructor() {
     this.socket = null;
     this.pending = new Map(); // request: {key, resolve, reject}
-    this.runs = [];
     this.states = [];
     this.abouts = [];
     this.pause = FIRST_PAUSE;
+    this.refused = false; // whether the server is there, and does not know the token
     this.first = new Promise((resolve) => {
       this.gotFirst = resolve;
     });
@@ -46,18 +49,12 @@ export class SocketEngine {
 
   /** @returns {Promise<Object|null>} the run's news since a tick; epoch: of the news before. */
   run(since, epoch) {
-    if (!this.open) {
-      return Promise.resolve(null);
-    }
-    this.socket.send(JSON.stringify({ type: "run", since, epoch }));
-    return new Promise((resolve) => this.runs.push(resolve));
+    return this.request({ type: "run", request: nextRequest(), since, epoch });
   }
 
-  /** Takes the run's newest snapshot; `about` comes again. */
+  /** Takes the run's newest snapshot; then `about` comes again. Rejected where it does not open. */
   reload() {
-    if (this.open) {
-      this.socket.send(JSON.stringify({ type: "reload" }));
-    }
+    return this.request({ type: "reload", request: nextRequest() });
   }
 
   pictureAddress(index) {
@@ -70,7 +67,8 @@ export class SocketEngine {
     const headers = { "Content-Type": "application/json" };
     const answer = await fetch("latents", { method: "POST", body, headers });
     if (!answer.ok) {
-      throw new Error((await answer.text()).slice(0, 300) || `The server answered ${answer.status}.`);
+      const told = new DOMParser().parseFromString(await answer.text(), "text/html").body;
+      throw new Error(told.textContent.trim() || `The server answered ${answer.status}.`);
     }
     return answer.blob();
   }
@@ -94,14 +92,22 @@ export class SocketEngine {
       resolve(null);
     }
     this.pending.clear();
-    this.runs.splice(0).forEach((resolve) => resolve(null));
-    this.tell(this.pause > 4 * FIRST_PAUSE ? "lost" : "waiting");
+    this.tell(this.pause > 4 * FIRST_PAUSE ? "lost" : "waiting", this.refused ? REFUSED : undefined);
     setTimeout(() => this.connect(), this.pause);
     this.pause = Math.min(2 * this.pause, LAST_PAUSE);
+    if (this.pause > 2 * FIRST_PAUSE) {
+      this.ask();
+    }
   }
 
-  tell(state) {
-    this.states.forEach((callback) => callback(state));
+  /** A socket that does not open says no reason: another token, most likely, or nobody there. */
+  async ask() {
+    const answer = await fetch("./", { method: "GET", cache: "no-store" }).catch(() => null);
+    this.refused = answer !== null && answer.status === 403;
+  }
+
+  tell(state, sentence) {
+    this.states.forEach((callback) => callback(state, sentence));
   }
 
   receive(data) {
@@ -113,20 +119,17 @@ export class SocketEngine {
     if (message.type === "about") {
       this.receiveAbout(message);
     } else if (message.type === "run") {
-      (this.runs.shift() || (() => {}))(message);
+      this.settle(message.request, message);
     } else if (message.type === "error") {
       const waiting = this.pending.get(message.request);
       this.pending.delete(message.request);
-      if (waiting) {
-        waiting.reject(new Error(message.message));
-      } else {
-        this.runs.splice(0).forEach((resolve) => resolve(null));
-      }
+      waiting?.reject(new Error(message.message));
     }
   }
 
   receiveAbout(about) {
     this.pause = FIRST_PAUSE;
+    this.refused = false;
     this.gotFirst(about);
     this.tell("connected");
     this.abouts.forEach((callback) => callback(about));
@@ -136,17 +139,19 @@ export class SocketEngine {
     const length = new DataView(data).getUint32(0, true);
     const header = JSON.parse(new TextDecoder().decode(new Uint8Array(data, 4, length)));
     const blob = new Blob([new Uint8Array(data, 4 + length)], { type: header.mime });
-    const waiting = this.pending.get(header.request);
-    if (!waiting) {
-      return;
-    }
-    for (const [request, other] of this.pending) {
-      if (other.key === waiting.key && request < header.request) {
-        this.pending.delete(request);
-        other.resolve(null); // replaced, and so never answered
+    this.settle(header.request, { header, blob });
+  }
+
+  /** Answers of older requests of the same kind will not come: they were replaced. */
+  settle(request, answer) {
+    const waiting = this.pending.get(request);
+    for (const [number, other] of this.pending) {
+      if (waiting && other.key === waiting.key && number < request) {
+        this.pending.delete(number);
+        other.resolve(null);
       }
     }
-    this.pending.delete(header.request);
-    waiting.resolve({ header, blob });
+    this.pending.delete(request);
+    waiting?.resolve(answer);
   }
 }
