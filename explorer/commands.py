@@ -81,11 +81,18 @@ def _shown_host(host: str) -> str:
 
 
 def _run(networks: list[str]) -> Optional[RunView]:
-    """Of the directory among --network; UserError for several."""
-    found = [path for path in networks if os.path.isdir(path)]
-    if len(found) > 1:
-        raise UserError(f"--network={found[1]}: one run directory at a time")
-    return RunView(found[0]) if found else None
+    """Of the directory among --network; UserError for several, and for one of something else."""
+    directories = [path for path in networks if os.path.isdir(path)]
+    if len(directories) > 1:
+        raise UserError(f"--network={directories[1]}: one run directory at a time")
+    if not directories:
+        return None
+    run = RunView(directories[0])
+    if not run.is_one():
+        raise UserError(
+            f"--network={directories[0]}: no run directory: neither config.json nor a snapshot in it"
+        )
+    return run
 
 
 def _opened(args: dict, run: Optional[RunView]) -> list[Shown]:
@@ -93,7 +100,11 @@ def _opened(args: dict, run: Optional[RunView]) -> list[Shown]:
     if len(args["network"]) > _MOST_NETWORKS:
         raise UserError(f"--network: at most {_MOST_NETWORKS} of them side by side")
     names: set[str] = set()
-    shown = [_network(source, args, run, names) for source in args["network"]]
+    shown = []
+    for source in args["network"]:
+        if os.path.isdir(source) and run.newest_snapshot() is None:
+            continue  # the run shows itself; the page offers its first snapshot
+        shown.append(_network(source, args, run, names))
     _give_directions(args["directions"], shown)
     _give_projected(args["projected"], shown)
     return shown
@@ -103,8 +114,6 @@ def _network(source: str, args: dict, run: Optional[RunView], names: set[str]) -
     snapshot = None
     if run is not None and os.path.isdir(source):
         path = run.newest_snapshot()
-        if path is None:
-            raise UserError(f"{source}: no snapshot in it yet; explore it when there is one")
         name, snapshot = f"{run.name}/{path.stem}", path.name
         source = str(path)
     else:

@@ -16,7 +16,7 @@ from generation.directions import MAX_AMOUNT
 NOISES = ("fixed", "random", "none")
 NETWORKS = ("Gs", "G")
 MAX_SEED = 2**32 - 1
-MAX_SEEDS = 4  # that are blended
+MAX_SEEDS = 8  # that are blended: halfway between two blends of four
 MAX_LAYERS = 64  # more than networks of any size have
 MAX_CLASSES = 1000  # that are mixed
 MAX_WEIGHT = 1e6
@@ -61,7 +61,7 @@ class Recipe:
 
 
 def parse(value: Any) -> Recipe:
-    """A recipe of what JSON held; every field may be absent.
+    """A recipe of what JSON held; every field may be absent, or null.
 
     Raises UserError, one sentence that names the field, for anything that is no recipe.
     """
@@ -70,14 +70,15 @@ def parse(value: Any) -> Recipe:
     for name in value:
         if name not in _FIELDS:
             raise UserError(f"recipe: unknown field {_shown(name)}; known: {', '.join(_FIELDS)}")
-    return Recipe(**{name: _FIELDS[name](name, held) for name, held in value.items()})
+    given = {name: held for name, held in value.items() if held is not None}
+    return Recipe(**{name: _FIELDS[name](name, held) for name, held in given.items()})
 
 
 # ---------------------------------------------------------------- fields
 
 
-def _which(name: str, value: Any) -> Optional[str]:
-    if value is not None and value not in NETWORKS:
+def _which(name: str, value: Any) -> str:
+    if _text_of(value) not in NETWORKS:
         _refuse(name, " or ".join(NETWORKS), value)
     return value
 
@@ -90,9 +91,7 @@ def _seeds(name: str, value: Any) -> tuple[tuple[int, float], ...]:
     return kept
 
 
-def _labels(name: str, value: Any) -> Optional[tuple[tuple[int, float], ...]]:
-    if value is None:
-        return None
+def _labels(name: str, value: Any) -> tuple[tuple[int, float], ...]:
     pairs = _pairs(name, value, MAX_CLASSES, _index, _weight)
     total = sum(weight for _, weight in pairs)
     if min((weight for _, weight in pairs), default=-1.0) < 0 or total < 1e-6:
@@ -122,10 +121,6 @@ def _edits(name: str, value: Any) -> tuple[tuple[str, float], ...]:
         for key, held in value.items()
         if (amount := _number(name, held, MAX_AMOUNT))
     )
-
-
-def _optional(check: Callable[[str, Any], Any]) -> Callable[[str, Any], Any]:
-    return lambda name, value: None if value is None else check(name, value)
 
 
 # ---------------------------------------------------------------- values
@@ -210,12 +205,12 @@ _FIELDS: dict[str, Callable[[str, Any], Any]] = {
     "which": _which,
     "seeds": _seeds,
     "labels": _labels,
-    "psi": _optional(_psi),
-    "cutoff": _optional(_cutoff),
+    "psi": _psi,
+    "cutoff": _cutoff,
     "noise": _noise,
-    "noise_seed": _optional(_seed),
+    "noise_seed": _seed,
     "mixing": _mixing,
     "edits": _edits,
-    "projected": _optional(_name),
-    "lod": _optional(_lod),
+    "projected": _name,
+    "lod": _lod,
 }

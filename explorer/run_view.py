@@ -15,8 +15,13 @@ from typing import Any, Optional
 from dnnlib import json_files
 from dnnlib.errors import UserError, explain_os_errors
 from dnnlib.paths import open_input, read_input
+from training.check_list import CHECKS
+from training.checks import Verdict
 
 SNAPSHOT = re.compile(r"network-(?:snapshot-(\d+)|final)\.safetensors")
+REALS = 999_999  # the index of the picture of real images, whatever comes
+_REALS = "reals.png"
+_CHECKS = {check.name: check for check in CHECKS}
 _PICTURE = re.compile(r"fakes(\d+)\.png")
 _METRIC = re.compile(r"metric-(.+)\.jsonl")
 _PIECE = 8 << 20  # bytes of a file that are read at once
@@ -81,6 +86,13 @@ class RunView:
         self._ticks: list[dict[str, Any]] = []
         self._metrics: dict[str, tuple[Tail, list]] = {}
 
+    def is_one(self) -> bool:
+        """Whether a training has begun in it, or left something there."""
+        names = self._names()
+        return any(name in names for name in ("config.json", "stats.jsonl")) or any(
+            map(SNAPSHOT.fullmatch, names)
+        )
+
     # ------------------------------------------------------------ networks
 
     def newest_snapshot(self) -> Optional[Path]:
@@ -111,10 +123,12 @@ class RunView:
 
     def picture(self, index: int) -> bytes:
         """The bytes of a picture; UserError where there is none of this index."""
-        names = self._pictures()
+        names = [name for _, name in self._pictures()]
+        if index == REALS:
+            return read_input(self.path / _REALS, _MOST_PICTURE)
         if not 0 <= index < len(names):
             raise UserError(f"no picture {index}; the run has {len(names)}, from 0")
-        return read_input(self.path / names[index][1], _MOST_PICTURE)
+        return read_input(self.path / names[index], _MOST_PICTURE)
 
     def _pictures(self) -> list[tuple[int, str]]:
         """(kimg, name) of the grids of generated images, the first one first."""
@@ -144,6 +158,7 @@ class RunView:
             "pictures": [
                 {"index": index, "kimg": kimg} for index, (kimg, _) in enumerate(self._pictures())
             ],
+            "reals": REALS if (self.path / _REALS).is_file() else None,
             "metrics": self._records(),
             "snapshot": snapshot.name if snapshot else None,
         }
@@ -167,7 +182,7 @@ def tick(record: dict[str, Any]) -> Optional[dict[str, Any]]:
     """What is shown of a record of stats.jsonl; None for one without a number.
 
     values: {tag: number}, all of 'Loss/', 'Rates/', 'Progress/' and 'Timing/' as they are named
-    there. verdicts: {'check', 'value', 'threshold'} of each check that speaks.
+    there. verdicts: {'check', 'value', 'threshold', 'sentence'} of each check that speaks.
     """
     number = record.get("Progress/tick")
     if not _is_number(number):
@@ -186,11 +201,14 @@ def tick(record: dict[str, Any]) -> Optional[dict[str, Any]]:
 def _verdict(value: Any) -> Optional[dict[str, Any]]:
     if not isinstance(value, dict) or not isinstance(value.get("check"), str):
         return None
-    numbers = {name: value.get(name) for name in ("value", "threshold")}
-    return {
-        "check": value["check"],
-        **{name: number if _is_number(number) else None for name, number in numbers.items()},
+    name = value["check"]
+    numbers = {
+        key: value[key] if _is_number(value.get(key)) else None for key in ("value", "threshold")
     }
+    check, sentence = _CHECKS.get(name), None
+    if check is not None and None not in numbers.values():
+        sentence = Verdict(check, **numbers).sentence()
+    return {"check": name, **numbers, "sentence": sentence}
 
 
 def metric(record: dict[str, Any]) -> Optional[dict[str, Any]]:

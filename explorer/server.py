@@ -91,6 +91,10 @@ class _Guarded(web.RequestHandler):
         elif isinstance(error, UserError):
             self.set_status(HTTPStatus.BAD_REQUEST)
             text = str(error)
+        if "text/html" not in self.request.headers.get("Accept", ""):  # a script, not a person
+            self.set_header("Content-Type", "text/plain; charset=utf-8")
+            self.finish(text)
+            return
         self.set_header("Content-Type", "text/html; charset=utf-8")
         self.finish(f"<!doctype html><title>Explorer</title><p>{html.escape(text)}</p>\n")
 

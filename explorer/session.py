@@ -64,8 +64,8 @@ class Session:
         self.worker.submit(owner, "latents", steps, tell)
 
     def run_status(self, since: float, epoch: Optional[int]) -> dict[str, Any]:
-        """The run's message, with `loaded`: the name of the snapshot that is on show."""
-        loaded = next((one.snapshot for one in self.shown if one.snapshot), None)
+        """The run's message, with `loaded`: the name of the snapshot that is on show, or ''."""
+        loaded = next((one.snapshot for one in self.shown if one.snapshot), "")
         return {**self.run.status(since, epoch), "loaded": loaded}
 
     def reload(self, tell: Callable[[Any], None]) -> None:
