@@ -65,7 +65,7 @@ function directionControl(store, direction) {
     const share = (value) => `${(100 * (clamp(value, -REACH, REACH) + REACH)) / (2 * REACH)}%`;
     control.range.style.setProperty("--from", share(-limit));
     control.range.style.setProperty("--to", share(limit));
-    effect.append(` Saturates at ±${limit}.`);
+    effect.append(`; saturates at ±${limit}`);
   }
   const node = element("div", { class: "direction" }, control.node, effect);
   return {

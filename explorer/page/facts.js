@@ -2,6 +2,8 @@
 import { panel } from "./controls.js";
 import { element } from "./dom.js";
 
+const LONG = 80; // characters
+
 export function factsPanel(about) {
   const body = about.networks.flatMap((network) => [
     about.networks.length > 1 ? element("h3", {}, network.name) : null,
@@ -36,5 +38,12 @@ const inText = (value) => (typeof value === "object" ? JSON.stringify(value) : S
 
 function list(pairs) {
   return element("dl", { class: "facts" },
-    ...pairs.flatMap(([name, value]) => [element("dt", {}, name), element("dd", {}, value)]));
+    ...pairs.flatMap(([name, value]) => [element("dt", {}, name), element("dd", {}, folded(value))]));
+}
+
+/** Long texts, such as a run's whole configuration, are folded. */
+function folded(text) {
+  return text.length > LONG
+    ? element("details", {}, element("summary", {}, `${text.slice(0, LONG / 2)} …`), text)
+    : text;
 }

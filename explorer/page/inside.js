@@ -32,6 +32,8 @@ class Inside {
         `${several ? `${network.name}: ` : ""}${layer.name} · ${layer.resolution}×${layer.resolution} · ${layer.maps}`,
       ]));
     this.layer = selection({ label: "Layer", options, onchoose: () => this.ask("inside") });
+    const telling = about.networks[0].inside.findIndex((layer) => layer.resolution >= 16); // smaller ones show little
+    this.layer.set(`0 ${Math.max(0, telling)}`);
     this.follow = checkbox("Follow the picture", () => this.rest());
     this.picture = element("img", { alt: "", class: "inside" });
     this.large = element("img", { alt: "" });

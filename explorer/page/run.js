@@ -14,7 +14,7 @@ const CHARTS = [
   ["Augmentation p", /^Progress\/augment$/, "Progress/"],
   ["Learning rates", /^Rates\//, "Rates/"],
   ["Copies", /^Checks\/copies$/, "Checks/"],
-  ["Distances between pictures", /^Checks\/distance_(reals|fakes)$/, "Checks/distance_"],
+  ["Distances", /^Checks\/distance_(reals|fakes)$/, "Checks/distance_"],
   ["lod", /^Progress\/lod$/, "Progress/"],
   ["Seconds per kimg", /^Timing\/sec_per_kimg$/, "Timing/"],
 ];
