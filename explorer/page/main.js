@@ -38,8 +38,7 @@ export async function start(engine) {
     }
   });
   let about = await engine.about();
-  const page = build(root, engine, about, status);
-  refresh = () => page.stage.refresh();
+  refresh = build(root, engine, about, status);
   if (engine.onabout) {
     engine.onabout((other) => {
       if (!same(other.networks, about.networks)) {
@@ -51,6 +50,10 @@ export async function start(engine) {
 }
 
 function build(root, engine, about, status) {
+  const run = about.run && about.features.run ? new RunView(engine, about.run.name, status) : null;
+  if (!about.networks.length) {
+    return buildRun(root, about, status, run);
+  }
   const store = new Store();
   const { networks } = about;
   const names = networks.map((network) => network.name).join(" · ");
@@ -58,21 +61,7 @@ function build(root, engine, about, status) {
   const film = new Film(store, about.run ? about.run.name : names, status);
   const walk = walkPanel(store, networks, film);
   const keeping = () => film.add(stage.first.canvas);
-  const keys = keyboard([
-    [["ArrowLeft"], "seed before", () => goBy(store, -1)],
-    [["ArrowRight"], "next seed", () => goBy(store, 1)],
-    [["r"], "any seed", () => anySeed(store)],
-    [["["], "ψ down", () => stepPsi(store, networks, -0.05)],
-    [["]"], "ψ up", () => stepPsi(store, networks, 0.05)],
-    [["n"], "new noise", () => newNoise(store)],
-    [["k"], "keep the picture", keeping],
-    [[" "], "play or pause the walk", () => walk.toggle()],
-    [["s"], "save as PNG", () => stage.first.save()],
-    [["c"], "copy the command line", () => stage.first.copy()],
-    [["z", "ctrl+z"], "undo", () => store.undo()],
-    [["y", "ctrl+y", "ctrl+shift+z"], "redo", () => store.redo()],
-    [["t"], "dark or light", toggleTheme],
-  ]);
+  const keys = keyboard(shortcuts(store, networks, stage, walk, keeping));
   document.title = `${names} – generator explorer`;
   const panels = [
     projectedPanel(store, networks),
@@ -87,7 +76,6 @@ function build(root, engine, about, status) {
     insidePanel(engine, store, about, status),
     factsPanel(about),
   ];
-  const run = about.run && about.features.run ? new RunView(engine, about.run.name, status) : null;
   root.replaceChildren(
     header(store, about, names, status, keys, keeping),
     element("main", {},
@@ -95,7 +83,34 @@ function build(root, engine, about, status) {
       element("div", { class: "panels", role: "region", "aria-label": "Controls" }, ...panels.filter(Boolean))),
     keys.overlay);
   store.tell();
-  return { stage };
+  return () => stage.refresh();
+}
+
+/** A run that has no network yet. */
+function buildRun(root, about, status, run) {
+  document.title = `${about.run.name} – generator explorer`;
+  root.replaceChildren(
+    element("header", {}, element("h1", {}, about.run.name), element("span", { class: "spring" }), status.light, themeButton()),
+    element("main", { class: "alone" }, element("div", { class: "show" }, status.node, run.node)));
+  return () => {};
+}
+
+function shortcuts(store, networks, stage, walk, keeping) {
+  return [
+    [["ArrowLeft"], "seed before", () => goBy(store, -1)],
+    [["ArrowRight"], "next seed", () => goBy(store, 1)],
+    [["r"], "any seed", () => anySeed(store)],
+    [["["], "ψ down", () => stepPsi(store, networks, -0.05)],
+    [["]"], "ψ up", () => stepPsi(store, networks, 0.05)],
+    [["n"], "new noise", () => newNoise(store)],
+    [["k"], "keep the picture", keeping],
+    [[" "], "play or pause the walk", () => walk.toggle()],
+    [["s"], "save as PNG", () => stage.first.save()],
+    [["c"], "copy the command line", () => stage.first.copy()],
+    [["z", "ctrl+z"], "undo", () => store.undo()],
+    [["y", "ctrl+y", "ctrl+shift+z"], "redo", () => store.redo()],
+    [["t"], "dark or light", toggleTheme],
+  ];
 }
 
 function header(store, about, names, status, keys, keeping) {

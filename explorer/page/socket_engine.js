@@ -67,8 +67,7 @@ export class SocketEngine {
     const headers = { "Content-Type": "application/json" };
     const answer = await fetch("latents", { method: "POST", body, headers });
     if (!answer.ok) {
-      const told = new DOMParser().parseFromString(await answer.text(), "text/html").body;
-      throw new Error(told.textContent.trim() || `The server answered ${answer.status}.`);
+      throw new Error((await answer.text()).trim() || `The server answered ${answer.status}.`);
     }
     return answer.blob();
   }
