@@ -89,9 +89,7 @@ def _run(networks: list[str]) -> Optional[RunView]:
         return None
     run = RunView(directories[0])
     if not run.is_one():
-        raise UserError(
-            f"--network={directories[0]}: no run directory: neither config.json nor a snapshot in it"
-        )
+        raise UserError(f"--network={directories[0]}: not a run: no config.json and no snapshot")
     return run
 
 
