@@ -431,3 +431,4 @@ async def serve(house: House, sockets: list, ready: Callable[[], None]) -> None:
     for live in list(house.live):
         live.close(1001, "the server ends")
     await asyncio.sleep(0.05)  # for the messages that say so
+    await server.close_all_connections()

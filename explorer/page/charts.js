@@ -17,7 +17,7 @@ export function chart(title, lines) {
   const svg = shape("svg", { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, role: "img", "aria-label": inWords(title, lines) });
   svg.append(...grid(x, y));
   lines.forEach((line, k) => svg.append(curve(line.points, x, y, k)));
-  const value = element("output", { class: "value" });
+  const value = element("span", { class: "value" });
   hover(svg, lines, x, y, value);
   const legend = lines.map((line, k) =>
     element("span", { class: `legend line-${k % 4}` }, line.name));

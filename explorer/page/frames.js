@@ -24,7 +24,6 @@ export class Frames {
     this.underway = 0;
     this.shown = 0;
     this.newest = 0;
-    this.made = { preview: 0, full: 0 }; // pictures that came
   }
 
   /** A picture in passing; of those that cannot be asked for yet, the newest counts. */
@@ -56,8 +55,7 @@ export class Frames {
       const message = { type: "picture", request, network: this.network, preview, recipe };
       const frame = await this.engine.request(message);
       if (frame) {
-        this.made[preview ? "preview" : "full"] += 1;
-        await this.draw(frame, request);
+        await this.draw(frame, request, recipe);
       }
     } catch (error) {
       if (request >= this.shown) {
@@ -73,14 +71,14 @@ export class Frames {
   }
 
   /** Decoding takes time as well: a frame that a newer one has overtaken is dropped. */
-  async draw(frame, request) {
+  async draw(frame, request, recipe) {
     if (request < this.shown) {
       return;
     }
     const bitmap = await createImageBitmap(frame.blob);
     if (request >= this.shown) {
       this.shown = request;
-      this.view.show(bitmap, frame);
+      this.view.show(bitmap, frame, recipe);
     }
     bitmap.close();
   }

@@ -20,7 +20,7 @@ export class Stage {
 
   /** Asks for all pictures again. */
   refresh() {
-    this.views.forEach((view) => view.rest());
+    this.views.forEach((view) => view.rest(true));
   }
 
   get first() {
@@ -64,22 +64,32 @@ class View {
     return fit(this.store.recipe, this.network);
   }
 
+  /** The recipe has changed, and may change further. */
   pass() {
     const recipe = this.recipe;
     if (!same(recipe, this.asked)) {
-      this.asked = recipe;
-      this.blob = null;
+      this.await(recipe);
       this.frames.pass(recipe);
     }
   }
 
-  rest() {
-    this.asked = this.recipe;
-    this.frames.rest(this.asked);
+  /** The recipe stays. anew: also where its picture is there. */
+  rest(anew = false) {
+    const recipe = this.recipe;
+    if (anew || this.blob === null || !same(recipe, this.asked)) {
+      this.await(recipe);
+      this.frames.rest(recipe);
+    }
   }
 
-  /** A frame has come. */
-  show(bitmap, { header, blob }) {
+  await(recipe) {
+    this.asked = recipe;
+    this.blob = null;
+    this.node.dataset.state = "moving";
+  }
+
+  /** A frame of a recipe has come. */
+  show(bitmap, { header, blob }, recipe) {
     const brush = this.canvas.getContext("2d");
     if (this.canvas.width !== bitmap.width || this.canvas.height !== bitmap.height) {
       [this.canvas.width, this.canvas.height] = [bitmap.width, bitmap.height];
@@ -87,17 +97,22 @@ class View {
     brush.clearRect(0, 0, bitmap.width, bitmap.height);
     brush.drawImage(bitmap, 0, 0);
     const words = inWords(this.store.recipe);
-    this.caption.textContent = words;
+    this.caption.textContent = this.caption.title = words;
     this.canvas.setAttribute("aria-label", `Picture of ${this.network.name}: ${words}`);
     this.node.dataset.request = String(header.request);
-    this.node.dataset.state = header.preview ? "moving" : "rest";
-    if (!header.preview) {
-      this.blob = blob;
-      this.command = header.command ?? null;
-      this.score.hidden = header.score === null || header.score === undefined;
-      this.score.textContent = this.score.hidden ? "" : `D ${header.score.toFixed(2).replace("-", "−")}`;
-      this.status.clear(this);
+    if (!header.preview && same(recipe, this.asked)) {
+      this.settle(header, blob);
     }
+  }
+
+  /** The picture at rest is there. */
+  settle(header, blob) {
+    this.node.dataset.state = "rest";
+    this.blob = blob;
+    this.command = header.command ?? null;
+    this.score.hidden = header.score === null || header.score === undefined;
+    this.score.textContent = this.score.hidden ? "" : `D ${header.score.toFixed(2).replace("-", "−")}`;
+    this.status.clear(this);
   }
 
   /** Whether a picture is awaited; short waits are not shown. */
