@@ -123,6 +123,9 @@ class Page:
         )
         return self
 
+    def connected(self):
+        self.tab.locator("html[data-connection=connected]").wait_for(state="attached")
+
     def pixels(self, index=0):
         """uint8 [H, W, 4] of the picture that is shown."""
         width, height, data = self.tab.evaluate(_CANVAS, index)

@@ -208,7 +208,7 @@ def test_it_connects_again_when_the_server_does(page, server):
     page.tab.get_by_text("trying again").wait_for()
     page.tab.keyboard.press("ArrowRight")
     server.start()
-    page.tab.wait_for_function("document.documentElement.dataset.connection === 'connected'")
+    page.connected()
     page.rest()
     assert page.sent[-1]["recipe"]["seeds"] == [[1, 1]]
     assert page.status() == ""
@@ -222,7 +222,7 @@ def test_a_server_with_another_token_is_told_apart(page, server):
     finally:
         server.stop()
         server.start()
-    page.tab.wait_for_function("document.documentElement.dataset.connection === 'connected'")
+    page.connected()
 
 
 def test_a_wrong_token_is_a_sentence(context, server):
@@ -266,7 +266,7 @@ def test_a_run_shows_losses_verdicts_and_pictures(page):
     assert "copies" in tab.locator(".verdicts").inner_text().lower()
     picture = tab.get_by_role("img", name="Pictures of the run: 3 kimg")
     picture.wait_for()
-    tab.wait_for_function("document.querySelector('.fakes').naturalWidth === 32")
+    tab.wait_for_function("() => document.querySelector('.fakes').naturalWidth === 32")
     tab.get_by_role("button", name="Real images").click()
     tab.get_by_role("img", name="Pictures of the run: real images").wait_for()
 
