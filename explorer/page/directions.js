@@ -40,10 +40,10 @@ export function directionsPanel(store, networks) {
   return panel("Directions", true, element("div", { class: "row" }, order.node, reset), list);
 }
 
-/** The first number of an effect's text, which is how much it does. */
+/** The first signed number of an effect's text, which is how much it does; names may hold others. */
 function strength(direction) {
-  const number = (direction.effect || "").replaceAll("−", "-").match(/[-+]?\d+(\.\d+)?/);
-  return number ? Math.abs(Number(number[0])) : 0;
+  const number = (direction.effect || "").match(/(?:^|\s)[-+](\d+(?:\.\d+)?)/);
+  return number ? Number(number[1]) : 0;
 }
 
 function directionControl(store, direction) {
@@ -58,7 +58,8 @@ function directionControl(store, direction) {
     oninput: put, onreset: () => put(0),
   });
   const limit = direction.saturates;
-  const effect = element("p", { class: "note effect" }, direction.effect || `${direction.kind}: not measured`);
+  const effect = element("p", { class: "note effect" },
+    direction.effect ? direction.effect.replace(/(^|\s)-(?=\d)/g, "$1−") : `${direction.kind}: not measured`);
   if (limit !== null && limit !== undefined && limit < REACH) {
     // Beyond this, another unit changes little, or images fall apart: the track says so.
     control.range.classList.add("limited");

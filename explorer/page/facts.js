@@ -16,7 +16,7 @@ export function factsPanel(about) {
   ]);
   const program = texts.length
     ? texts
-    : [element("p", { class: "note" }, `Generator explorer ${about.version || ""}, Apache-2.0.`)];
+    : [element("p", { class: "note" }, "The explorer itself is under Apache-2.0.")];
   return panel("About", false, ...body, ...program);
 }
 
