@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
+import socket
 import sys
 import webbrowser
 from functools import partial
 from pathlib import Path
 from typing import NoReturn, Optional
-
-from tornado import netutil
 
 from dnnlib import download
 from dnnlib.errors import UserError
@@ -31,46 +31,52 @@ _MOST_NETWORKS = 8
 
 def explore(args: dict) -> NoReturn:
     """Serves the page until Ctrl-C. Raises UserError before that for what cannot be shown."""
-    sockets, port = _listening(args["host"], args["port"])
-    token = guard.new_token()
-    run = _run(args["network"])
-    session = Session(partial(_opened, args, run), run)
-    house = House(session, Guard(token, args["host"], port))
-    address = f"http://{_shown_host(args['host'])}:{port}/?token={token}"
-
-    def ready() -> None:
-        if not guard.is_loopback(args["host"]):
-            print(
-                f"warning: --host={args['host']}: other machines can reach this; whoever has the "
-                "token can use it, and nothing is encrypted",
-                file=sys.stderr,
-            )
-        print(f"Explore at {address}\nCtrl-C ends it.", flush=True)
-        if args["open"]:
-            webbrowser.open(address)
-
-    try:
-        asyncio.run(serve(house, sockets, ready))
-    finally:
-        house.close()
+    with _listening(args["host"], args["port"]) as listening:
+        port, token = listening.getsockname()[1], guard.new_token()
+        run = _run(args["network"])
+        session = Session(partial(_opened, args, run), run)
+        house = House(session, Guard(token, args["host"], port))
+        address = f"http://{_shown_host(args['host'])}:{port}/?token={token}"
+        try:
+            asyncio.run(serve(house, [listening], partial(_ready, args, address)))
+        finally:
+            house.close()
     raise KeyboardInterrupt
 
 
-def _listening(host: str, port: Optional[int]) -> tuple[list, int]:
-    """Bound sockets, and their port: that of --port, or the first free one from PORT on."""
-    ports = range(PORT, PORT + _PORTS) if port is None else [port]
-    for candidate in ports:
+def _ready(args: dict, address: str) -> None:
+    if not guard.is_loopback(args["host"]):
+        print(
+            f"warning: --host={args['host']}: other machines can reach this; whoever has the "
+            "token can use it, and nothing is encrypted",
+            file=sys.stderr,
+        )
+    print(f"Explore at {address}\nCtrl-C ends it.", flush=True)
+    if args["open"]:
+        webbrowser.open(address)
+
+
+def _listening(host: str, port: Optional[int]) -> socket.socket:
+    """A socket that listens on --port, or on the first free one from PORT on."""
+    bare = host.strip("[]")
+    failure: Optional[OSError] = None
+    for candidate in range(PORT, PORT + _PORTS) if port is None else [port]:
         try:
-            sockets = netutil.bind_sockets(candidate, address=host.strip("[]"))
-            return sockets, sockets[0].getsockname()[1]
+            family, _, _, _, address = socket.getaddrinfo(
+                bare, candidate, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+            )[0]
+            listening = socket.create_server(address[:2], family=family, backlog=128)
+            listening.setblocking(False)
+            return listening
         except OSError as error:
             failure = error
-    if port is None and isinstance(failure, PermissionError) is False and len(ports) > 1:
+            if error.errno != errno.EADDRINUSE:
+                break
+    reason = failure.strerror or str(failure)
+    if port is None and failure.errno == errno.EADDRINUSE:
         reason = f"no port from {PORT} to {PORT + _PORTS - 1} is free"
-    else:
-        reason = failure.strerror or str(failure)
     flag = "" if port is None else f" --port={port}"
-    raise UserError(f"cannot listen on --host={host}{flag}: {reason}; choose another --port")
+    raise UserError(f"cannot listen on --host={host}{flag}: {reason}")
 
 
 def _shown_host(host: str) -> str:

@@ -37,8 +37,7 @@ def network_file(directory):
 def scene_of(path, name="small"):
     """A scene, with a direction whose name is not easily quoted."""
     scene = Scene(path, name)
-    layers, width = scene.sampler.w_shape
-    vector = scene.sampler.w_shape and scene.Gs.dlatent_avg.numpy()
+    layers, vector = scene.sampler.num_layers, scene.Gs.dlatent_avg.numpy()
     for name in ("up", "it's, odd"):
         scene.directions[name] = Direction(name, vector, (1, layers), "pca")
     return scene
@@ -121,10 +120,17 @@ class Serving:
                 text = message if isinstance(message, (str, bytes)) else json.dumps(message)
                 await page.write_message(text, binary=isinstance(text, bytes))
                 answers.append(split(await asyncio.wait_for(page.read_message(), 60)))
-            page.close()
+            await leave(page)
             return answers
 
         return asyncio.run(talk())
+
+
+async def leave(page):
+    """Ends a connection, and takes what is still under way."""
+    page.close()
+    while await page.read_message() is not None:
+        pass
 
 
 def split(message):
