@@ -2,8 +2,8 @@
 
     python -m scripts.record_explorer --network=RUN --directions=FILE --out=docs
 
-It starts `run_generator.py explore` with these flags, and writes exploring.png, exploring-light.png,
-exploring-phone.png, exploring-run.png and exploring.gif into --out.
+It starts `run_generator.py explore` with these flags, and writes exploring.gif, exploring.png and
+others beside it into --out.
 """
 
 from __future__ import annotations

@@ -2,7 +2,6 @@
 
 import base64
 import contextlib
-import io
 import json
 import shutil
 import struct
@@ -150,9 +149,3 @@ def rgba(levels):
     levels = levels.reshape(*levels.shape[:2], -1)
     colours = np.broadcast_to(levels, (*levels.shape[:2], 3))
     return np.concatenate([colours, np.full_like(colours[:, :, :1], 255)], axis=2)
-
-
-def pixels_of(data):
-    """uint8 of the bytes of a picture."""
-    with Image.open(io.BytesIO(data)) as picture:
-        return np.asarray(picture)
