@@ -77,7 +77,7 @@ function sourceRow(store, network, seedOf, { rename, remove }) {
       box, element("span", {}, String(network.w_resolutions[layer]))));
   const drop = button("×", remove, { class: "quiet", "aria-label": "Remove this seed" });
   const node = element("div", { class: "source" },
-    element("div", { class: "row" }, field.node, ...groups.map((group) => group.node), drop),
+    element("div", { class: "row" }, field.node, drop, ...groups.map((group) => group.node)),
     element("div", { class: "cells", role: "group", "aria-label": "Layers, by resolution" }, ...cells));
   return {
     node,

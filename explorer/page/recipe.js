@@ -171,23 +171,24 @@ export function tidy(data) {
   return recipe;
 }
 
-/** A few words that tell pictures apart. */
-export function inWords(recipe) {
-  const seeds = recipe.seeds.map(([seed]) => seed).join(" · ");
-  const words = [recipe.projected || `seed ${seeds}`];
-  if (recipe.labels) {
-    words.push(`class ${recipe.labels.map(([index]) => index).join(" + ")}`);
+/** A few words that tell pictures apart; of all of a recipe, or of what a network takes of it. */
+export function inWords({ seeds, projected, labels, psi, edits, mixing, lod }) {
+  const words = [projected || `seed ${seeds.map(([seed]) => seed).join(" · ")}`];
+  if (labels) {
+    words.push(`class ${labels.map(([index]) => index).join(" + ")}`);
   }
-  if (recipe.psi !== null) {
-    words.push(`ψ ${recipe.psi}`);
+  for (const [name, value] of [["ψ", psi], ["lod", lod]]) {
+    if (value !== null && value !== undefined) {
+      words.push(`${name} ${value}`);
+    }
   }
-  for (const [name, units] of Object.entries(recipe.edits)) {
+  for (const [name, units] of Object.entries(edits || {})) {
     if (units) {
       words.push(`${name} ${units > 0 ? "+" : "−"}${Math.abs(units)}`);
     }
   }
-  if (recipe.mixing.length) {
-    words.push(`styles of ${[...new Set(recipe.mixing.map(([, seed]) => seed))].join(", ")}`);
+  if (mixing && mixing.length) {
+    words.push(`styles of ${[...new Set(mixing.map(([, seed]) => seed))].join(", ")}`);
   }
   return words.join(", ");
 }

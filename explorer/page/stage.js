@@ -96,7 +96,7 @@ class View {
     }
     brush.clearRect(0, 0, bitmap.width, bitmap.height);
     brush.drawImage(bitmap, 0, 0);
-    const words = inWords(this.store.recipe);
+    const words = inWords(recipe);
     this.caption.textContent = this.caption.title = words;
     this.canvas.setAttribute("aria-label", `Picture of ${this.network.name}: ${words}`);
     this.node.dataset.request = String(header.request);
@@ -160,7 +160,7 @@ class View {
   }
 
   fileName() {
-    const words = inWords(this.store.recipe).replace(/[^\w.+-]+/g, "-").replace(/^-+|-+$/g, "");
+    const words = inWords(this.recipe).replace(/[^\w.+-]+/g, "-").replace(/^-+|-+$/g, "");
     return words.slice(0, 80) || "picture";
   }
 }

@@ -31,7 +31,7 @@ class Walk {
     this.note = element("p", { class: "note" });
     this.speed.set(this.seconds);
     this.place.set(0);
-    this.node = element("div", {},
+    this.node = element("div", { class: "stack" },
       element("div", { class: "field wide" }, element("label", { htmlFor: id }, "Seeds"), this.seeds),
       element("div", { class: "row" }, this.play, this.note),
       this.place.node, this.speed.node);
