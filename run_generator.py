@@ -19,6 +19,7 @@ from dnnlib.command_line import (
     NUMBER,
     PATH,
     PATHS,
+    REPEATED_PATH,
     SWITCH,
     TEXT,
     WHOLE,
@@ -43,6 +44,7 @@ examples:
   python run_generator.py style-mixing --network=ffhq-1024 --styles=coarse,coarse,middle,fine \\
       --rows_seeds=10-13 --out=mixing.png
   python run_generator.py interpolate --network=cats-256 --seeds=3,14,15 --out=cats.mp4
+  python run_generator.py explore --network=cats-256
   python run_generator.py convert --network=old.pkl --out=new.safetensors
 """
 
@@ -157,7 +159,7 @@ def _command(summary: str, own: list) -> Command:
     return Command(summary, [_NETWORK, *own, _RESOLUTION, _CACHE, HELP])
 
 
-# generation/commands.py has a function for each, or editing/commands.py.
+# generation/commands.py has a function for each, or editing/commands.py, or explorer/commands.py.
 _COMMANDS = {
     "images": _command(
         "one file for each seed or latent; also saves the latents",
@@ -298,6 +300,24 @@ _COMMANDS = {
             _out("animation.mp4", "the video: .mp4, .gif or .webp"),
         ],
     ),
+    "explore": Command(
+        "a page in the browser: everything that can be moved, and a look inside",
+        [
+            flag("network", REPEATED_PATH, "FILE", "the network, or a run directory, which is "
+                  "shown as it trains; several times for several networks side by side",
+                  needed=True),
+            flag("directions", PATH, "FILE", "directions in w, as the command directions finds "
+                  "them; what they do is read from effects.json beside it"),
+            flag("projected", PATH, "PATH", "a projected.npz of the command project, or a "
+                  "directory of them: pictures to start from"),
+            flag("port", WHOLE, "N", "of the page's address (default: 8000, or the next free one)",
+                  lower_bound=0, upper_bound=65_535),
+            flag("host", TEXT, "ADDRESS", "that is listened on; any but this machine's own lets "
+                  "other machines in, with the token", "127.0.0.1"),
+            flag("open", SWITCH, "", "open the page in a browser", False),
+            _MEMORY, _RESOLUTION, _CACHE, HELP,
+        ],
+    ),
     "info": _command(
         "layers, parameters, options, where a network comes from, its licence",
         [
@@ -318,6 +338,7 @@ _COMMANDS = {
 }  # fmt: skip
 
 _EDITING = ("project", "directions", "animate")
+_EXPLORING = ("explore",)
 
 # ---------------------------------------------------------------- the command line
 
@@ -330,6 +351,8 @@ def _run(name: str, args: dict) -> int:
 
         silence_xla()
         room = editing if name in _EDITING else generation
+        if name in _EXPLORING:
+            from explorer import commands as room  # with a server that others do not need
         print(getattr(room, name.replace("-", "_"))(args))
     return 0
 

@@ -38,6 +38,14 @@ def PATHS(name: str, default: Optional[str], help: str, flag_values: flags.FlagV
     flags.DEFINE(_PathList(), name, default, help, flag_values)
 
 
+def REPEATED_PATH(
+    name: str, default: Optional[list[str]], help: str, flag_values: flags.FlagValues
+) -> None:
+    """A flag that may be given several times, each as that of PATH; the value is a list."""
+    parser, serializer = _Path(), flags.ArgumentSerializer()
+    flags.DEFINE_multi(parser, serializer, name, default, help, flag_values)
+
+
 @dataclasses.dataclass(frozen=True)
 class Flag:
     """One flag. define: absl's function, with these `limits`; shown: what help shows for the

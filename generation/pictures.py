@@ -87,8 +87,13 @@ class Starts:
 
 
 def save_latents(path: str | os.PathLike, sampler: Sampler, starts: Starts) -> None:
-    """Writes an .npz file that `latents.read` takes: w as images were made from it, z, labels,
-    noise images, and the seeds of random noise."""
+    """Writes an .npz file of `latent_arrays`."""
+    save_arrays(path, latent_arrays(sampler, starts))
+
+
+def latent_arrays(sampler: Sampler, starts: Starts) -> dict[str, np.ndarray]:
+    """What `latents.read` takes: w as images were made from it, z, labels, noise images, and the
+    seeds of random noise."""
     arrays = {"seeds": np.int64(starts.seeds)}
     if sampler.has_styles:
         arrays["w"] = starts.codes
@@ -97,7 +102,7 @@ def save_latents(path: str | os.PathLike, sampler: Sampler, starts: Starts) -> N
     if starts.labels is not None and starts.labels.shape[1]:
         arrays["labels"] = starts.labels
     arrays.update({f"noise{index}": image for index, image in enumerate(starts.noise or [])})
-    save_arrays(path, arrays)
+    return arrays
 
 
 def save_arrays(path: str | os.PathLike, arrays: dict[str, np.ndarray]) -> None:

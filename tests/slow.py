@@ -19,6 +19,9 @@ tests/dnnlib/pickles/test_torch_networks_hostile.py::test_the_search_finds_nothi
 tests/dnnlib/pickles/test_torch_networks_hostile.py::test_the_search_finds_what_a_worse_reader_does
 tests/dnnlib/test_quiet.py::test_importing_tensorflow
 tests/dnnlib/test_spawning.py
+tests/explorer/test_explore.py
+tests/explorer/test_page.py
+tests/explorer/test_scene.py
 tests/generation/test_ada.py
 tests/generation/test_convert.py
 tests/generation/test_figures.py

@@ -36,7 +36,8 @@ UNWANTED = {("datasets", "networks"), ("generation", "metrics")}
 # Start without TensorFlow, which takes seconds: the command lines, until there is work to do; what
 # they resolve a configuration with; and what worker processes import.
 WITHOUT_TENSORFLOW = """
-    compute.cluster datasets.* dnnlib.* metrics.frechet metrics.registry metrics.results networks
+    compute.cluster datasets.* dnnlib.* explorer.guard explorer.messages explorer.recipe
+    explorer.run_view explorer.worker metrics.frechet metrics.registry metrics.results networks
     networks.options training.ablations training.choices training.classifiers.config
     training.classifiers.runs training.commands training.config training.loss_options
     training.presets training.request training.resolved training.runs training.saved_config

@@ -1,0 +1,99 @@
+"""What is on show: networks, a run, and the worker that makes what pages ask for."""
+
+from __future__ import annotations
+
+import sys
+import traceback
+from collections.abc import Callable, Hashable
+from typing import Any, Optional
+
+from dnnlib.errors import UserError
+from explorer import answers, messages
+from explorer.about import about
+from explorer.answers import Shown
+from explorer.messages import Request
+from explorer.recipe import Recipe
+from explorer.run_view import RunView
+from explorer.worker import DETAILS, IDLE, PICTURES, Steps, Worker
+
+_OURS = "This could not be made; the terminal where the explorer runs tells why."
+
+
+class Session:
+    """Networks on show. open_networks: opens all of them anew, in the worker's thread.
+
+    Raises UserError as that does.
+    """
+
+    def __init__(self, open_networks: Callable[[], list[Shown]], run: Optional[RunView]) -> None:
+        self.worker, self.run, self._open = Worker(), run, open_networks
+        try:
+            self._take(self.worker.call(open_networks))
+        except BaseException:
+            self.worker.close()
+            raise
+
+    def _take(self, shown: list[Shown]) -> None:
+        self.shown = shown
+        run = {"name": self.run.name} if self.run is not None else None
+        self.about = about([one.scene for one in shown], run)
+
+    def ask(self, owner: Hashable, request: Request, tell: Callable[[Any], None]) -> None:
+        """Has an answer made; tell: gets the message, or an exception, in the worker's thread."""
+        header = {"type": request.kind, "request": request.number, "network": request.network}
+        rank = PICTURES if request.kind == messages.PICTURE else DETAILS
+
+        def steps() -> Steps:
+            shown, recipe = self.shown[request.network], request.recipe
+            if request.kind == messages.INSIDE:
+                return (yield from answers.look_inside(shown, recipe, request.layer, header))
+            if request.kind == messages.NOISE_MAP:
+                return (yield from answers.noise_map(shown, recipe, header))
+            answer = yield from answers.picture(shown, recipe, request.preview, header)
+            if not shown.previews.started:
+                self.worker.submit(shown, "warm-up", shown.previews.warm_up, _log, IDLE)
+            return answer
+
+        self.worker.submit(owner, (request.network, request.kind), steps, tell, rank)
+
+    def latents(
+        self, owner: Hashable, network: int, recipe: Recipe, tell: Callable[[Any], None]
+    ) -> None:
+        """Has the bytes of a file of latents made."""
+        steps = lambda: answers.latents(self.shown[network], recipe)  # noqa: E731
+        self.worker.submit(owner, "latents", steps, tell)
+
+    def run_status(self, since: float, epoch: Optional[int]) -> dict[str, Any]:
+        """The run's message, with `loaded`: the name of the snapshot that is on show, or ''."""
+        loaded = next((one.snapshot for one in self.shown if one.snapshot), "")
+        return {**self.run.status(since, epoch), "loaded": loaded}
+
+    def reload(self, tell: Callable[[Any], None]) -> None:
+        """Opens the networks anew, which takes a run's newest snapshot; tell: gets None, or an
+        exception, after which those of before are still there."""
+
+        def steps() -> Steps:
+            yield from ()
+            self._take(self._open())
+
+        self.worker.submit("session", "reload", steps, tell)
+
+    def close(self) -> None:
+        """Ends the worker."""
+        self.worker.close()
+
+
+def sentence(error: BaseException) -> str:
+    """What the page is told of an error. Of ours the terminal tells more."""
+    if isinstance(error, UserError):
+        return str(error)
+    if isinstance(error, MemoryError) or type(error).__name__ == "ResourceExhaustedError":
+        return "There is not enough memory for this: explore with a lower --memory."
+    _log(error)
+    return _OURS
+
+
+def _log(result: Any) -> None:
+    if isinstance(result, BaseException):
+        print("error: in the explorer:", file=sys.stderr)
+        traceback.print_exception(type(result), result, result.__traceback__)
