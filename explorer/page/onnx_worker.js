@@ -1,0 +1,148 @@
+// Where a single page's pictures are computed: a Web Worker, so that the page stays live.
+import { arraysOf, unpack } from "./assets.js";
+import { edit, labelsOf, latentOf, levelsOf, noiseOf, truncate } from "./codes.js";
+import { encodeNpz } from "./npz.js";
+import { encodePng } from "./png.js";
+
+const WEBGPU_TOLERANCE = 0.02; // of the images' range, which is 2
+
+let network; // of the contract's About
+let plan; // what the page says of its parts: explorer/single_page.py
+let ort;
+let mapping = null;
+let synthesis;
+let arrays;
+let directions;
+
+/** Opens the runtime and the network's halves; returns a sentence where it is not as fast as wished. */
+async function open({ about, parts, texts, backend }) {
+  network = about.networks[0];
+  plan = parts;
+  const module = await unpack(texts.runtime);
+  const url = URL.createObjectURL(new Blob([module], { type: "text/javascript" }));
+  ort = await import(url);
+  URL.revokeObjectURL(url);
+  ort.env.logLevel = "error";
+  ort.env.wasm.numThreads = 1; // more would need headers that a file does not have
+  ort.env.wasm.wasmBinary = (await unpack(texts.wasm)).buffer;
+  arrays = arraysOf(await unpack(texts.arrays), plan.arrays);
+  directions = plan.directions.map((one) => ({ ...one, vector: arrays[`direction ${one.name}`] }));
+  if (texts.mapping) mapping = await session(await unpack(texts.mapping), "wasm");
+  return openSynthesis(await unpack(texts.synthesis), backend);
+}
+
+function session(bytes, provider) {
+  return ort.InferenceSession.create(bytes, { executionProviders: [provider] });
+}
+
+/** On the GPU where the browser has it and it computes what it should; else on the CPU. */
+async function openSynthesis(bytes, backend) {
+  if (backend !== "wasm" && (await hasGpu())) {
+    try {
+      synthesis = await session(bytes, "webgpu");
+      const difference = await check();
+      if (difference <= WEBGPU_TOLERANCE) return { backend: "WebGPU", note: null };
+      await synthesis.release();
+    } catch (error) {
+      console.info(`WebGPU: ${error}`);
+    }
+    synthesis = await session(bytes, "wasm");
+    const note = "WebGPU did not make the network's pictures: they are computed on the CPU.";
+    return { backend: "WebAssembly", note };
+  }
+  synthesis = await session(bytes, "wasm");
+  return { backend: "WebAssembly", note: null };
+}
+
+async function hasGpu() {
+  try {
+    return Boolean(await self.navigator.gpu?.requestAdapter());
+  } catch {
+    return false;
+  }
+}
+
+/** How far seed 0's picture is from what it was where the page was made. */
+async function check() {
+  const { data } = await images({});
+  const expected = arrays.check;
+  const step = Math.floor(data.length / expected.length);
+  return expected.reduce((far, value, i) => Math.max(far, Math.abs(data[i * step] - value)), 0);
+}
+
+/** Codes of one seed [1, …] after truncation: w, or what the family makes of a latent and labels. */
+async function codesOf(z, recipe, seed) {
+  const labels = labelsOf(recipe, network, seed);
+  const feeds = {
+    z: new ort.Tensor("float32", z, [1, z.length]),
+    labels: new ort.Tensor("float32", labels, [1, labels.length]),
+  };
+  const taken = Object.fromEntries(mapping.inputNames.map((name) => [name, feeds[name]]));
+  const made = (await mapping.run(taken))[mapping.outputNames[0]];
+  const codes = Float32Array.from(made.data);
+  if (network.styles) truncate(codes, arrays.average, recipe, network);
+  return { codes, dims: made.dims };
+}
+
+/** Codes of a recipe: with the layers of other seeds, and edits. */
+async function codesOfRecipe(recipe) {
+  const first = (recipe.seeds ?? [[0, 1]])[0][0];
+  const { codes, dims } = await codesOf(latentOf(recipe, network), recipe, first);
+  const width = codes.length / (network.w_layers || 1);
+  const others = new Map();
+  for (const [layer, seed] of recipe.mixing ?? []) {
+    if (!others.has(seed)) {
+      others.set(seed, (await codesOf(latentOf({ seeds: [[seed, 1]] }, network), recipe, seed)).codes);
+    }
+    codes.set(others.get(seed).subarray(layer * width, (layer + 1) * width), layer * width);
+  }
+  edit(codes, recipe, directions);
+  return { codes, dims };
+}
+
+/** The network's values for a recipe: data of about [−1, 1], [1, height, width, channels]. */
+async function images(recipe) {
+  const { codes, dims } = await codesOfRecipe(recipe);
+  const feeds = { [synthesis.inputNames[0]]: new ort.Tensor("float32", codes, dims) };
+  const fixed = plan.noise.map((_, i) => arrays[`noise${i}`]);
+  noiseOf(recipe, network, fixed).forEach((image, i) => {
+    feeds[`noise${i}`] = new ort.Tensor("float32", image, plan.noise[i]);
+  });
+  const made = (await synthesis.run(feeds))[synthesis.outputNames[0]];
+  return { data: made.data, dims: made.dims };
+}
+
+/** What latents.npz of `run_generator.py images` holds of a picture of seeds. */
+async function latents(recipe) {
+  const { codes, dims } = await codesOfRecipe(recipe);
+  const z = latentOf(recipe, network);
+  const first = (recipe.seeds ?? [[0, 1]])[0][0];
+  const seed = BigInt64Array.of(BigInt(recipe.noise_seed ?? first));
+  const held = { seeds: { data: seed, shape: [1] } };
+  if (network.styles) held.w = { data: codes, shape: dims };
+  held.z = { data: z, shape: [1, z.length] };
+  if (network.label_size) {
+    held.labels = { data: labelsOf(recipe, network, first), shape: [1, network.label_size] };
+  }
+  return { blob: encodeNpz(held) };
+}
+
+async function picture(recipe) {
+  const started = performance.now();
+  const { data, dims } = await images(recipe);
+  const [, height, width, channels] = dims;
+  const blob = await encodePng(levelsOf(data), width, height, channels);
+  const milliseconds = performance.now() - started;
+  return { header: { mime: "image/png", width, height, milliseconds }, blob };
+}
+
+const WORK = { open, picture: ({ recipe }) => picture(recipe), latents: ({ recipe }) => latents(recipe) };
+WORK.values = ({ recipe }) => images(recipe);
+
+self.onmessage = async ({ data }) => {
+  try {
+    self.postMessage({ id: data.id, result: await WORK[data.work](data) });
+  } catch (error) {
+    self.postMessage({ id: data.id, error: error?.message ?? String(error) });
+  }
+};
