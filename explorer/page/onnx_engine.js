@@ -1,8 +1,7 @@
 // The engine of a single page: the network is in the page, ONNX Runtime Web computes in a worker.
+import { unpack } from "./assets.js";
 
 /** @typedef {import("./codes.js").Network} Network */
-
-const WORKER = "./onnx_worker.js";
 
 export class OnnxEngine {
   /**
@@ -17,21 +16,23 @@ export class OnnxEngine {
     this.answers = new Map(); // id: what waits for the worker's answer
     this.ids = 0;
     this.busy = false;
-    this.worker = new Worker(WORKER, { type: "module" });
+    this.opened = this.open(backend);
+    this.opened.catch((error) => this.failed(error.message)); // whoever asks is told, too
+  }
+
+  async open(backend) {
+    const { worker, ...texts } = this.page.texts;
+    this.page.texts = null; // the worker has them
+    const script = new Blob([await unpack(worker)], { type: "text/javascript" });
+    const address = URL.createObjectURL(script);
+    this.worker = new Worker(address);
     this.worker.onmessage = ({ data }) => this.answered(data);
     this.worker.onerror = (event) => this.failed(event.message || "it could not be started");
-    this.opened = this.ask({ work: "open", ...page, backend }).then(
-      ({ backend: used, note }) => {
-        this.backend = used;
-        this.say("connected", note ?? `Computed in this browser, with ${used}.`);
-      },
-      (error) => {
-        this.failed(error.message);
-        throw error;
-      },
-    );
-    this.opened.catch(() => {}); // whoever asks for something is told
-    page.texts = null; // the worker has them
+    const { about, parts } = this.page;
+    const opened = await this.ask({ work: "open", about, parts, texts, backend });
+    URL.revokeObjectURL(address);
+    this.backend = opened.backend;
+    this.say("connected", opened.note ?? `Computed in this browser, with ${this.backend}.`);
   }
 
   /** @returns {Promise<object>} */

@@ -1,4 +1,5 @@
-// Where a single page's pictures are computed: a Web Worker, so that the page stays live.
+// Where a single page's pictures are computed: a Web Worker, so that the page stays live. The
+// exporter joins these modules to one classic script: a page that lies in a file can start no other.
 import { arraysOf, unpack } from "./assets.js";
 import { edit, labelsOf, latentOf, levelsOf, noiseOf, truncate } from "./codes.js";
 import { encodeNpz } from "./npz.js";
@@ -8,20 +9,18 @@ const WEBGPU_TOLERANCE = 0.02; // of the images' range, which is 2
 
 let network; // of the contract's About
 let plan; // what the page says of its parts: explorer/single_page.py
-let ort;
 let mapping = null;
 let synthesis;
 let arrays;
 let directions;
+let ort;
 
 /** Opens the runtime and the network's halves; returns a sentence where it is not as fast as wished. */
 async function open({ about, parts, texts, backend }) {
   network = about.networks[0];
   plan = parts;
-  const module = await unpack(texts.runtime);
-  const url = URL.createObjectURL(new Blob([module], { type: "text/javascript" }));
-  ort = await import(url);
-  URL.revokeObjectURL(url);
+  const runtime = new Blob([await unpack(texts.runtime)], { type: "text/javascript" });
+  ort = await import(URL.createObjectURL(runtime));
   ort.env.logLevel = "error";
   ort.env.wasm.numThreads = 1; // more would need headers that a file does not have
   ort.env.wasm.wasmBinary = (await unpack(texts.wasm)).buffer;
