@@ -108,7 +108,12 @@ export class OnnxEngine {
     });
   }
 
-  answered({ id, result, error }) {
+  answered({ id, result, error, note }) {
+    if (note) {
+      this.backend = "WebAssembly";
+      this.say("connected", note);
+      return;
+    }
     const { resolve, reject } = this.answers.get(id);
     this.answers.delete(id);
     if (error === undefined) resolve(result);

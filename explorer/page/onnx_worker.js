@@ -14,6 +14,9 @@ let synthesis;
 let arrays;
 let directions;
 let ort;
+let onCpu = null; // opens the synthesis on the CPU, as long as it is on the GPU
+let opened = false;
+let before = Promise.resolve(); // of the work: a session does one thing at a time
 
 /** Opens the runtime and the network's halves; returns a sentence where it is not as fast as wished. */
 async function open({ about, parts, texts, backend }) {
@@ -27,7 +30,9 @@ async function open({ about, parts, texts, backend }) {
   arrays = arraysOf(await unpack(texts.arrays), plan.arrays);
   directions = plan.directions.map((one) => ({ ...one, vector: arrays[`direction ${one.name}`] }));
   if (texts.mapping) mapping = await session(await unpack(texts.mapping), "wasm");
-  return openSynthesis(await unpack(texts.synthesis), backend);
+  const state = await openSynthesis(await unpack(texts.synthesis), backend);
+  opened = true;
+  return state;
 }
 
 function session(bytes, provider) {
@@ -36,28 +41,46 @@ function session(bytes, provider) {
 
 /** On the GPU where the browser has it and it computes what it should; else on the CPU. */
 async function openSynthesis(bytes, backend) {
-  if (backend !== "wasm" && (await hasGpu())) {
-    try {
-      synthesis = await session(bytes, "webgpu");
-      const difference = await check();
-      if (difference <= WEBGPU_TOLERANCE) return { backend: "WebGPU", note: null };
-      await synthesis.release();
-    } catch (error) {
-      console.info(`WebGPU: ${error}`);
-    }
-    synthesis = await session(bytes, "wasm");
-    const note = "WebGPU did not make the network's pictures: they are computed on the CPU.";
-    return { backend: "WebAssembly", note };
+  onCpu = () => session(bytes, "wasm");
+  if (backend === "wasm" || !(await hasGpu(backend === "webgpu"))) {
+    synthesis = await onCpu();
+    onCpu = null;
+    return { backend: "WebAssembly", note: null };
   }
-  synthesis = await session(bytes, "wasm");
-  return { backend: "WebAssembly", note: null };
+  try {
+    synthesis = await session(bytes, "webgpu");
+    if ((await check()) <= WEBGPU_TOLERANCE) return { backend: "WebGPU", note: null };
+  } catch (error) {
+    console.info(`WebGPU: ${error}`);
+  }
+  return { backend: "WebAssembly", note: await leaveGpu() };
 }
 
-async function hasGpu() {
+/** A software's imitation of a GPU is slower than the CPU: it counts only where it is asked for. */
+async function hasGpu(anyKind) {
   try {
-    return Boolean(await self.navigator.gpu?.requestAdapter());
+    const adapter = await self.navigator.gpu?.requestAdapter();
+    return Boolean(adapter) && (anyKind || !adapter.info?.isFallbackAdapter);
   } catch {
     return false;
+  }
+}
+
+/** From now on the CPU computes; returns a sentence that says so. */
+async function leaveGpu() {
+  if (onCpu) synthesis = await onCpu();
+  onCpu = null;
+  return "WebGPU did not make the network's pictures: they are computed on the CPU.";
+}
+
+/** Images of the synthesis' inputs; where a GPU is lost they are computed all the same. */
+async function synthesize(feeds) {
+  try {
+    return await synthesis.run(feeds);
+  } catch (error) {
+    if (!onCpu || !opened) throw error;
+    self.postMessage({ note: await leaveGpu() });
+    return synthesis.run(feeds);
   }
 }
 
@@ -107,7 +130,7 @@ async function images(recipe) {
   noiseOf(recipe, network, fixed).forEach((image, i) => {
     feeds[`noise${i}`] = new ort.Tensor("float32", image, plan.noise[i]);
   });
-  const made = (await synthesis.run(feeds))[synthesis.outputNames[0]];
+  const made = (await synthesize(feeds))[synthesis.outputNames[0]];
   return { data: made.data, dims: made.dims };
 }
 
@@ -135,13 +158,21 @@ async function picture(recipe) {
   return { header: { mime: "image/png", width, height, milliseconds }, blob };
 }
 
-const WORK = { open, picture: ({ recipe }) => picture(recipe), latents: ({ recipe }) => latents(recipe) };
-WORK.values = ({ recipe }) => images(recipe);
+const WORK = {
+  open,
+  picture: ({ recipe }) => picture(recipe),
+  latents: ({ recipe }) => latents(recipe),
+  values: ({ recipe }) => images(recipe),
+};
 
-self.onmessage = async ({ data }) => {
+async function answer(message) {
   try {
-    self.postMessage({ id: data.id, result: await WORK[data.work](data) });
+    self.postMessage({ id: message.id, result: await WORK[message.work](message) });
   } catch (error) {
-    self.postMessage({ id: data.id, error: error?.message ?? String(error) });
+    self.postMessage({ id: message.id, error: error?.message ?? String(error) });
   }
+}
+
+self.onmessage = ({ data }) => {
+  before = before.then(() => answer(data));
 };

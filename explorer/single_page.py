@@ -1,0 +1,204 @@
+"""A generator as one HTML file: the network, the page and the runtime, for any browser, offline."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any, Optional
+
+import numpy as np
+
+from dnnlib import atomic, download
+from dnnlib.errors import UserError
+from explorer import about, page_text, starting_points, web_runtime
+from explorer.scene import Scene
+from generation import directions, latents, onnx
+from networks.options import OWN
+
+SUFFIXES = (".html", ".htm")
+WEIGHTS = "float16"  # how weights are stored unless a user says so
+TOLERANCE = 1e-3  # of the images' range, with weights of float32
+_CHECKED = 256  # values of a picture, by which a page finds a GPU that computes something else
+_LICENCE = Path(__file__).parents[1] / "LICENSE"
+
+
+def write(args: dict[str, Any]) -> str:
+    """What `convert` does for --out=FILE.html; returns a line for the user.
+
+    args: network, out, resolution, cache_dir, noise, and weights, runtime, directions, each of them
+    None or absent for the usual. Raises UserError for a network without a form in ONNX, for a
+    runtime that cannot be had, and where ONNX Runtime makes other images than the network.
+    """
+    if args.get("noise", "fixed") != "fixed":
+        raise UserError(f"--noise={args['noise']}: a page has all of them to choose from")
+    weights = args.get("weights") or WEIGHTS
+    say = partial(print, file=sys.stderr)
+    # First what costs little and may fail.
+    files = web_runtime.read(args.get("runtime"), cache_dir=args["cache_dir"], say=say)
+    path = download.local_path(args["network"], cache_dir=args["cache_dir"], say=say)
+    scene = open_scene(path, args.get("resolution"), args.get("directions"))
+    page, difference = assemble(scene, weights, files)
+    atomic.write_bytes(args["out"], page)
+    return (
+        f"Wrote {args['out']}: {len(page) / 1e6:.1f} MB, weights of {weights}. ONNX Runtime's "
+        f"images differ by {difference:.1e} of the range. It opens in any browser, offline."
+    )
+
+
+def open_scene(path: Path, resolution: Optional[int], directions_file: Optional[str]) -> Scene:
+    """A network file with its directions."""
+    scene = Scene(path, path.stem, resolution=resolution)
+    if directions_file:
+        if scene.sampler.w_shape is None:
+            raise UserError(f"--directions: this is {scene.Gs.title}, which has no w")
+        read = directions.read(directions_file, scene.sampler.w_shape)
+        scene.directions = {one.name: one for one in read}
+        scene.effects = starting_points.effects(directions_file)
+    return scene
+
+
+def assemble(scene: Scene, weights: str, runtime: dict[str, bytes]) -> tuple[bytes, float]:
+    """(the page, how far ONNX Runtime's images are from the network's, as a share of their range).
+
+    weights: 'float32', 'float16' or 'int8', of kernels and matrices. runtime: of web_runtime.read.
+    """
+    mapping = onnx.build(scene.Gs, "mapping", weights=weights).SerializeToString()
+    synthesis = onnx.build(scene.Gs, "synthesis", weights=weights, noise="input")
+    halves = {"mapping": mapping, "synthesis": synthesis.SerializeToString()}
+    expected = _images(scene)
+    made = _onnx_images(scene, **halves)
+    difference = float(np.abs(made - expected).max() / max(np.ptp(expected), 1e-12))
+    if weights == "float32" and not difference <= TOLERANCE:
+        raise UserError(f"ONNX Runtime's images differ by {difference:.2g} of the range")
+    arrays, table = _arrays(scene, weights, expected)
+    packed = {
+        "worker": page_text.joined("onnx_worker.js").encode(),
+        **runtime,
+        **halves,
+        "arrays": arrays,
+    }
+    data = {
+        "about": _about(scene),
+        "parts": {**_parts(scene), "arrays": table, "files": list(packed)},
+        "colophon": colophon(scene, weights),
+    }
+    page = page_text.write(f"{scene.name}: generator", "single.js", {"about": data}, packed)
+    return page, difference
+
+
+def _about(scene: Scene) -> dict[str, Any]:
+    """The contract's About, of what a single page can do."""
+    network = about.network(scene)
+    role = scene.which[0]
+    network.update(which=[role], has_D=False, growing=False, projected=[], inside=[])
+    features = dict.fromkeys(
+        ("inside", "noise_map", "score", "command", "which", "run"), False
+    )
+    features.update(latents=True, directions=bool(scene.directions))
+    return {
+        "type": "about",
+        "version": about.VERSION,
+        "networks": [network],
+        "run": None,
+        "features": features,
+    }
+
+
+def _parts(scene: Scene) -> dict[str, Any]:
+    """What the page's engine has to know beside that."""
+    Gs = scene.Gs
+    truncation = None
+    if Gs.has_styles:
+        own, usual = Gs.options, Gs.truncation(None, None)
+        layers = [Gs.truncated_layers(own["truncation_cutoff"]), Gs.truncated_layers(usual["cutoff"])]
+        truncation = {"psi": [own["truncation_psi"], usual["psi"]], "layers": layers}
+    return {
+        "truncation": truncation,
+        "directions": [
+            {"name": one.name, "layers": list(one.layers)} for one in scene.directions.values()
+        ],
+    }
+
+
+def _arrays(
+    scene: Scene, weights: str, expected: np.ndarray
+) -> tuple[bytes, list[dict[str, Any]]]:
+    """Arrays that are no part of the networks' halves, and where each of them is."""
+    flat = expected.ravel()
+    arrays: list[tuple[str, np.ndarray, type]] = [
+        ("check", flat[:: max(len(flat) // _CHECKED, 1)][:_CHECKED], np.float32)
+    ]
+    if scene.Gs.has_styles:
+        arrays.append(("average", scene.Gs.dlatent_avg.numpy(), np.float32))
+    for one in scene.directions.values():
+        arrays.append((f"direction {one.name}", one.vector, np.float32))
+    for index, image in enumerate(scene.Gs.noise_images()):
+        kind = np.float32 if weights == "float32" else np.float16
+        arrays.append((f"noise{index}", image, kind))
+    content, table = b"", []
+    parts = []
+    offset = 0
+    for name, array, kind in arrays:
+        values = np.ascontiguousarray(array, np.dtype(kind).newbyteorder("<"))
+        table.append(
+            {
+                "name": name,
+                "type": np.dtype(kind).name,
+                "offset": offset,
+                "length": values.size,
+            }
+        )
+        held = values.tobytes()
+        parts.append(held + bytes(-len(held) % 4))
+        offset += len(parts[-1])
+    content = b"".join(parts)
+    return content, table
+
+
+# ---------------------------------------------------------------- does it make the same images
+
+
+def _start(scene: Scene) -> tuple[np.ndarray, np.ndarray]:
+    """z and labels of seed 0."""
+    Gs = scene.Gs
+    return latents.from_seeds([0], Gs.latent_size), latents.labels_for([0], Gs.label_size)
+
+
+def _images(scene: Scene) -> np.ndarray:
+    """The network's own, [1, R, R, C], in float32."""
+    Gs = scene.Gs if scene.Gs.options["dtype"] == "float32" else scene.Gs.copy(dtype="float32")
+    return Gs(*_start(scene), noise="fixed").numpy()
+
+
+def _onnx_images(scene: Scene, mapping: bytes, synthesis: bytes) -> np.ndarray:
+    """Those that its halves make, as the page makes them."""
+    runtime = onnx.package("onnxruntime")
+    first, second = (
+        runtime.InferenceSession(half, providers=["CPUExecutionProvider"])
+        for half in (mapping, synthesis)
+    )
+    given = dict(zip(("z", "labels"), _start(scene)))
+    codes = first.run(["w"], {entry.name: given[entry.name] for entry in first.get_inputs()})[0]
+    feeds = {"w": scene.Gs.truncate(codes, OWN, OWN)}
+    feeds = {"w": np.asarray(feeds["w"], np.float32)}
+    noise = {f"noise{index}": image for index, image in enumerate(scene.Gs.noise_images())}
+    names: Sequence[str] = [entry.name for entry in second.get_inputs()]
+    feeds.update({name: noise[name] for name in names if name in noise})
+    return second.run(["images"], feeds)[0]
+
+
+# ---------------------------------------------------------------- licences
+
+
+def colophon(scene: Scene, weights: str) -> list[tuple[str, str]]:
+    """(title, text): where the network comes from, and the licences of all that the page holds."""
+    network = about.network(scene)
+    return [
+        ("Network", f"{scene.name}, {network['title']}; weights of {weights}"),
+        ("Its licence", network["licence"] or "none recorded; ask whoever gave you this page"),
+        *((f"Its origin: {key}", text) for key, text in network["provenance"].items()),
+        ("This page", f"StyleGAN for TensorFlow 2.\n{_LICENCE.read_text(encoding='utf-8')}"),
+        (f"ONNX Runtime Web {web_runtime.VERSION}", web_runtime.LICENCE),
+    ]
