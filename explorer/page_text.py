@@ -7,6 +7,7 @@ document's own. Whatever comes from files is data: JSON or base64, in which no m
 from __future__ import annotations
 
 import base64
+import functools
 import gzip
 import hashlib
 import html
@@ -110,6 +111,7 @@ def _json(key: str, value: object) -> str:
     return f'<script type="application/json" id="{html.escape(key)}">{text}</script>'
 
 
+@functools.lru_cache(maxsize=4)  # packing the runtime takes seconds
 def _packed(key: str, content: bytes) -> str:
     text = base64.b64encode(gzip.compress(content, 9, mtime=0)).decode()
     return f'<script type="application/octet-stream" id="{html.escape(key)}">{text}</script>'

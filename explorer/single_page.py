@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, Optional
@@ -80,9 +79,8 @@ def assemble(scene: Scene, weights: str, runtime: dict[str, bytes]) -> tuple[byt
         "arrays": arrays,
     }
     data = {
-        "about": _about(scene),
+        "about": {**_about(scene), "licences": licences(scene, weights)},
         "parts": {**_parts(scene), "arrays": table, "files": list(packed)},
-        "colophon": colophon(scene, weights),
     }
     page = page_text.write(f"{scene.name}: generator", "single.js", {"about": data}, packed)
     return page, difference
@@ -137,8 +135,8 @@ def _arrays(
     for index, image in enumerate(scene.Gs.noise_images()):
         kind = np.float32 if weights == "float32" else np.float16
         arrays.append((f"noise{index}", image, kind))
-    content, table = b"", []
-    parts = []
+    table: list[dict[str, Any]] = []
+    content: list[bytes] = []
     offset = 0
     for name, array, kind in arrays:
         values = np.ascontiguousarray(array, np.dtype(kind).newbyteorder("<"))
@@ -151,10 +149,9 @@ def _arrays(
             }
         )
         held = values.tobytes()
-        parts.append(held + bytes(-len(held) % 4))
-        offset += len(parts[-1])
-    content = b"".join(parts)
-    return content, table
+        content.append(held + bytes(-len(held) % 4))
+        offset += len(content[-1])
+    return b"".join(content), table
 
 
 # ---------------------------------------------------------------- does it make the same images
@@ -181,10 +178,9 @@ def _onnx_images(scene: Scene, mapping: bytes, synthesis: bytes) -> np.ndarray:
     )
     given = dict(zip(("z", "labels"), _start(scene)))
     codes = first.run(["w"], {entry.name: given[entry.name] for entry in first.get_inputs()})[0]
-    feeds = {"w": scene.Gs.truncate(codes, OWN, OWN)}
-    feeds = {"w": np.asarray(feeds["w"], np.float32)}
+    feeds = {"w": np.asarray(scene.Gs.truncate(codes, OWN, OWN), np.float32)}
     noise = {f"noise{index}": image for index, image in enumerate(scene.Gs.noise_images())}
-    names: Sequence[str] = [entry.name for entry in second.get_inputs()]
+    names = [entry.name for entry in second.get_inputs()]
     feeds.update({name: noise[name] for name in names if name in noise})
     return second.run(["images"], feeds)[0]
 
@@ -192,13 +188,11 @@ def _onnx_images(scene: Scene, mapping: bytes, synthesis: bytes) -> np.ndarray:
 # ---------------------------------------------------------------- licences
 
 
-def colophon(scene: Scene, weights: str) -> list[tuple[str, str]]:
-    """(title, text): where the network comes from, and the licences of all that the page holds."""
-    network = about.network(scene)
+def licences(scene: Scene, weights: str) -> list[tuple[str, str]]:
+    """(title, text) of all that the page holds; the network's own stands beside its origin."""
+    own = about.network(scene)["licence"] or "None is recorded. Ask whoever gave you this page."
     return [
-        ("Network", f"{scene.name}, {network['title']}; weights of {weights}"),
-        ("Its licence", network["licence"] or "none recorded; ask whoever gave you this page"),
-        *((f"Its origin: {key}", text) for key, text in network["provenance"].items()),
-        ("This page", f"StyleGAN for TensorFlow 2.\n{_LICENCE.read_text(encoding='utf-8')}"),
-        (f"ONNX Runtime Web {web_runtime.VERSION}", web_runtime.LICENCE),
+        (f"Licence of the network (weights of {weights})", own),
+        ("Licence of this page: Apache-2.0", _LICENCE.read_text(encoding="utf-8")),
+        (f"Licence of ONNX Runtime Web {web_runtime.VERSION}: MIT", web_runtime.LICENCE),
     ]

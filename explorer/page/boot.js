@@ -14,7 +14,7 @@
     );
     addresses[name] = URL.createObjectURL(new Blob([linked], { type: "text/javascript" }));
   }
-  import(addresses["single.js"]).catch((error) => {
+  window.started = import(addresses["single.js"]).catch((error) => {
     document.body.textContent = `This page does not run in this browser: ${error.message}`;
   });
 })();

@@ -2,8 +2,7 @@
 // to float32 at every step, as the networks' own code rounds them.
 import { latent, noiseImages } from "./random.js";
 
-/** @typedef {{latent_size: number, label_size: number, w_layers: number, psi: number|null,
- *   cutoff: number|null, noise_layers: number[][]}} Network  of the contract's About */
+/** @typedef {{latent_size: number, label_size: number, noise_layers: number[][]}} Network  of About */
 
 /**
  * z of a recipe's seeds: Σ weight · z(seed) / √(Σ weight²).
@@ -11,11 +10,11 @@ import { latent, noiseImages } from "./random.js";
  */
 export function latentOf(recipe, network) {
   const seeds = recipe.seeds ?? [[0, 1]];
-  if (seeds.length === 1) return latent(seeds[0][0], network.latent_size);
-  const length = Math.sqrt(seeds.reduce((sum, [, weight]) => sum + weight * weight, 0)) || 1;
   const sum = new Float64Array(network.latent_size);
+  const length = Math.hypot(...seeds.map(([, weight]) => weight));
   for (const [seed, weight] of seeds) {
-    latent(seed, network.latent_size).forEach((value, i) => (sum[i] += (weight * value) / length));
+    const share = weight / length;
+    latent(seed, network.latent_size).forEach((value, i) => (sum[i] += share * value));
   }
   return Float32Array.from(sum);
 }
@@ -37,13 +36,16 @@ export function labelsOf(recipe, network, seed) {
  * w_avg + ψ (w − w_avg) in the layers below the cutoff.
  * @param {Float32Array} w  [layers, width], changed
  * @param {Float32Array} average  [width]
+ * @param {{psi: (number|null)[], layers: number[]}} truncation  the network's own, and the usual
+ *   where a recipe gives one of the two
  */
-export function truncate(w, average, recipe, network) {
-  const psi = recipe.psi ?? network.psi;
-  const cutoff = recipe.cutoff ?? network.cutoff ?? 0;
+export function truncate(w, average, recipe, truncation) {
+  const asked = [recipe.psi, recipe.cutoff].some((value) => (value ?? null) !== null);
+  const psi = recipe.psi ?? truncation.psi[asked ? 1 : 0];
+  const layers = recipe.cutoff ?? truncation.layers[asked ? 1 : 0];
   if (psi === null || psi === 1) return;
   const width = average.length;
-  const moved = Math.min(Math.ceil(cutoff) * width, w.length);
+  const moved = Math.min(Math.ceil(layers) * width, w.length);
   for (let i = 0; i < moved; i++) {
     const mean = average[i % width];
     w[i] = mean + Math.fround(Math.fround(w[i] - mean) * Math.fround(psi));

@@ -102,7 +102,7 @@ async function codesOf(z, recipe, seed) {
   const taken = Object.fromEntries(mapping.inputNames.map((name) => [name, feeds[name]]));
   const made = (await mapping.run(taken))[mapping.outputNames[0]];
   const codes = Float32Array.from(made.data);
-  if (network.styles) truncate(codes, arrays.average, recipe, network);
+  if (network.styles) truncate(codes, arrays.average, recipe, plan.truncation);
   return { codes, dims: made.dims };
 }
 
@@ -126,9 +126,12 @@ async function codesOfRecipe(recipe) {
 async function images(recipe) {
   const { codes, dims } = await codesOfRecipe(recipe);
   const feeds = { [synthesis.inputNames[0]]: new ort.Tensor("float32", codes, dims) };
-  const fixed = plan.noise.map((_, i) => arrays[`noise${i}`]);
+  const fixed = network.noise_layers.map((_, i) => arrays[`noise${i}`]);
   noiseOf(recipe, network, fixed).forEach((image, i) => {
-    feeds[`noise${i}`] = new ort.Tensor("float32", image, plan.noise[i]);
+    const name = `noise${i}`; // a network that was still growing does not use all of them
+    if (synthesis.inputNames.includes(name)) {
+      feeds[name] = new ort.Tensor("float32", image, [1, ...network.noise_layers[i], 1]);
+    }
   });
   const made = (await synthesize(feeds))[synthesis.outputNames[0]];
   return { data: made.data, dims: made.dims };
