@@ -326,12 +326,17 @@ _COMMANDS = {
         ],
     ),
     "convert": _command(
-        "to a snapshot (.safetensors), ONNX (.onnx), a SavedModel (a directory), PyTorch (.npz)",
+        "to a snapshot (.safetensors), ONNX (.onnx), a SavedModel (a directory), PyTorch (.npz), "
+        "one page that explores it anywhere (.html)",
         [
             _noise("fixed", "random", "none", "input"),
-            flag("weights", CHOICE, "TYPE", "how an .onnx file stores them: float32, float16 (half "
-                  "of the size) or int8 (a quarter)", "float32",
+            flag("weights", CHOICE, "TYPE", "how .onnx and .html files store them: float32, "
+                  "float16 (half of the size) or int8 (a quarter); by default float32 in .onnx, "
+                  "float16 in .html",
                   enum_values=["float32", "float16", "int8"]),
+            flag("directions", PATH, "FILE", "directions in w that the page shows, as of explore"),
+            flag("runtime", PATH, "DIR", "the directory dist of the npm package onnxruntime-web, "
+                  "instead of its download (docs/exploring.md)"),
             _out(None, "the result; its suffix says which"),
         ],
     ),
@@ -353,6 +358,8 @@ def _run(name: str, args: dict) -> int:
         room = editing if name in _EDITING else generation
         if name in _EXPLORING:
             from explorer import commands as room  # with a server that others do not need
+        elif name == "convert":
+            from explorer import converting as room
         print(getattr(room, name.replace("-", "_"))(args))
     return 0
 

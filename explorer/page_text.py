@@ -41,6 +41,7 @@ def write(title: str, entry: str, data: Mapping[str, object], packed: Mapping[st
         '<meta name="referrer" content="no-referrer">',
         '<meta name="color-scheme" content="dark light">',
         f"<title>{html.escape(title)}</title>",
+        _icon(),
         f"<style>{style}</style>",
         "</head>",
         f"<body>{_body()}",
@@ -122,6 +123,12 @@ def _body() -> str:
     inside = re.search(r"<body[^>]*>(.*)</body>", _text("index.html"), re.DOTALL)
     assert inside is not None
     return re.sub(r"<script\b.*?</script>", "", inside[1], flags=re.DOTALL).strip()
+
+
+def _icon() -> str:
+    """index.html's, which is an address that holds it."""
+    link = re.search(r'<link rel="icon" href="data:[^>]*>', _text("index.html"))
+    return link[0] if link else ""
 
 
 def _text(name: str) -> str:
