@@ -91,9 +91,7 @@ def _about(scene: Scene) -> dict[str, Any]:
     network = about.network(scene)
     role = scene.which[0]
     network.update(which=[role], has_D=False, growing=False, projected=[], inside=[])
-    features = dict.fromkeys(
-        ("inside", "noise_map", "score", "command", "which", "run"), False
-    )
+    features = dict.fromkeys(("inside", "noise_map", "score", "command", "which", "run"), False)
     features.update(latents=True, directions=bool(scene.directions))
     return {
         "type": "about",
@@ -110,7 +108,10 @@ def _parts(scene: Scene) -> dict[str, Any]:
     truncation = None
     if Gs.has_styles:
         own, usual = Gs.options, Gs.truncation(None, None)
-        layers = [Gs.truncated_layers(own["truncation_cutoff"]), Gs.truncated_layers(usual["cutoff"])]
+        layers = [
+            Gs.truncated_layers(own["truncation_cutoff"]),
+            Gs.truncated_layers(usual["cutoff"]),
+        ]
         truncation = {"psi": [own["truncation_psi"], usual["psi"]], "layers": layers}
     return {
         "truncation": truncation,
@@ -120,9 +121,7 @@ def _parts(scene: Scene) -> dict[str, Any]:
     }
 
 
-def _arrays(
-    scene: Scene, weights: str, expected: np.ndarray
-) -> tuple[bytes, list[dict[str, Any]]]:
+def _arrays(scene: Scene, weights: str, expected: np.ndarray) -> tuple[bytes, list[dict[str, Any]]]:
     """Arrays that are no part of the networks' halves, and where each of them is."""
     flat = expected.ravel()
     arrays: list[tuple[str, np.ndarray, type]] = [
