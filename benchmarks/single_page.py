@@ -28,14 +28,17 @@ from explorer.recipe import parse
 from explorer.scene import Scene
 
 _FIRST = """started.then(async () => {
+  const asked = { type: "picture", request: 0, network: 0, recipe: {} };
   let made = null; // the page's own request may come between
-  while (!made) made = await engine.request({ type: "picture", request: 0, network: 0, recipe: {} });
+  while (!made) made = await engine.request(asked);
 })"""
 _VALUES = """(seed) => engine.values({ seeds: [[seed, 1]] }).then(({ data }) => {
   const bytes = new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
-  let text = "";
-  for (let i = 0; i < bytes.length; i += 8192) text += String.fromCharCode(...bytes.subarray(i, i + 8192));
-  return btoa(text);
+  const parts = [];
+  for (let i = 0; i < bytes.length; i += 8192) {
+    parts.push(String.fromCharCode(...bytes.subarray(i, i + 8192)));
+  }
+  return btoa(parts.join(""));
 })"""
 
 
@@ -47,7 +50,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=10)
     args = parser.parse_args()
     runtime = web_runtime.read(args.runtime, say=print)
-    scene = single_page.open_scene(Path(args.network), None, None)
+    scene = single_page.open_scene(Path(args.network))
     expected = np.concatenate([_images(scene, seed) for seed in range(args.seeds)])
     print("weights     MB  first s  each s  difference  SSIM  requests", flush=True)
     for weights in args.weights.split(","):

@@ -24,4 +24,4 @@ def convert(args: dict[str, Any]) -> str:
     for name in _OF_PAGES:
         if args.get(name) is not None:
             raise UserError(f"--{name}={args[name]}: it is for --out=FILE.html; leave it out")
-    return commands.convert(args)
+    return commands.convert({**args, "weights": args["weights"] or "float32"})

@@ -7,7 +7,6 @@ document's own. Whatever comes from files is data: JSON or base64, in which no m
 from __future__ import annotations
 
 import base64
-import functools
 import gzip
 import hashlib
 import html
@@ -17,6 +16,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 PAGE = Path(__file__).parent / "page"
+LEVEL = 9  # of compression: a page is made once
 _NAMED = re.compile(r'"\./(\w+\.js)"')
 
 
@@ -112,9 +112,8 @@ def _json(key: str, value: object) -> str:
     return f'<script type="application/json" id="{html.escape(key)}">{text}</script>'
 
 
-@functools.lru_cache(maxsize=4)  # packing the runtime takes seconds
 def _packed(key: str, content: bytes) -> str:
-    text = base64.b64encode(gzip.compress(content, 9, mtime=0)).decode()
+    text = base64.b64encode(gzip.compress(content, LEVEL, mtime=0)).decode()
     return f'<script type="application/octet-stream" id="{html.escape(key)}">{text}</script>'
 
 

@@ -37,7 +37,8 @@ def write(args: dict[str, Any]) -> str:
     # First what costs little and may fail.
     files = web_runtime.read(args.get("runtime"), cache_dir=args["cache_dir"], say=say)
     path = download.local_path(args["network"], cache_dir=args["cache_dir"], say=say)
-    scene = open_scene(path, args.get("resolution"), args.get("directions"))
+    name = args["network"] if args["network"] in download.KNOWN else path.stem
+    scene = open_scene(path, args.get("resolution"), args.get("directions"), name)
     page, difference = assemble(scene, weights, files)
     atomic.write_bytes(args["out"], page)
     return (
@@ -46,9 +47,14 @@ def write(args: dict[str, Any]) -> str:
     )
 
 
-def open_scene(path: Path, resolution: Optional[int], directions_file: Optional[str]) -> Scene:
-    """A network file with its directions."""
-    scene = Scene(path, path.stem, resolution=resolution)
+def open_scene(
+    path: Path,
+    resolution: Optional[int] = None,
+    directions_file: Optional[str] = None,
+    name: Optional[str] = None,
+) -> Scene:
+    """A network file with its directions. name: by default the file's."""
+    scene = Scene(path, name or path.stem, resolution=resolution)
     if directions_file:
         if scene.sampler.w_shape is None:
             raise UserError(f"--directions: this is {scene.Gs.title}, which has no w")
@@ -79,7 +85,7 @@ def assemble(scene: Scene, weights: str, runtime: dict[str, bytes]) -> tuple[byt
         "arrays": arrays,
     }
     data = {
-        "about": {**_about(scene), "licences": licences(scene, weights)},
+        "about": {**_about(scene), "about": licences(scene, weights)},
         "parts": {**_parts(scene), "arrays": table, "files": list(packed)},
     }
     page = page_text.write(f"{scene.name}: generator", "single.js", {"about": data}, packed)
@@ -190,8 +196,10 @@ def _onnx_images(scene: Scene, mapping: bytes, synthesis: bytes) -> np.ndarray:
 def licences(scene: Scene, weights: str) -> list[tuple[str, str]]:
     """(title, text) of all that the page holds; the network's own stands beside its origin."""
     own = about.network(scene)["licence"] or "None is recorded. Ask whoever gave you this page."
+    paragraphs = _LICENCE.read_text(encoding="utf-8").split("\n\n")
+    ours = "\n\n".join(" ".join(lines.split()) for lines in paragraphs)
     return [
         (f"Licence of the network (weights of {weights})", own),
-        ("Licence of this page: Apache-2.0", _LICENCE.read_text(encoding="utf-8")),
+        ("Licence of this page: Apache-2.0", ours.strip()),
         (f"Licence of ONNX Runtime Web {web_runtime.VERSION}: MIT", web_runtime.LICENCE),
     ]

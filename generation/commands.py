@@ -143,7 +143,8 @@ def info(args: dict) -> str:
 def convert(args: dict) -> str:
     """To a snapshot, a SavedModel, ONNX or PyTorch's names."""
     if not args["out"]:
-        raise UserError("convert: --out=PATH is needed: .safetensors, .onnx, .npz or a directory")
+        kinds = ".safetensors, .onnx, .npz, .html or a directory"
+        raise UserError(f"convert: --out=PATH is needed: {kinds}")
     options = {key: args[key] for key in ("noise", "weights")}
     options["resolution"] = args.get("resolution")
     return converters.convert(network_path(args), args["out"], **options)

@@ -49,14 +49,14 @@ def convert(
     """
     suffix = Path(out).suffix.lower()
     if suffix not in (".safetensors", ".onnx", ".npz", ""):
-        expected = "expected .safetensors, .onnx, .npz, or a directory without suffix"
+        expected = "expected .safetensors, .onnx, .npz, .html, or a directory without suffix"
         raise UserError(f"--out={out}: {expected}")
     if os.path.exists(out):
         raise UserError(f"--out={out}: it is there already")
     if suffix == ".onnx":
         return to_onnx(source, out, noise=noise, weights=weights, resolution=resolution)
     if weights != "float32":
-        raise UserError(f"--weights={weights}: it is for .onnx files; leave it out")
+        raise UserError(f"--weights={weights}: it is for .onnx and .html files; leave it out")
     if suffix in (".safetensors", ".npz"):
         if noise != "fixed":
             raise UserError(f"--noise={noise}: {suffix} holds no noise mode; leave it out")

@@ -22,6 +22,7 @@ tests/dnnlib/test_spawning.py
 tests/explorer/test_explore.py
 tests/explorer/test_page.py
 tests/explorer/test_scene.py
+tests/explorer/test_single_page.py
 tests/generation/test_ada.py
 tests/generation/test_convert.py
 tests/generation/test_figures.py

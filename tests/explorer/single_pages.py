@@ -2,19 +2,17 @@
 
 import base64
 import os
-import shutil
+from unittest import mock
 
 import numpy as np
 import pytest
 
-from explorer import single_page, web_runtime
+from explorer import page_text, single_page, web_runtime
 
 _VALUES = """async (recipe) => {
   const { data, dims } = await engine.values(recipe);
   const bytes = new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
-  let text = "";
-  for (let i = 0; i < bytes.length; i += 8192) text += String.fromCharCode(...bytes.subarray(i, i + 8192));
-  return { text: btoa(text), dims };
+  return { text: btoa(String.fromCharCode(...bytes)), dims };
 }"""
 _FILE = """async (message) => {
   const made = await (message.type ? engine.request(message) : engine.latents(0, message.recipe));
@@ -32,26 +30,17 @@ def runtime():
     return web_runtime.read(directory)
 
 
-def chromium():
-    """A function that starts a browser, for a `with` of Playwright's."""
-    playwright = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed")
-    path = shutil.which("chromium") or shutil.which("chromium-browser")
-    if path is None:
-        pytest.skip("no chromium on PATH")
-    return playwright.sync_playwright, dict(executable_path=path, args=["--no-sandbox"])
-
-
 class SinglePage:
     """A page that was opened from a file, offline. requests, complaints: what must not be."""
 
-    def __init__(self, browser, file, **options):
-        self.context = browser.new_context(offline=True, **options)
+    def __init__(self, browser, file, query=""):
+        self.context = browser.new_context(offline=True)
         self.page = self.context.new_page()
         self.requests, self.complaints = [], []
         self.page.on("request", self._ask)
         self.page.on("console", lambda message: self.complaints.append(message.text))
         self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
-        self.page.goto(file.as_uri())
+        self.page.goto(file.as_uri() + query)
         self.page.evaluate("started.then(() => engine.opened)")
 
     def _ask(self, request):
@@ -72,6 +61,7 @@ class SinglePage:
 
 def write(scene, out, weights="float32"):
     """A page of a scene as a file; returns how far ONNX Runtime's images are from its own."""
-    page, difference = single_page.assemble(scene, weights, runtime())
+    with mock.patch.object(page_text, "LEVEL", 1):  # the best takes seconds
+        page, difference = single_page.assemble(scene, weights, runtime())
     out.write_bytes(page)
     return difference

@@ -248,7 +248,9 @@ def test_onnx_without_its_packages(files, tmp_path, monkeypatch):
 
 
 def test_mistakes(files, tmp_path):
-    with pytest.raises(UserError, match=r"expected \.safetensors, \.onnx, \.npz, or a directory"):
+    with pytest.raises(
+        UserError, match=r"expected \.safetensors, \.onnx, \.npz, \.html, or a directory"
+    ):
         convert.convert(files["style"], tmp_path / "x.pb")
     for name in ("x", "x.onnx", "x.safetensors"):
         (tmp_path / name).touch()
@@ -260,6 +262,6 @@ def test_mistakes(files, tmp_path):
     with pytest.raises(UserError, match=r"--noise=input: a SavedModel has fixed, random or none"):
         convert.convert(files["style"], tmp_path / "x", noise="input")
     for name in ("x", "x.safetensors", "x.npz"):
-        with pytest.raises(UserError, match=r"--weights=int8: it is for \.onnx files"):
+        with pytest.raises(UserError, match=r"--weights=int8: it is for \.onnx and \.html files"):
             convert.convert(files["style"], tmp_path / name, weights="int8")
     assert list(tmp_path.iterdir()) == []
