@@ -15,6 +15,8 @@ export class OnnxEngine {
     this.waiting = new Map(); // type: the newest request that the worker has not begun
     this.answers = new Map(); // id: what waits for the worker's answer
     this.ids = 0;
+    this.last = null; // what was made last, and of what
+    this.broken = null; // why nothing can be computed
     this.busy = false;
     this.opened = this.open(backend);
     this.opened.catch((error) => this.failed(error.message)); // whoever asks is told, too
@@ -92,7 +94,7 @@ export class OnnxEngine {
   async make({ message, resolve, reject }) {
     const { type, request, network, preview = false, recipe } = message;
     try {
-      const { header, blob } = await this.ask({ work: type, recipe });
+      const { header, blob } = await this.made(type, recipe);
       const rest = { type, request, network, preview, score: null, command: null };
       resolve({ header: { ...rest, ...header }, blob });
     } catch (error) {
@@ -100,7 +102,17 @@ export class OnnxEngine {
     }
   }
 
+  /** A picture at rest is the one that was made in passing, where nothing has changed since. */
+  async made(type, recipe) {
+    const key = `${type} ${JSON.stringify(recipe)}`;
+    if (this.last?.key !== key) {
+      this.last = { key, result: await this.ask({ work: type, recipe }) };
+    }
+    return this.last.result;
+  }
+
   ask(message) {
+    if (this.broken) return Promise.reject(new Error(this.broken));
     const id = ++this.ids;
     return new Promise((resolve, reject) => {
       this.answers.set(id, { resolve, reject });
@@ -121,6 +133,7 @@ export class OnnxEngine {
   }
 
   failed(reason) {
+    this.broken = reason;
     this.say("lost", `The network does not run in this browser: ${reason}`);
     for (const { reject } of this.answers.values()) reject(new Error(reason));
     this.answers.clear();

@@ -116,6 +116,22 @@ def test_pictures_are_the_networks(kind, pages, scenes):
     assert page.page.evaluate("typeof hacked") == "undefined"
 
 
+def test_the_picture_that_is_shown_is_the_networks(pages, scenes):
+    page, canvas = pages("labels").page, "document.querySelector('.view canvas')"
+    page.get_by_role("spinbutton", name="Seed", exact=True).fill("7")
+    page.get_by_role("spinbutton", name="Seed", exact=True).press("Enter")
+    rested = "document.querySelector('.view').dataset.state === 'rest' && location.hash"
+    page.evaluate(f"""new Promise((resolve) => {{
+      const look = () => ({rested} ? resolve() : setTimeout(look, 20));
+      look();
+    }})""")
+    shown = page.evaluate(
+        f"Array.from({canvas}.getContext('2d').getImageData(0, 0, 16, 16).data.filter((_, i) => !(i % 4)))"
+    )
+    image = scenes("labels").image(parse({"seeds": [[7, 1]]}))
+    close_levels(np.reshape(shown, (16, 16)), image.reshape(16, 16))
+
+
 def test_licences_and_provenance_are_shown_as_text(pages):
     shown = pages("style").page.evaluate("document.getElementById('app').textContent")
     for text in (HOSTILE, "onerror='hacked = 1'", "Apache License", "Microsoft Corporation"):
