@@ -72,6 +72,17 @@ def latents(shown: Shown, recipe: Recipe) -> Steps:
     return repeating.latents_file(shown.scene, recipe)
 
 
+def ready(shown: Shown) -> Steps:
+    """A picture as the first one will be, and previews: what takes long the first time."""
+    scene, recipe = shown.scene, Recipe()
+    yield
+    pixels = scene.image(recipe)
+    yield
+    scene.score(recipe, pixels, scene.start(recipe).labels)
+    yield
+    yield from shown.previews.warm_up()
+
+
 def message(
     header: dict[str, Any], pixels: np.ndarray, begun: float, *, preview: bool = False
 ) -> bytes:

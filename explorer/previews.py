@@ -23,22 +23,23 @@ _GAIN = 0.9  # of the time: what a copy must be below
 
 
 class Previews:
-    """Pictures of one scene: in its own precision, until a copy in bfloat16 has proved faster.
-
-    started: whether `warm_up` has begun.
-    """
+    """Pictures of one scene: in its own precision, until a copy in bfloat16 has proved faster."""
 
     def __init__(self, scene: Scene, memory: float) -> None:
         self._scene, self._memory = scene, memory
         self._samplers = [scene.sampler]  # and a copy, once there is one
         self._times: list[list[float]] = [[], []]
         self._chosen: Optional[Sampler] = None
-        self.started = False
+
+    @property
+    def chosen(self) -> Sampler:
+        """What previews are made with."""
+        return self._chosen or self._scene.sampler
 
     @property
     def precision(self) -> str:
         """What previews are computed in."""
-        return (self._chosen or self._scene.sampler).Gs.options["dtype"]
+        return self.chosen.Gs.options["dtype"]
 
     def image(self, recipe: Recipe) -> np.ndarray:
         """uint8 [R, R, C], about that of Scene.image."""
@@ -66,11 +67,10 @@ class Previews:
             self._chosen = self._samplers[fewer_bits < _GAIN * usual]
 
     def warm_up(self) -> Steps:
-        """Once, after the first picture: makes the copy, and measures which is faster."""
+        """Once, while nobody waits: makes the copy, and measures which is faster."""
         scene, recipe = self._scene, Recipe()
-        if self.started or scene.Gs.options["dtype"] != "float32":
+        if scene.Gs.options["dtype"] != "float32":
             return
-        self.started = True
         least = float("inf")
         for _ in range(3):  # the first may trace a graph
             begun = time.perf_counter()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import traceback
 from collections.abc import Callable, Hashable
+from functools import partial
 from typing import Any, Optional
 
 from dnnlib.errors import UserError
@@ -37,6 +38,8 @@ class Session:
         self.shown = shown
         run = {"name": self.run.name} if self.run is not None else None
         self.about = about([one.scene for one in shown], run)
+        for one in shown:  # while nobody asks for anything: what is used first is traced
+            self.worker.submit(one, "ready", partial(answers.ready, one), _log, IDLE)
 
     def ask(self, owner: Hashable, request: Request, tell: Callable[[Any], None]) -> None:
         """Has an answer made; tell: gets the message, or an exception, in the worker's thread."""
@@ -49,10 +52,7 @@ class Session:
                 return (yield from answers.look_inside(shown, recipe, request.layer, header))
             if request.kind == messages.NOISE_MAP:
                 return (yield from answers.noise_map(shown, recipe, header))
-            answer = yield from answers.picture(shown, recipe, request.preview, header)
-            if not shown.previews.started:
-                self.worker.submit(shown, "warm-up", shown.previews.warm_up, _log, IDLE)
-            return answer
+            return (yield from answers.picture(shown, recipe, request.preview, header))
 
         self.worker.submit(owner, (request.network, request.kind), steps, tell, rank)
 
@@ -74,7 +74,10 @@ class Session:
 
         def steps() -> Steps:
             yield from ()
+            before = self.shown
             self._take(self._open())
+            for one in before:
+                self.worker.forget(one)
 
         self.worker.submit("session", "reload", steps, tell)
 

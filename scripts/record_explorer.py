@@ -41,7 +41,12 @@ def main() -> int:
     command = [sys.executable, "run_generator.py", "explore", *flags]
     server = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
     try:
-        record(address_of(server), args.out)
+        with sync_playwright() as playwright:
+            browser = playwright.chromium.launch(
+                executable_path=shutil.which("chromium"), args=["--no-sandbox"]
+            )
+            record(browser, address_of(server), args.out)
+            browser.close()
     finally:
         server.terminate()
         server.wait()
@@ -57,23 +62,21 @@ def address_of(server: subprocess.Popen) -> str:
     raise SystemExit("the explorer has not started")
 
 
-def record(address: str, out: Path) -> None:
-    """Writes all pictures."""
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=shutil.which("chromium"), args=["--no-sandbox"]
-        )
-        page = opened(browser, address, SIZE, "dark")
-        frames = [Image.open(io.BytesIO(shot)) for shot in moments(page)]
-        write_gif(frames, out / "exploring.gif")
-        still(page, out / "exploring-directions.png", ".directions")
-        page.get_by_role("button", name="Reset all").click()
-        still(page, out / "exploring.png", ".panel")
-        still(page, out / "exploring-run.png", ".run")
-        still(opened(browser, address, SIZE, "light"), out / "exploring-light.png")
-        small = {"width": 360, "height": 720}
-        still(opened(browser, address, small, "dark"), out / "exploring-phone.png")
-        browser.close()
+def record(browser: Any, address: str, out: Path, every: int = 1) -> None:
+    """Writes all pictures. browser: Playwright's. every: how many steps of the hand a frame is."""
+    page = opened(browser, address, SIZE, "dark")
+    frames = [Image.open(io.BytesIO(shot)) for shot in moments(page, every)]
+    write_gif(frames, out / "exploring.gif")
+    page.get_by_role("button", name="Reset all").click()
+    still(page, out / "exploring.png", ".panel")
+    page = opened(browser, address, SIZE, "light")
+    page.locator("summary", has_text="Look inside").click()
+    page.get_by_role("button", name="Feature maps").click()
+    page.get_by_role("button", name="Enlarge").wait_for()
+    still(page, out / "exploring-inside.png", ".sheet")
+    still(page, out / "exploring-run.png", ".run")
+    small = {"width": 360, "height": 720}
+    still(opened(browser, address, small, "dark"), out / "exploring-phone.png")
 
 
 def opened(browser: Any, address: str, size: dict, scheme: str) -> Any:
@@ -93,21 +96,21 @@ def rest(page: Any) -> None:
     page.wait_for_selector(".view[data-state=rest]")
 
 
-def moments(page: Any) -> Iterator[bytes]:
+def moments(page: Any, every: int) -> Iterator[bytes]:
     """Pictures of a hand that drags: between seeds, then ψ, then the first direction."""
     box = page.locator(".pad").bounding_box()
     x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
     page.mouse.move(x, y)
     page.mouse.down()
-    for step in range(1, 15):
+    for step in range(1, 15, every):
         page.mouse.move(x - 12 * step, y - 6 * step)
         yield seen(page)
     page.mouse.up()
     rest(page)
-    yield from dragged(page, "ψ", [1 - 0.15 * step for step in range(1, 7)])
-    yield from dragged(page, "ψ", [0.1 + 0.15 * step for step in range(1, 7)])
+    yield from dragged(page, "ψ", [1 - 0.15 * step for step in range(1, 7, every)])
+    yield from dragged(page, "ψ", [0.1 + 0.15 * step for step in range(1, 7, every)])
     direction = page.locator(".direction label").first.inner_text()
-    yield from dragged(page, direction, [-0.2 * step for step in range(1, 10)])
+    yield from dragged(page, direction, [-0.2 * step for step in range(1, 10, every)])
     rest(page)
     yield seen(page)
 
@@ -169,7 +172,9 @@ def still(page: Any, path: Path, scrolled_to: str = "") -> None:
     if scrolled_to:
         page.evaluate("(name) => document.querySelector(name).scrollIntoView()", scrolled_to)
     page.mouse.move(2, 2)
-    Image.open(io.BytesIO(page.screenshot())).convert("RGB").save(path, optimize=True)
+    Image.open(io.BytesIO(page.screenshot())).convert("RGB").quantize(
+        256, method=Image.Quantize.MAXCOVERAGE
+    ).save(path, optimize=True)
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@ import { button, choice, panel, selection, slider } from "./controls.js";
 import { element } from "./dom.js";
 import { classesOf, same } from "./recipe.js";
 
+const LISTED = 2000; // classes in the list; the others are added by their number
 const FEW = 16; // classes that get a slider each; of more, those that were added do
 
 export function classPanel(store, networks) {
@@ -59,7 +60,7 @@ function fewClasses(store, classes) {
 
 /** A list in which typing a number finds the class. */
 function manyClasses(store, size) {
-  const names = Array.from({ length: size }, (_, index) => [String(index), String(index)]);
+  const names = Array.from({ length: Math.min(size, LISTED) }, (_, index) => [String(index), String(index)]);
   const options = [["seed", "By the seed's number"], ...names, ["mixed", "Mixed"]];
   return selection({ label: "Class", options, onchoose: (value) => choose(store, value) });
 }

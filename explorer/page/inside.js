@@ -13,8 +13,10 @@ export function insidePanel(engine, store, about, status) {
   }
   const view = new Inside(engine, store, about, status);
   return panel("Look inside", false,
-    layers ? element("div", { class: "row" }, view.layer.node, view.button("inside", "Feature maps")) : null,
-    noise ? element("div", { class: "row" }, view.button("noise_map", "What noise changes")) : null,
+    layers ? view.layer.node : null,
+    element("div", { class: "row" },
+      layers ? view.button("inside", "Feature maps") : null,
+      noise ? view.button("noise_map", "What noise changes") : null),
     view.follow.node, view.sheet, view.note, view.dialog);
 }
 

@@ -118,6 +118,6 @@ function writeHash(recipe) {
   const told = Object.entries(recipe).filter(([name, value]) => !same(value, usual[name]));
   const text = told.length ? `#${encodeURIComponent(JSON.stringify(Object.fromEntries(told)))}` : "";
   if (text !== location.hash) {
-    history.replaceState(null, "", text || location.pathname);
+    history.replaceState(null, "", text || location.href.split("#")[0]);
   }
 }

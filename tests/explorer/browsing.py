@@ -87,7 +87,7 @@ class Page:
     """A tab, with its own cookies and storage unless it is opened beside another.
 
     complaints: what the console and the page's own errors say. frames: headers of pictures that
-    came, in order. sent: messages that the page sent.
+    came, in order. sent: requests for pictures, in order.
     """
 
     def __init__(self, context, address):
@@ -105,7 +105,12 @@ class Page:
 
     def _listen(self, socket):
         socket.on("framereceived", self._receive)
-        socket.on("framesent", lambda text: self.sent.append(json.loads(text)))
+        socket.on("framesent", self._send)
+
+    def _send(self, text):
+        message = json.loads(text)
+        if message["type"] == "picture":
+            self.sent.append(message)
 
     def _receive(self, data):
         if isinstance(data, bytes):

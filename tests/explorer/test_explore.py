@@ -288,7 +288,6 @@ def test_previews_in_fewer_bits_where_that_is_faster(network, monkeypatch):
             difference = np.abs(np.int32(previews.image(recipe)) - scene.image(recipe))
             assert difference.mean() < 4
             assert precision == "bfloat16" or not difference.any()
-        exhaust(previews.warm_up())  # once
 
 
 def test_a_fast_network_needs_no_copy(network, monkeypatch):

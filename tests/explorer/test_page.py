@@ -4,7 +4,9 @@ import json
 
 import numpy as np
 import pytest
+from PIL import Image
 
+from scripts import record_explorer
 from tests.explorer.browsing import Page, RunServing, chromium, rgba
 from tests.explorer.serving import TOKEN, Serving, scene_of, shown_of
 from tests.generation.common import pixels, run
@@ -220,10 +222,11 @@ def test_a_walk_plays_and_rests(page):
 
 def test_two_tabs_are_independent(context, page, server):
     other = Page(context, server.address).rest()
+    count = len(page.frames)
     other.tab.keyboard.press("ArrowRight")
     other.rest()
     assert (other.pixels() != page.pixels()).any()
-    assert len(page.frames) == len([m for m in page.sent if m["type"] == "picture"])
+    assert len(page.frames) == count
     assert page.tab.locator(".words").inner_text() == "seed 0"
 
 
@@ -305,6 +308,16 @@ def test_networks_side_by_side(context, server):
         assert last[0] == last[1] == {"seeds": [[1, 1]]}
     finally:
         both.close()
+
+
+def test_the_pictures_of_the_documents_are_recorded(browser, server, tmp_path):
+    record_explorer.record(browser, server.address, tmp_path, every=5)
+    names = {path.name for path in tmp_path.iterdir()}
+    assert names == {
+        path.name for path in (record_explorer.ROOT / "docs").glob("exploring*.[pg][ni][gf]")
+    }
+    with Image.open(tmp_path / "exploring.gif") as recording:
+        assert recording.n_frames > 5
 
 
 def test_places_on_the_plane(page):

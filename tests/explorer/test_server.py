@@ -245,9 +245,9 @@ def test_every_answer_carries_the_policy(path, served):
 
 @pytest.mark.parametrize(
     "path",
-    ["/page/../server.py", "/page/%2e%2e/server.py", "/page/..%2f__init__%2epy", "/page//etc/passwd",
-     "/page/", "/page/.", "/page/__init__.py", "/run/pictures/-1", "/run/pictures/../x",
-     "/static/x", "/page/main.js%00.png"],
+    ["/page/../server.py", "/page/%2e%2e/server.py", "/page/..%2f__init__%2epy",
+     "/page//etc/passwd", "/page/", "/page/.", "/page/__init__.py", "/run/pictures/-1",
+     "/run/pictures/../x", "/static/x", "/page/main.js%00.png"],
 )  # fmt: skip
 def test_no_path_leads_out(path, served):
     status, _, body = served.http("GET", path)
