@@ -12,7 +12,7 @@ PATHS = {
     run_training: "dataset data_dir resume_from result_dir run_dir resume fork",
     run_generator: (
         "network cache_dir latents out target vgg16_weights video directions classifiers plan "
-        "projected"
+        "projected runtime"
     ),
     run_metrics: (
         "network run_dir result_dir dataset data_dir classifiers inception_weights vgg16_weights "
