@@ -20,6 +20,7 @@ tests/dnnlib/pickles/test_torch_networks_hostile.py::test_the_search_finds_what_
 tests/dnnlib/test_quiet.py::test_importing_tensorflow
 tests/dnnlib/test_spawning.py
 tests/explorer/test_explore.py
+tests/explorer/test_page.py
 tests/explorer/test_scene.py
 tests/generation/test_ada.py
 tests/generation/test_convert.py
