@@ -87,3 +87,6 @@ def test_formats(file, tmp_path):
     _, _, Gs = networks.load(file)
     images = serve(z=tf.constant(z), labels=tf.constant(labels))["images"]
     np.testing.assert_allclose(images, Gs(z, labels, noise="fixed"), atol=1e-6)
+    with pytest.raises(UserError, match=r"ONNX: no form for a toy \(G_toy\)"):
+        convert.convert(file, tmp_path / "x.onnx")
+    assert not (tmp_path / "x.onnx").exists()
