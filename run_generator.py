@@ -123,6 +123,8 @@ def _noise(*kinds: str) -> Flag:
     text = "fixed: the network's noise images; random: by the seed; none"
     if "original" in kinds:
         text += "; original: by the seed, as StyleGAN2's own generator script draws it"
+    if "input" in kinds:
+        text += "; input: .onnx files take the images as inputs"
     return flag("noise", CHOICE, "KIND", text, "fixed", enum_values=list(kinds))
 
 
@@ -138,6 +140,16 @@ _NOISE_OF_SEEDS = _noise("fixed", "random", "original", "none")
 _EDITS = [
     flag("directions", PATH, "FILE", "directions in w, as the command directions finds them"),
     flag("apply", TEXT, "LIST", "how far along them, in standard deviations: smile=+2,age=-1"),
+]
+_DISTANCE = [
+    flag(
+        "distance",
+        CHOICE,
+        "KIND",
+        "lpips, the default where its weights are, or pixels",
+        enum_values=["lpips", "pixels"],
+    ),
+    flag("vgg16_weights", PATH, "FILE", "LPIPS's network: a file or an address (docs/metrics.md)"),
 ]
 _PICTURE = "the picture: .png, .jpg or .webp"
 _MAKING = [_CLASS, *_PSI, _MEMORY]
@@ -245,10 +257,7 @@ _COMMANDS = {
             flag("tune", WHOLE, "N", "then tune the generator around what was found, in N steps "
                   "(350 for example), as a snapshot of its own", 0,
                   lower_bound=0, upper_bound=100_000),
-            flag("distance", CHOICE, "KIND", "lpips, the default where its weights are, or pixels",
-                  enum_values=["lpips", "pixels"]),
-            flag("vgg16_weights", PATH, "FILE", "LPIPS's network: a file or an address (docs/"
-                  "metrics.md)"),
+            *_DISTANCE,
             flag("class", WHOLE, "N", "of a network with labels, where the search starts (default: "
                   "the class whose average image is nearest)"),
             flag("seed", WHOLE, "N", "of all that is drawn", 303, lower_bound=0,
@@ -270,13 +279,13 @@ _COMMANDS = {
             flag("keep", TEXT, "LIST", "attributes that are to stay: also planes' directions "
                   "without their part along these"),
             flag("count", WHOLE, "N", "of sefa and of pca", 5, lower_bound=1, upper_bound=1000),
-            flag("layers", TEXT, "RANGE", "that they move: all, coarse, middle, fine, or 0-3",
-                  "all"),
+            flag("layers", TEXT, "RANGES", "that they move: all, coarse, middle, fine, or 0-3; of "
+                  "several, as in all,coarse,fine, each is measured", "all"),
             flag("samples", WHOLE, "N", "latents that directions are found from", 10_000,
                   lower_bound=100, upper_bound=1_000_000),
             flag("measure", WHOLE, "N", "images that their effects are measured on", 200,
                   lower_bound=1, upper_bound=100_000),
-            _MEMORY,
+            *_DISTANCE, _MEMORY,
             _out("directions", "the directory for directions.safetensors, effects.json and "
                   "directions.png"),
         ],
@@ -318,7 +327,13 @@ _COMMANDS = {
     ),
     "convert": _command(
         "to a snapshot (.safetensors), ONNX (.onnx), a SavedModel (a directory), PyTorch (.npz)",
-        [_noise("fixed", "random", "none"), _out(None, "the result; its suffix says which")],
+        [
+            _noise("fixed", "random", "none", "input"),
+            flag("weights", CHOICE, "TYPE", "how an .onnx file stores them: float32, float16 (half "
+                  "of the size) or int8 (a quarter)", "float32",
+                  enum_values=["float32", "float16", "int8"]),
+            _out(None, "the result; its suffix says which"),
+        ],
     ),
 }  # fmt: skip
 

@@ -6,8 +6,9 @@
 A new network of full width is made of a family's name. Server, worker and WebSocket are those that
 users have, in this process; a client asks for previews on a path between four seeds, two at a time
 as the page does. "generator" is the same network in the same precision making the same pictures
-alone, in turns with the dragging, so that the share compares between machines, also busy ones.
-Prints one line of JSON.
+alone, in turns with the dragging, so that the share compares between machines; "cpu" is the same
+share of processor time, for a machine that is not idle, where the client counts as well. Prints one
+line of JSON.
 """
 
 from __future__ import annotations
@@ -69,13 +70,13 @@ async def drag(page, count: int, first: int) -> tuple[int, float, float]:
     return frames, time.perf_counter() - begun, longest
 
 
-def alone(scene: Scene, sampler, frames: int) -> float:
-    """Seconds of the generator for as many pictures."""
+def alone(scene: Scene, sampler, frames: int) -> tuple[float, float]:
+    """Seconds of the generator for so many pictures, and of processors."""
     starts = [scene.start(parse(recipe_at(step))) for step in range(frames)]
-    begun = time.perf_counter()
+    begun, processors = time.perf_counter(), time.process_time()
     for start in starts:
         scene.render(sampler, parse({}), start)
-    return time.perf_counter() - begun
+    return time.perf_counter() - begun, time.process_time() - processors
 
 
 async def measure(served: Serving, seconds: float, rounds: int) -> dict:
@@ -91,12 +92,16 @@ async def measure(served: Serving, seconds: float, rounds: int) -> dict:
         await asyncio.sleep(0.1)
     frames, once, _ = await drag(page, 5, 100)
     count = max(round(frames / once * seconds), 5)
-    dragging, generating = [], []
+    dragging, generating, cpu = [], [], []
     work = partial(alone, shown.scene, shown.previews.chosen, count)
     for number in range(rounds):
+        before = time.process_time()
         frames, took, _ = await drag(page, count, 1000 * (number + 1))
+        processors = (time.process_time() - before) / frames
         dragging.append(took / frames)
-        generating.append(served.session.worker.call(work) / count)
+        seconds_alone, processors_alone = served.session.worker.call(work)
+        generating.append(seconds_alone / count)
+        cpu.append((processors, processors_alone / count))
     await leave(page)
     network = about["networks"][0]
     return {
@@ -106,6 +111,8 @@ async def measure(served: Serving, seconds: float, rounds: int) -> dict:
         "frames_per_second": round(1 / min(dragging), 2),
         "generator_per_second": round(1 / min(generating), 2),
         "share": round(min(generating) / min(dragging), 3),
+        "cpu": round(min(alone for _, alone in cpu) / min(one for one, _ in cpu), 3),
+        "cpu_s_per_frame": round(min(one for one, _ in cpu), 4),
         "first_picture_s": round(first_picture, 2),
         "longest_frame_of_the_first_drag_s": round(first_longest, 2),
     }

@@ -71,6 +71,7 @@ def project(args: dict) -> str:
         seed=args["seed"],
         minibatch=max(sampler.minibatch // 4, 1),  # gradients take that much more
     )
+    tell_strange(sampler, distance, found, projected)
     columns = [pixels, _images(sampler, projected)]
     arrays = {f"noise{index}": image for index, image in enumerate(projected.noise)}
     arrays.update(w=projected.w, distances=projected.distances.T)
@@ -112,6 +113,27 @@ def _labels(sampler: Sampler, pixels: np.ndarray, wanted: Optional[int]) -> Opti
     return np.eye(size, dtype=np.float32)[classes]
 
 
+def tell_strange(
+    sampler: Sampler,
+    distance: distances.Distance,
+    found: list[targets.Target],
+    projected: Projection,
+) -> None:
+    """A note on pictures that the network hardly reaches, since it makes none of that kind."""
+    spread = projection.spread(sampler, distance)
+    far = projected.distances[-1] > distance.strange * spread
+    names = [target.name for target, is_far in zip(found, far) if is_far]
+    if names:
+        shown = ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
+        share = projected.distances[-1].max() / spread
+        print(
+            f"note: {shown}: what the network makes stays {share:.0%} as far from it as two of its "
+            "own images are from each other. Is it a picture of what it makes, cut as those it was "
+            "trained on (faces: aligned)? --crop, --space=w+ and --tune come closer",
+            file=sys.stderr,
+        )
+
+
 def directions(args: dict) -> str:
     """Directions in w, and what they change."""
     _check_directory(args)
@@ -120,29 +142,35 @@ def directions(args: dict) -> str:
     if not sampler.has_styles:
         raise UserError(f"directions: this is {sampler.Gs.title}, which has no w")
     kinds = _kinds(args, bool(sampler.Gs.style_matrices()))
-    layers = _layers(args["layers"], sampler.num_layers)
+    ranges = _ranges(args["layers"], sampler.num_layers)
     judges = effects.Judges(_classifiers(args))
+    distance = _perceptual(args, sampler)
     sample = ways.draw(sampler.Gs, args["samples"])
-    found = []
+    everywhere = (0, sampler.num_layers)
+    planes, components = [], []  # for which the layers make no difference
     if "planes" in kinds:
-        found += ways.planes(sample, _logits(sampler, sample, judges), layers)
-        found += _kept(args, found, sample)
-    if "sefa" in kinds:
-        found += ways.sefa(sampler.Gs, sample, layers, args["count"])
+        planes = ways.planes(sample, _logits(sampler, sample, judges), everywhere)
+        planes += _kept(args, planes, sample)
     if "pca" in kinds:
-        found += ways.pca(sample, layers, args["count"])
+        components = ways.pca(sample, everywhere, args["count"])
+    controls = ways.random(sample, everywhere, _CONTROLS)
+    found, shown = [], []
+    for name, layers in ranges.items():
+        sefa = ways.sefa(sampler.Gs, sample, layers, args["count"]) if "sefa" in kinds else []
+        found += ways.within([*planes, *sefa, *components], name, layers)
+        shown += ways.within(controls, name, layers)
     if not found:
         raise UserError(
             "directions: no attribute has a plane, for all images or none have it; --kinds=sefa,pca"
         )
     out = Path(args["out"])
     saved.save(out / DIRECTIONS, found, describe.derived_from(path, "found in"))
-    shown = [*found, *ways.random(sample, layers, _CONTROLS)]
+    shown = [*found, *shown]
     rows = np.broadcast_to(
         np.float32(sample.w[: args["measure"], None]),
         [min(args["measure"], len(sample.w)), *sampler.w_shape],
     )
-    measured = list(effects.measure(sampler, shown, rows, judges))
+    measured = list(effects.measure(sampler, shown, rows, judges, distance))
     page = {"images": len(rows), "directions": [effect.record() for effect in measured]}
     atomic.write_json(out / EFFECTS, page)
     pictures.save(contact_sheet.sheet(sampler, shown, rows[:1]), out / SHEET)
@@ -190,13 +218,28 @@ def _kinds(args: dict, has_matrices: bool) -> list[str]:
     return kinds
 
 
-def _layers(text: str, num_layers: int) -> tuple[int, int]:
-    if text == "all":
-        return 0, num_layers
-    ranges = figures.parse_styles(text, num_layers, "layers")
-    if len(ranges) != 1:
-        raise UserError(f"--layers={text}: expected one range, like 0-3, or all")
-    return ranges[0].start, ranges[0].stop
+def _ranges(text: str, num_layers: int) -> dict[str, tuple[int, int]]:
+    """{name of a range of layers: (first, stop)}; of one alone the name is ''."""
+    parts, ranges = [part.strip() for part in text.split(",")], {}
+    for part in parts:
+        whole = part == "all"
+        layers = range(num_layers) if whole else figures.parse_styles(part, num_layers, "layers")[0]
+        ranges["" if whole or len(parts) == 1 else part] = (layers.start, layers.stop)
+    return ranges
+
+
+def _perceptual(args: dict, sampler: Sampler) -> Optional[distances.Distance]:
+    """LPIPS, where it can be had or is asked for; None: pixels alone say how much changes."""
+    asked = args["distance"] or args["vgg16_weights"]
+    distance = distances.choose(
+        args["distance"],
+        sampler.resolution,
+        sampler.channels,
+        vgg16_weights=args["vgg16_weights"],
+        cache_dir=args["cache_dir"],
+        say=partial(print, file=sys.stderr) if asked else lambda text: None,
+    )
+    return distance if isinstance(distance, distances.Perceptual) else None
 
 
 def _classifiers(args: dict) -> list[classifiers.Classifier]:

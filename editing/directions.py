@@ -98,6 +98,14 @@ def keeping(direction: Direction, kept: Sequence[Direction], sample: Sample) -> 
     return dataclasses.replace(direction, name=name, vector=sample.unit(vector))
 
 
+def within(directions: Sequence[Direction], name: str, layers: tuple[int, int]) -> list[Direction]:
+    """The same directions for these layers only; the name of the range, if any, follows theirs."""
+    return [
+        dataclasses.replace(one, name=f"{one.name}, {name}" if name else one.name, layers=layers)
+        for one in directions
+    ]
+
+
 def _named(
     kind: str, sample: Sample, vectors: np.ndarray, layers: tuple[int, int]
 ) -> list[Direction]:

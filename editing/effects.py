@@ -8,16 +8,18 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, Optional
 
 import numpy as np
 import tensorflow as tf
 
+from editing.distances import Distance, shrink
 from generation.directions import Direction
 from metrics.features.classifiers import Classifier
 from networks.sampling import Sampler
 
 _MINIBATCH = 256  # images that a classifier sees at once
+_COMPARED = 8  # images that a distance embeds at once, a layer's worth of maps each
 AMOUNTS = (-3.0, -2.0, -1.0, 0.0, 1.0, 2.0, 3.0)  # units
 _SATURATED = 0.5  # of the first unit's change of the attribute
 
@@ -26,11 +28,13 @@ _SATURATED = 0.5  # of the first unit's change of the attribute
 class Effect:
     """Of one direction. rates: {attribute: [amounts], the share of images that have it, as its
     classifier's mean probability}; change: [amounts], the root mean square by which pixels, in
-    [−1, 1], differ from those of amount 0."""
+    [−1, 1], differ from those of amount 0. perceived: [amounts], the mean LPIPS from those of
+    amount 0, where it was measured."""
 
     direction: Direction
     rates: dict[str, np.ndarray]
     change: np.ndarray
+    perceived: Optional[np.ndarray] = None
 
     def per_unit(self, attribute: str) -> float:
         """How many points of 100 the rate rises a unit, from −1 to 1."""
@@ -53,6 +57,7 @@ class Effect:
 
     def record(self) -> dict[str, Any]:
         """What JSON can hold."""
+        perceived = {} if self.perceived is None else {"LPIPS": _rounded(self.perceived)}
         return {
             "name": self.direction.name,
             "kind": self.direction.kind,
@@ -64,6 +69,7 @@ class Effect:
                 name: round(self.over_all(name), 2) for name in self.rates
             },
             "pixel change": _rounded(self.change),
+            **perceived,
             "saturates at": self.saturates(),
         }
 
@@ -97,13 +103,21 @@ class Judges:
 
 
 def measure(
-    sampler: Sampler, directions: Sequence[Direction], codes: np.ndarray, judges: Judges
+    sampler: Sampler,
+    directions: Sequence[Direction],
+    codes: np.ndarray,
+    judges: Judges,
+    distance: Optional[Distance] = None,
 ) -> Iterator[Effect]:
-    """Yields the effect of each direction on the images of codes [N, layers, D]."""
+    """Yields the effect of each direction on the images of codes [N, layers, D].
+
+    distance: by which changes are measured too, beside pixels.
+    """
+    compare = None if distance is None else _Comparison(distance)
     still = sampler.images(codes, title="effects")
     rates_still = judges.rates(still)
     for direction in directions:
-        columns, change = [], []
+        columns, change, perceived = [], [], []
         for amount in AMOUNTS:
             moved = still
             if amount:
@@ -111,8 +125,29 @@ def measure(
             columns.append(judges.rates(moved) if amount else rates_still)
             difference = (np.float32(moved) - np.float32(still)) / 127.5
             change.append(np.sqrt(np.square(difference).mean()))
+            if compare is not None:
+                perceived.append(compare(still, moved) if amount else 0.0)
         rates = {name: np.array([one[name] for one in columns]) for name in rates_still}
-        yield Effect(direction, rates, np.array(change))
+        yield Effect(direction, rates, np.array(change), np.array(perceived) if perceived else None)
+
+
+class _Comparison:
+    """uint8 images twice, [N, R, R, C] → the mean of a distance between them."""
+
+    def __init__(self, distance: Distance) -> None:
+        self._graph = tf.function(
+            lambda first, second: distance.between(
+                *(distance.embed(shrink(tf.cast(part, tf.float32))) for part in (first, second))
+            ),
+            autograph=False,
+        )
+
+    def __call__(self, first: np.ndarray, second: np.ndarray) -> float:
+        parts = [
+            self._graph(first[start : start + _COMPARED], second[start : start + _COMPARED])
+            for start in range(0, len(first), _COMPARED)
+        ]
+        return float(np.concatenate(parts).mean())
 
 
 def table(effects: Sequence[Effect]) -> str:
@@ -133,8 +168,10 @@ def _summary(effect: Effect) -> str:
         first = own if own in points else by_size[0]
         others = [f"{name} {points[name]:+.0f}" for name in by_size if name != first][:3]
         parts.append(f"{first} {points[first]:+.0f}" + "".join(f", {other}" for other in others))
-    change = effect.change[AMOUNTS.index(1.0)]
-    parts.append(f"pixels {change:.3f} a unit")
+    unit = AMOUNTS.index(1.0)
+    parts.append(f"pixels {effect.change[unit]:.3f} a unit")
+    if effect.perceived is not None:
+        parts.append(f"LPIPS {effect.perceived[unit]:.3f}")
     if effect.saturates() is not None:
         parts.append(f"saturates at {effect.saturates():g}")
     return "; ".join(parts)

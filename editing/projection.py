@@ -31,6 +31,7 @@ REGULARITY = 1e5  # the weight of the noise images' regularity
 AVERAGE_COUNT, AVERAGE_SEED = 10_000, 123
 _CANDIDATES = 200  # latents of a class, for its average image
 _MAX_CLASSES = 1000
+_PAIRS = 16  # of its own images, for how different they are
 
 
 def learning_rate(t: float) -> float:
@@ -105,6 +106,23 @@ def nearest_classes(sampler: Any, pixels: np.ndarray) -> np.ndarray:
         for picture in pixels
     ]
     return np.argmin(shown, axis=1)
+
+
+def spread(sampler: Any, distance: Distance) -> float:
+    """How far two of a network's own images are from each other: the median of some pairs.
+
+    sampler: of the network, without truncation. Classes take turns.
+    """
+    rng = np.random.RandomState(AVERAGE_SEED)
+    z = rng.randn(2 * _PAIRS, sampler.latent_size).astype(np.float32)
+    labels = np.eye(sampler.label_size, dtype=np.float32)
+    labels = labels[np.arange(len(z)) % len(labels)] if len(labels) else np.zeros([len(z), 0])
+    images = sampler.images(sampler.codes(z, np.float32(labels)), title="pairs")
+    embedded = [
+        distance.embed(shrink(tf.constant(half, tf.float32)))
+        for half in (images[:_PAIRS], images[: _PAIRS - 1 : -1])
+    ]
+    return float(np.median(distance.between(*embedded).numpy()))
 
 
 @dataclass

@@ -80,7 +80,7 @@ def _truncation(Gs: Any) -> dict[str, Any]:
     """The network's own psi and cutoff; None where it has none."""
     if not Gs.has_styles:
         return {"psi": None, "cutoff": None}
-    return {"psi": Gs.options["truncation_psi"], "cutoff": Gs.options["truncation_cutoff"]}
+    return {"psi": Gs.options.get("truncation_psi"), "cutoff": Gs.options.get("truncation_cutoff")}
 
 
 def _directions(scene: Scene) -> list[dict[str, Any]]:

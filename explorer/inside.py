@@ -66,6 +66,8 @@ def features(scene: Scene, recipe: Recipe, layer: int) -> np.ndarray:
         sampler.Gs.render(tf.constant(start.codes), level, alpha, noise=noise)
     if not outputs:
         raise UserError(f"{title(scope)} takes no part in images at lod {level + (alpha or 0):g}")
+    if outputs[-1].shape.rank != 4:
+        raise UserError(f"{title(scope)} has no maps to look at")
     return tf.cast(outputs[-1][0], tf.float32).numpy()
 
 

@@ -39,7 +39,7 @@ class Previews:
     @property
     def precision(self) -> str:
         """What previews are computed in."""
-        return self.chosen.Gs.options["dtype"]
+        return self.chosen.Gs.options.get("dtype", "float32")
 
     def image(self, recipe: Recipe) -> np.ndarray:
         """uint8 [R, R, C], about that of Scene.image."""
@@ -69,7 +69,7 @@ class Previews:
     def warm_up(self) -> Steps:
         """Once, while nobody waits: makes the copy, and measures which is faster."""
         scene, recipe = self._scene, Recipe()
-        if scene.Gs.options["dtype"] != "float32":
+        if scene.Gs.options.get("dtype") != "float32":  # a family may have one precision alone
             return
         least = float("inf")
         for _ in range(3):  # the first may trace a graph

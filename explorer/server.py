@@ -263,6 +263,9 @@ class _Live(_Guarded, websocket.WebSocketHandler):
 
     def prepare(self) -> None:
         super().prepare()
+        # Here, for Tornado asks check_origin only of what it does not pass by other headers.
+        if "Origin" in self.request.headers:
+            self.need_same_origin()
         if len(self.house.live) >= MOST_CONNECTIONS:
             text = f"There are {MOST_CONNECTIONS} pages open already; close one."
             raise _Refused(HTTPStatus.SERVICE_UNAVAILABLE, text)

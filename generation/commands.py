@@ -144,7 +144,8 @@ def convert(args: dict) -> str:
     """To a snapshot, a SavedModel, ONNX or PyTorch's names."""
     if not args["out"]:
         raise UserError("convert: --out=PATH is needed: .safetensors, .onnx, .npz or a directory")
-    options = {"noise": args["noise"], "resolution": args.get("resolution")}
+    options = {key: args[key] for key in ("noise", "weights")}
+    options["resolution"] = args.get("resolution")
     return converters.convert(network_path(args), args["out"], **options)
 
 

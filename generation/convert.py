@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import importlib
 import json
 import logging
 import os
@@ -13,7 +12,6 @@ import shutil
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -23,14 +21,13 @@ import networks
 from dnnlib import atomic
 from dnnlib.errors import UserError, explain_write_errors
 from generation import describe
+from generation.onnx import export
 from networks import fast, torch_state
 from networks.sampling import Renderer
 from networks.snapshot import notes
 
-OPSET = 17
-# Without XLA's kernels, which many servers lack and ONNX does not know.
+# Without XLA's kernels, which many servers lack.
 PLAN = dataclasses.replace(fast.PLAIN, fuse_scaling=True)
-TOLERANCE = 1e-3  # of the images' range: ONNX Runtime's own kernels round differently
 
 
 def convert(
@@ -38,13 +35,15 @@ def convert(
     out: str | os.PathLike,
     *,
     noise: str = "fixed",
+    weights: str = "float32",
     resolution: int | None = None,
 ) -> str:
     """Converts by the suffix of `out` and returns a line for the user.
 
     .safetensors: `to_snapshot`; .onnx: `to_onnx`; .npz: `to_torch`; no suffix: `to_saved_model`.
     source: a file.
-    noise: 'fixed', 'random' or 'none', built into SavedModel and ONNX. resolution: as of
+    noise: 'fixed', 'random' or 'none', built into SavedModel and ONNX, or 'input', of ONNX.
+    weights: 'float32', 'float16' or 'int8', how an ONNX file stores them. resolution: as of
     networks.load, which says on stderr what of the file cannot be had. Raises UserError for a wrong
     suffix, for what is there already, and for what the file does not hold.
     """
@@ -54,13 +53,20 @@ def convert(
         raise UserError(f"--out={out}: {expected}")
     if os.path.exists(out):
         raise UserError(f"--out={out}: it is there already")
+    if suffix == ".onnx":
+        return to_onnx(source, out, noise=noise, weights=weights, resolution=resolution)
+    if weights != "float32":
+        raise UserError(f"--weights={weights}: it is for .onnx files; leave it out")
     if suffix in (".safetensors", ".npz"):
         if noise != "fixed":
             raise UserError(f"--noise={noise}: {suffix} holds no noise mode; leave it out")
         write = to_snapshot if suffix == ".safetensors" else to_torch
         return write(source, out, resolution=resolution)
-    write = to_onnx if suffix == ".onnx" else to_saved_model
-    return write(source, out, noise=noise, resolution=resolution)
+    if noise == "input":
+        raise UserError(
+            "--noise=input: a SavedModel has fixed, random or none; .onnx files have it"
+        )
+    return to_saved_model(source, out, noise=noise, resolution=resolution)
 
 
 def to_snapshot(
@@ -106,7 +112,7 @@ def to_torch(
     return f"Wrote {out}{left_out}"
 
 
-# ---------------------------------------------------------------- one function for both formats
+# ---------------------------------------------------------------- SavedModel
 
 
 class Server:
@@ -115,20 +121,17 @@ class Server:
     Those of the inputs are there that mean something: no psi for a network without w, no labels
     for one without labels. Images are float32, about [−1, 1]. psi pulls the layers below the
     network's truncation_cutoff (8 where it has none) towards its average w; 1 changes nothing.
-    psi is one number for all, [1], or one for each image, [N]; psi_shape None allows [] as well.
+    psi is one number for all, [] or [1], or one for each image, [N].
     The arithmetic is float32, also of a network that was trained in lower precision.
     """
 
-    def __init__(
-        self, Gs: Any, noise: str, psi_shape: tuple[int | None, ...] | None = (None,)
-    ) -> None:
-        # ONNX Runtime has no bfloat16 convolution, and rounds float16 otherwise than TensorFlow.
+    def __init__(self, Gs: Any, noise: str) -> None:
         self.G = Gs if Gs.options["dtype"] == "float32" else Gs.copy(dtype="float32")
         self.noise, self.renderer = noise, Renderer(self.G, plan=PLAN)
         self.cutoff = Gs.truncation(1.0, None)["cutoff"] if Gs.has_styles else None
         widths: dict[str, Any] = {"z": [None, Gs.latent_size]}
         if Gs.has_styles:
-            widths["psi"] = psi_shape
+            widths["psi"] = None
         if Gs.label_size:
             widths["labels"] = [None, Gs.label_size]
         self.signature = [tf.TensorSpec(shape, name=name) for name, shape in widths.items()]
@@ -145,15 +148,6 @@ class Server:
         images = self.renderer.at_stage(codes, level, alpha, self.noise)
         return {"images": tf.identity(images, name="images")}
 
-    def expected(
-        self, z: np.ndarray, psi: np.ndarray | None = None, labels: np.ndarray | None = None
-    ) -> np.ndarray:
-        """The network's own images for the same inputs."""
-        options = {}
-        if psi is not None:
-            options = {"truncation_psi": float(psi[0]), "truncation_cutoff": self.cutoff}
-        return self.G(z, labels, noise=self.noise, **options).numpy()
-
 
 def to_saved_model(
     source: str | os.PathLike,
@@ -168,7 +162,7 @@ def to_saved_model(
     generator and where `out` cannot be written.
     """
     out = Path(out)
-    server = Server(describe.load_for_pictures(source, resolution), noise, psi_shape=None)
+    server = Server(describe.load_for_pictures(source, resolution), noise)
     partial = out.with_name(f"{atomic.TEMP_PREFIX}{secrets.token_hex(4)}-{out.name}")
     with explain_write_errors(out):
         out.parent.mkdir(parents=True, exist_ok=True)
@@ -193,64 +187,29 @@ def to_onnx(
     out: str | os.PathLike,
     *,
     noise: str = "fixed",
+    weights: str = "float32",
     resolution: int | None = None,
 ) -> str:
-    """An .onnx file, which gets its name when ONNX Runtime has made the same images with it.
+    """An .onnx file, as generation.onnx.export.write makes and checks it.
 
-    Raises UserError when packages are missing, naming them, for noise='random', for a file
-    without a generator, and when images differ by more than TOLERANCE of their range.
+    It says where the network comes from, and its licence. Raises UserError as that does, and for
+    a file without a generator.
     """
-    if noise == "random":
-        raise UserError("--noise=random: an .onnx file would draw it unseeded; fixed and none work")
-    converter, runtime = _package("tf2onnx"), _package("onnxruntime")
-    server = Server(describe.load_for_pictures(source, resolution), noise)
-    with atomic.atomic_path(out) as partial:
-        with _quiet():
-            converter.convert.from_function(
-                server.function, server.signature, opset=OPSET, output_path=str(partial)
-            )
-        session = runtime.InferenceSession(str(partial), providers=["CPUExecutionProvider"])
-        difference = max(_difference(server, session, count, psi) for count, psi in _CASES)
-        if not difference <= TOLERANCE:
-            raise UserError(f"{out}: ONNX Runtime's images differ by {difference:.2g} of the range")
-    return (
-        f"Wrote {out}: ({_names(server)}) → images, opset {OPSET}. ONNX Runtime's images differ "
-        f"from ours by {difference:.1e} of the range."
-    )
-
-
-_CASES = ((1, 1.0), (2, 0.7), (3, -0.5))  # minibatch, psi
-
-
-def _difference(server: Server, session: Any, count: int, psi: float) -> float:
-    """Largest difference from our own images, as a share of their range."""
-    rng = np.random.RandomState(count)
-    feeds = {
-        spec.name: np.float32([psi] if spec.name == "psi" else rng.randn(count, *spec.shape[1:]))
-        for spec in server.signature
-    }
-    images, expected = session.run(["images"], feeds)[0], server.expected(**feeds)
-    return float(np.abs(images - expected).max() / np.ptp(expected))
+    Gs = describe.load_for_pictures(source, resolution)
+    known, derived = describe.origin(source), describe.derived_from(source, "converted")
+    derived.pop("licence", None)
+    metadata = export.description(known, derived)
+    return export.write(Gs, out, noise=noise, weights=weights, metadata=metadata)
 
 
 def _names(server: Server) -> str:
     return ", ".join(spec.name for spec in server.signature)
 
 
-def _package(name: str) -> ModuleType:
-    try:
-        return importlib.import_module(name)
-    except ImportError as error:
-        raise UserError(
-            f"ONNX needs the packages tf2onnx and onnxruntime, and Python 3.10 or newer: pip "
-            f"install -r requirements.txt ({error})"
-        ) from error
-
-
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """Without the remarks of TensorFlow's exporter and the converter, which no user can act on."""
-    loggers = [logging.getLogger(name) for name in ("tensorflow", "absl", "tf2onnx")]
+    """Without the remarks of TensorFlow's exporter, which no user can act on."""
+    loggers = [logging.getLogger(name) for name in ("tensorflow", "absl")]
     levels = [logger.level for logger in loggers]
     for logger in loggers:
         logger.setLevel(logging.ERROR)

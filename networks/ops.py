@@ -90,7 +90,7 @@ def conv2d(x: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
     return tf.nn.conv2d(x, kernel, 1, "SAME")
 
 
-def _four_by_four(mirror: bool) -> np.ndarray:
+def four_by_four(mirror: bool) -> np.ndarray:
     """The [16, 9] matrix that sums a 3×3 kernel over its four one-pixel offsets in 4×4."""
     matrix = np.zeros([4, 4, 3, 3], np.float32)
     for y in range(3):
@@ -110,7 +110,7 @@ def kernel4(kernel: tf.Tensor, *, mirror: bool = False, scale: float = 1.0) -> t
     gradients.
     """
     fan_in, fan_out = kernel.shape[2:]
-    matrix = tf.constant(_four_by_four(mirror) * scale, kernel.dtype)
+    matrix = tf.constant(four_by_four(mirror) * scale, kernel.dtype)
     flat = tf.reshape(kernel, [9, fan_in * fan_out])
     return tf.reshape(tf.matmul(matrix, flat), [4, 4, fan_in, fan_out])
 

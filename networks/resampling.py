@@ -97,7 +97,7 @@ def _padded(x: tf.Tensor, pads: Pads) -> tf.Tensor:
 # ---------------------------------------------------------------- what networks use
 
 
-def _around(kernel: np.ndarray, less: int, before: int = 0, after: int = 0) -> Pads:
+def around(kernel: np.ndarray, less: int, before: int = 0, after: int = 0) -> Pads:
     """The padding of the paper's operations: of the n − less pixels that a filter needs, the
     larger half before, and some more on either side."""
     needed = [taps - less for taps in kernel.shape]
@@ -108,20 +108,20 @@ def _around(kernel: np.ndarray, less: int, before: int = 0, after: int = 0) -> P
 def filter2d(x: tf.Tensor, taps: Taps, gain: float = 1.0) -> tf.Tensor:
     """The filter, zeros outside of the image: [N, H, W, C] → the same shape."""
     kernel = fir_kernel(taps, 1)
-    return upfirdn2d(x, kernel * gain, pads=_around(kernel, 1))
+    return upfirdn2d(x, kernel * gain, pads=around(kernel, 1))
 
 
 def upsample2d(x: tf.Tensor, taps: Taps, factor: int = 2, gain: float = 1.0) -> tf.Tensor:
     """[N, H, W, C] → [N, H·factor, W·factor, C]."""
     kernel = fir_kernel(taps, factor)
-    pads = _around(kernel, factor, before=factor - 1)
+    pads = around(kernel, factor, before=factor - 1)
     return upfirdn2d(x, kernel * (gain * factor**2), up=(factor, factor), pads=pads)
 
 
 def downsample2d(x: tf.Tensor, taps: Taps, factor: int = 2, gain: float = 1.0) -> tf.Tensor:
     """[N, H, W, C] → [N, H / factor, W / factor, C]."""
     kernel = fir_kernel(taps, factor)
-    return upfirdn2d(x, kernel * gain, down=(factor, factor), pads=_around(kernel, factor))
+    return upfirdn2d(x, kernel * gain, down=(factor, factor), pads=around(kernel, factor))
 
 
 def upsample_conv2d(
@@ -133,7 +133,7 @@ def upsample_conv2d(
     [k, k, in, out]; [N, H, W, in] → [N, H·factor, W·factor, out].
     """
     size, fir = kernel.shape[0], fir_kernel(taps, factor)
-    pads = _around(fir, factor + size - 1, before=factor - 1, after=1)
+    pads = around(fir, factor + size - 1, before=factor - 1, after=1)
     fir *= gain * factor**2
     if size == 1:  # which commutes with resampling
         (top, bottom), (left, right) = pads
@@ -158,7 +158,7 @@ def conv_downsample2d(
     kernel: [k, k, in, out]; [N, H, W, in] → [N, H / factor, W / factor, out].
     """
     size, fir = kernel.shape[0], fir_kernel(taps, factor)
-    pads = _around(fir, factor - size + 1)
+    pads = around(fir, factor - size + 1)
     if size == 1:
         x = upfirdn2d(x, fir * gain, down=(factor, factor), pads=pads)
         return tf.nn.conv2d(x, kernel, 1, "VALID")

@@ -85,15 +85,20 @@ class StyleBasedGenerator(Generator):
         psi may be a tensor, a scalar or [N, 1, 1].
         """
         psi = self.options["truncation_psi"] if psi is OWN else psi
+        pulled = self.truncated_layers(cutoff)
+        if psi is None or not pulled or (not tf.is_tensor(psi) and psi == 1):
+            return codes
+        layers = tf.range(self.num_layers)[None, :, None]
+        coefficient = tf.where(layers < pulled, tf.cast(psi, tf.float32), 1.0)
+        average = tf.convert_to_tensor(self.dlatent_avg)
+        return average + (codes - average) * coefficient
+
+    def truncated_layers(self, cutoff: Cutoff = OWN) -> int:
+        """How many of the first layers a cutoff pulls towards the average."""
         cutoff = self.options["truncation_cutoff"] if cutoff is OWN else cutoff
         if cutoff is None:
             cutoff = self.num_layers if self.NO_CUTOFF_IS_EVERY_LAYER else 0
-        if psi is None or cutoff <= 0 or (not tf.is_tensor(psi) and psi == 1):
-            return codes
-        layers = tf.range(self.num_layers)[None, :, None]
-        coefficient = tf.where(layers < math.ceil(cutoff), tf.cast(psi, tf.float32), 1.0)
-        average = tf.convert_to_tensor(self.dlatent_avg)
-        return average + (codes - average) * coefficient
+        return min(max(math.ceil(cutoff), 0), self.num_layers)
 
     def truncation(self, psi: Optional[float], cutoff: Optional[int]) -> dict[str, Any]:
         """What was not given is the network's own, or the paper's where it has none."""

@@ -25,6 +25,7 @@ tests/explorer/test_scene.py
 tests/generation/test_ada.py
 tests/generation/test_convert.py
 tests/generation/test_figures.py
+tests/generation/test_onnx.py
 tests/generation/test_pictures.py
 tests/metrics/features/test_inception.py
 tests/metrics/features/test_weights.py
@@ -89,6 +90,7 @@ tests/networks/original/test_recorded.py
 tests/test_run_generator.py
 tests/test_run_metrics.py
 tests/generation/test_convert.py
+tests/generation/test_onnx.py
 """.split()
 
 

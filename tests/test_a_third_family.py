@@ -1,5 +1,7 @@
 """One registration is all that a family takes: run, pictures, metrics, formats, snapshots."""
 
+import io
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -7,6 +9,8 @@ import tensorflow as tf
 import networks
 import run_generator
 from dnnlib.errors import UserError
+from explorer import about, inside, previews, recipe as recipes, repeating
+from explorer.scene import Scene
 from generation import convert, describe, latents
 from metrics.evaluation import evaluate
 from metrics.registry import parse
@@ -87,3 +91,31 @@ def test_formats(file, tmp_path):
     _, _, Gs = networks.load(file)
     images = serve(z=tf.constant(z), labels=tf.constant(labels))["images"]
     np.testing.assert_allclose(images, Gs(z, labels, noise="fixed"), atol=1e-6)
+    with pytest.raises(UserError, match=r"ONNX: no form for a toy \(G_toy\)"):
+        convert.convert(file, tmp_path / "x.onnx")
+    assert not (tmp_path / "x.onnx").exists()
+
+
+def test_the_explorer_shows_it(file, monkeypatch):
+    monkeypatch.setattr(previews, "SLOW", 0.0)
+    scene = Scene(file, "toy")
+    told = about.network(scene)
+    assert (told["family"], told["styles"], told["psi"], told["w_layers"]) == (
+        "toy",
+        False,
+        None,
+        0,
+    )
+    assert told["noise_layers"] == [[32, 32]]
+    recipe = recipes.parse({"seeds": [[1, 1], [2, 3]], "labels": [[0, 1], [1, 1]]})
+    image = scene.image(recipe)
+    assert image.shape == (32, 32, 3)
+    arrays = np.load(io.BytesIO(repeating.latents_file(scene, recipe)))
+    codes = np.concatenate([arrays["z"], arrays["labels"]], axis=1)
+    np.testing.assert_array_equal(Sampler(scene.Gs, progress=False).images(codes)[0], image)
+    with pytest.raises(UserError, match="Paint has no maps to look at"):
+        inside.features(scene, recipe, 0)
+    quick = previews.Previews(scene, 2.0)
+    for _ in quick.warm_up():
+        pass
+    assert np.abs(np.int32(quick.image(recipe)) - image).max() < 8

@@ -6,8 +6,11 @@ import numpy as np
 import pytest
 
 import networks
+from editing import directions as ways, distances, effects
 from generation import directions as saved
+from metrics.features.vgg16 import Lpips, heads
 from tests.generation.common import made, pixels, run, sampler
+from tests.metrics.features.feature_weights import vgg16_arrays
 
 
 @pytest.fixture(scope="module")
@@ -59,11 +62,48 @@ def test_directions_are_found_measured_and_applied(files, tmp_path, capsys):
     np.testing.assert_array_equal(pixels(tmp_path / "g.png"), ours.images(moved)[0])
 
 
+def test_each_direction_is_measured_for_each_range_of_layers(files, tmp_path, capsys):
+    network, out = f"--network={files / 'style.safetensors'}", tmp_path / "d"
+    args = ["--kinds=sefa,pca", "--samples=100", "--measure=3", "--count=1"]
+    assert run("directions", network, *args, "--layers=all,coarse,2-5", f"--out={out}") == 0
+    found = {one.name: one for one in saved.read(out / "directions.safetensors", sampler().w_shape)}
+    expected = {"": (0, 6), ", coarse": (0, 1), ", 2-5": (2, 6)}
+    layers = {f"{kind}0{name}": at for name, at in expected.items() for kind in ("sefa", "pca")}
+    assert {name: one.layers for name, one in found.items()} == layers
+    np.testing.assert_array_equal(found["pca0"].vector, found["pca0, coarse"].vector)
+    assert not np.allclose(found["sefa0"].vector, found["sefa0, 2-5"].vector)
+    rows = json.loads((out / "effects.json").read_text())["directions"]
+    controls = [f"random{index}{name}" for name in expected for index in range(3)]
+    assert [row["name"] for row in rows] == [*layers, *controls]
+    change = {row["name"]: row["pixel change"][-1] for row in rows}
+    assert change["pca0, coarse"] != change["pca0"] != change["pca0, 2-5"]
+    apply = [f"--directions={out / 'directions.safetensors'}", "--apply=pca0, coarse=+2"]
+    assert run("grid", network, "--seeds=3", *apply, f"--out={tmp_path / 'g.png'}") == 0
+
+
+def test_lpips_is_measured_beside_pixels():
+    ours = sampler(psi=None)
+    codes = ours.codes(np.random.RandomState(0).randn(9, ours.latent_size))
+    sample = ways.draw(ours.Gs, 100)
+    lpips = Lpips({**vgg16_arrays(), **heads()})
+    judges, direction = effects.Judges([]), ways.pca(sample, (0, 6), 1)[0]
+    args = ours, [direction], codes, judges, distances.Perceptual(lpips)
+    (effect,) = effects.measure(*args)
+    assert effect.perceived.shape == (7,)
+    assert effect.perceived[3] == 0
+    moved = ours.images(direction.move(codes, 3))
+    expected = lpips(np.float32(ours.images(codes)), np.float32(moved)).numpy().mean()
+    np.testing.assert_allclose(effect.perceived[-1], expected, rtol=1e-5)
+    assert effect.record()["LPIPS"][-1] == pytest.approx(expected, abs=1e-5)
+    assert f"LPIPS {effect.perceived[4]:.3f}" in effects.table([effect])
+
+
 MISTAKES = {
     "kind": (["--kinds=ica"], "--kinds=ica: 'ica' is none of planes, sefa, pca"),
     "planes": (["--kinds=planes"], "--classifiers=DIR names them"),
     "layers": (["--layers=3-9"], "--layers=3-9: 3-9 is not within layers 0-5"),
-    "two ranges": (["--layers=0,2"], "--layers=0,2: expected one range"),
+    "no layers": (["--layers=all,no"], "--layers=no: expected coarse, middle, fine or layers"),
+    "lpips": (["--distance=lpips"], "no weights of vgg16 in"),
     "no judge": (["--classifiers=none"], "'none' is neither a file"),
     "keep": (["--keep=x"], "--keep=x: no plane of 'x'"),
     "paper": ([], "which has no w"),
@@ -72,7 +112,8 @@ MISTAKES = {
 
 
 @pytest.mark.parametrize("mistake", MISTAKES)
-def test_mistakes(mistake, files, tmp_path, capsys):
+def test_mistakes(mistake, files, tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("STYLEGAN_CACHE_DIR", str(tmp_path / "cache"))
     args, expected = MISTAKES[mistake]
     if mistake == "keep":
         args = [*args, f"--classifiers={files / 'judges'}", "--samples=100"]

@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 import networks
-from editing import distances, projection, targets, tuning
+from editing import commands, distances, projection, targets, tuning
 from metrics.features.vgg16 import Lpips, heads
 from tests.generation.common import made, pixels, run, sampler
 from tests.metrics.features.feature_weights import vgg16_arrays
@@ -112,6 +112,20 @@ def test_mistakes(mistake, files, photos, tmp_path, monkeypatch, capsys):
     error = capsys.readouterr().err.splitlines()[-1]
     assert expected.format(dir=photos) in error
     assert not (tmp_path / "out").exists()
+
+
+def test_pictures_of_another_kind_are_told(capsys):
+    ours, scales = sampler(psi=None), distances.PixelScales()
+    spread = projection.spread(ours, scales)
+    z = np.random.RandomState(1).randn(100, ours.latent_size)
+    images = np.float32(ours.images(ours.codes(z)))
+    others = scales.between(scales.embed(images), scales.embed(np.roll(images, 1, axis=0)))
+    assert 0.5 * np.median(others) < spread < 2 * np.median(others)
+    shown = [targets.Target(name, np.uint8(images[0])) for name in ("a", "stripes")]
+    found = projection.Projection(None, [], np.float64([[9, 9], [0.19, 0.21]]) * spread, None)
+    commands.tell_strange(ours, scales, shown, found)
+    (note,) = capsys.readouterr().err.splitlines()
+    assert note.startswith("note: stripes: what the network makes stays 21% as far from it")
 
 
 def test_a_square_of_the_picture_counts(photos):

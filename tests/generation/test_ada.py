@@ -1,7 +1,6 @@
 """What run_generator.py does with files of StyleGAN2-ADA, TensorFlow's and PyTorch's."""
 
 import json
-import sys
 
 import numpy as np
 import pytest
@@ -121,7 +120,6 @@ def test_as_a_saved_model(tmp_path):
     assert error(np.transpose(images, [0, 3, 1, 2]), data["images_psi0.7_cutNone"]) <= 2e-5
 
 
-@pytest.mark.skipif(sys.version_info < (3, 10), reason="as requirements.txt has the converter")
 def test_as_onnx(tmp_path):
     said = convert.convert(golden.path(f"{TF}/va.pkl"), tmp_path / "x.onnx")
     assert "(z, psi, labels) → images" in said

@@ -1,5 +1,7 @@
 """Networks in other formats make the same images, where nothing of this package is."""
 
+import json
+import re
 import subprocess
 import sys
 
@@ -12,6 +14,7 @@ import networks
 from dnnlib.download import file_sha256
 from dnnlib.errors import UserError
 from generation import convert, describe
+from generation.onnx import export
 from networks import snapshot
 from tests import golden
 from tests.generation.common import KINDS, made
@@ -19,7 +22,6 @@ from tests.networks.common import error, generator, randomize
 
 pytestmark = pytest.mark.conformance
 
-HAS_CONVERTER = sys.version_info >= (3, 10)  # as requirements.txt has it
 FUSED = {**KINDS, "fused": lambda: generator(fused_scale=True, resolution=32)}
 
 
@@ -149,7 +151,6 @@ def test_loading_is_silent_and_needs_no_compiler(files, tmp_path, caplog):
 
 @pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
 def test_low_precision_networks_are_served_in_float32(dtype, tmp_path):
-    """Half precision in 2.15's converter is off by more than TOLERANCE; bfloat16 is unknown."""
     Gs = randomize(generator(dtype=dtype))
     networks.save(tmp_path / "x.safetensors", Gs=Gs)
     full = networks.build("G_style", seed=0, **{**Gs.options, "dtype": "float32"})
@@ -159,12 +160,9 @@ def test_low_precision_networks_are_served_in_float32(dtype, tmp_path):
     serve = tf.saved_model.load(str(tmp_path / "saved")).signatures["serving_default"]
     found = serve(**{name: tf.constant(value) for name, value in feeds.items()})["images"]
     assert error(found, images) < 2e-5
-    if HAS_CONVERTER:
-        convert.convert(tmp_path / "x.safetensors", tmp_path / "x.onnx")
-        import onnxruntime
-
-        session = onnxruntime.InferenceSession(str(tmp_path / "x.onnx"))
-        assert error(session.run(["images"], feeds)[0], images) < 1e-4
+    convert.convert(tmp_path / "x.safetensors", tmp_path / "x.onnx")
+    session = export.session_of(str(tmp_path / "x.onnx"))
+    assert error(session.run(["images"], feeds)[0], images) < 1e-4
 
 
 def test_random_noise_is_drawn_at_every_call(files, tmp_path):
@@ -177,45 +175,73 @@ def test_random_noise_is_drawn_at_every_call(files, tmp_path):
 # ---------------------------------------------------------------- ONNX
 
 
-@pytest.mark.skipif(not HAS_CONVERTER, reason="the converter needs Python 3.10")
 @pytest.mark.parametrize("kind", FUSED)
 def test_onnx(kind, files, tmp_path):
-    import onnxruntime
-
     out = tmp_path / "x.onnx"
     said = convert.convert(files[kind], out)
-    assert "of the range" in said
-    session = onnxruntime.InferenceSession(str(out), providers=["CPUExecutionProvider"])
+    assert re.search(r"→ images, opset 17, 0\.\d MB\. ONNX Runtime's images differ from ours", said)
+    session = export.session_of(str(out))
     for count, psi in ((4, 0.5), (1, 1.0)):
         feeds, images = inputs(networks.load(files[kind])[2], count, psi)
         assert {node.name for node in session.get_inputs()} == set(feeds)
         assert error(session.run(["images"], feeds)[0], images) < 1e-4
 
 
-@pytest.mark.skipif(not HAS_CONVERTER, reason="the converter needs Python 3.10")
+@pytest.mark.parametrize("weights", ["float32", "float16", "int8"])
+@pytest.mark.parametrize("noise", ["none", "random", "input"])
+def test_onnx_of_every_kind(weights, noise, files, tmp_path):
+    said = convert.convert(files["style"], tmp_path / "x.onnx", noise=noise, weights=weights)
+    inputs = {"random": ", seed", "input": "".join(f", noise{index}" for index in range(6))}
+    assert f"(z, psi{inputs.get(noise, '')}) → images" in said
+    assert ("those of float32 weights by up to " in said) == (weights != "float32")
+
+
+def test_an_onnx_file_says_where_it_comes_from(tmp_path):
+    published = tmp_path / "karras2019stylegan-cats-256x256.pkl"
+    published.write_bytes(golden.path("pickles/h_res4.pkl").read_bytes())
+    convert.convert(published, tmp_path / "x.onnx")
+    import onnx
+
+    entries = onnx.load(tmp_path / "x.onnx").metadata_props
+    said = {entry.key: entry.value for entry in entries}
+    assert said["licence"] == "CC BY-NC 4.0 by NVIDIA"
+    assert json.loads(said["provenance"])["converted from"] == published.name
+    assert json.loads(said["provenance"])["sha256 of it"] == file_sha256(published)
+
+
 def test_onnx_that_makes_other_images_is_not_kept(files, tmp_path, monkeypatch):
-    monkeypatch.setattr(convert, "_difference", lambda *args: float("nan"))
-    with pytest.raises(UserError, match=r"x\.onnx: ONNX Runtime's images differ by nan"):
-        convert.convert(files["style"], tmp_path / "x.onnx")
+    for value in (float("nan"), 2e-4):
+        monkeypatch.setattr(export.Check, "differences", lambda *args, v=value: (v, v))
+        for weights in ("float32", "int8"):
+            with pytest.raises(
+                UserError, match=rf"x\.onnx: ONNX Runtime's images differ by {value:.2g}"
+            ):
+                convert.convert(files["style"], tmp_path / "x.onnx", weights=weights)
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.skipif(not HAS_CONVERTER, reason="the converter needs Python 3.10")
 def test_the_difference_is_noticed(files):
     class Wrong:
         @staticmethod
-        def run(names, feeds):
-            return [server.expected(**feeds) * 1.01]
+        def get_inputs():
+            return []
 
-    server = convert.Server(networks.load(files["labels"])[2], "fixed")
-    assert convert.TOLERANCE < convert._difference(server, Wrong, 2, 0.7) < 0.02
+        @staticmethod
+        def run(names, feeds):
+            return [images.pop(0)]
+
+    check = export.Check(networks.load(files["labels"])[2], "fixed")
+    images = [expected * 1.01 for _, expected in check.cases]
+    largest, usual = check.differences(Wrong)
+    assert export.TOLERANCE < usual < largest < 0.02
 
 
 def test_onnx_without_its_packages(files, tmp_path, monkeypatch):
-    for name in ("tf2onnx", "onnxruntime"):
+    for name in ("onnxruntime", "onnx"):
         monkeypatch.setitem(sys.modules, name, None)
-        with pytest.raises(UserError, match="ONNX needs the packages tf2onnx and onnxruntime"):
+        with pytest.raises(UserError, match="ONNX needs the packages onnx and onnxruntime: pip"):
             convert.convert(files["style"], tmp_path / "x.onnx")
+    assert list(tmp_path.iterdir()) == []
 
 
 # ---------------------------------------------------------------- mistakes
@@ -231,6 +257,9 @@ def test_mistakes(files, tmp_path):
         (tmp_path / name).unlink()
     with pytest.raises(UserError, match="holds no Gs"):
         convert.convert(files["d"], tmp_path / "x")
-    with pytest.raises(UserError, match="--noise=random"):
-        convert.convert(files["style"], tmp_path / "x.onnx", noise="random")
+    with pytest.raises(UserError, match=r"--noise=input: a SavedModel has fixed, random or none"):
+        convert.convert(files["style"], tmp_path / "x", noise="input")
+    for name in ("x", "x.safetensors", "x.npz"):
+        with pytest.raises(UserError, match=r"--weights=int8: it is for \.onnx files"):
+            convert.convert(files["style"], tmp_path / name, weights="int8")
     assert list(tmp_path.iterdir()) == []
