@@ -3,7 +3,7 @@
  * The plane is moved like a map, by pointer or arrow keys; the cross in its middle is the picture.
  */
 import { element } from "./dom.js";
-import { mainSeed, placeOf, ROW, same, SEEDS, seedsAt, wrap } from "./recipe.js";
+import { clamp, mainSeed, placeOf, ROW, same, SEEDS, seedsAt, wrap } from "./recipe.js";
 
 const CELL = 84; // CSS pixels between seeds
 const SNAP = 0.04; // of a cell: so near to a seed it is that seed
@@ -100,7 +100,7 @@ class Pad {
     const start = performance.now();
     const still = matchMedia("(prefers-reduced-motion: reduce)").matches;
     const step = (now) => {
-      const share = still ? 1 : Math.min(1, (now - start) / GLIDE);
+      const share = still ? 1 : clamp((now - start) / GLIDE, 0, 1);
       const eased = share * share * (3 - 2 * share);
       this.go(from.x + eased * (x - from.x), from.y + eased * (y - from.y));
       if (share < 1) {

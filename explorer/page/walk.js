@@ -72,9 +72,9 @@ class Walk {
     this.prepare();
     this.play.textContent = "❚❚ Pause";
     this.store.move(true);
-    let before = performance.now();
+    let before = null; // frames tell their time, which may be before this one
     const step = (now) => {
-      this.go(this.position + (now - before) / 1000 / this.seconds);
+      this.go(this.position + (now - (before ?? now)) / 1000 / this.seconds);
       before = now;
       this.playing = requestAnimationFrame(step);
     };
