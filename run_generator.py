@@ -326,8 +326,7 @@ _COMMANDS = {
         ],
     ),
     "convert": _command(
-        "to a snapshot (.safetensors), ONNX (.onnx), a SavedModel (a directory), PyTorch (.npz), "
-        "one page that explores it anywhere (.html)",
+        "to .safetensors, .onnx, .npz (PyTorch), a SavedModel (a directory), a page (.html)",
         [
             _noise("fixed", "random", "none", "input"),
             flag("weights", CHOICE, "TYPE", "how .onnx and .html files store them: float32, "
