@@ -326,7 +326,7 @@ _COMMANDS = {
         ],
     ),
     "convert": _command(
-        "to .safetensors, .onnx, .npz (PyTorch), a SavedModel (a directory), a page (.html)",
+        "to .safetensors, .onnx, .npz (PyTorch), .html (a page), or a SavedModel directory",
         [
             _noise("fixed", "random", "none", "input"),
             flag("weights", CHOICE, "TYPE", "how .onnx and .html files store them: float32, "

@@ -68,6 +68,7 @@ def assemble(scene: Scene, weights: str, runtime: dict[str, bytes]) -> tuple[byt
     """(the page, how far ONNX Runtime's images are from the network's, as a share of their range).
 
     weights: 'float32', 'float16' or 'int8', of kernels and matrices. runtime: of web_runtime.read.
+    Raises UserError where images are others, or no numbers.
     """
     mapping = onnx.build(scene.Gs, "mapping", weights=weights).SerializeToString()
     synthesis = onnx.build(scene.Gs, "synthesis", weights=weights, noise="input")
@@ -75,8 +76,11 @@ def assemble(scene: Scene, weights: str, runtime: dict[str, bytes]) -> tuple[byt
     expected = _images(scene)
     made = _onnx_images(scene, **halves)
     difference = float(np.abs(made - expected).max() / max(np.ptp(expected), 1e-12))
-    if weights == "float32" and not difference <= TOLERANCE:
-        raise UserError(f"ONNX Runtime's images differ by {difference:.2g} of the range")
+    if not difference <= (TOLERANCE if weights == "float32" else 1.0):
+        raise UserError(
+            f"{scene.path}: with weights of {weights} ONNX Runtime's images differ from the "
+            f"network's by {difference:.2g} of their range: no page of them was made"
+        )
     arrays, table = _arrays(scene, weights, expected)
     packed = {
         "worker": page_text.joined("onnx_worker.js").encode(),

@@ -9,6 +9,7 @@ import tensorflow as tf
 from PIL import Image
 
 import networks
+from dnnlib.errors import UserError
 from explorer import page_text, single_page
 from explorer.recipe import parse
 from generation import directions, latents
@@ -127,6 +128,11 @@ def test_the_picture_that_is_shown_is_the_networks(pages, scenes):
     }})""")
     shown = page.evaluate("""Array.from(document.querySelector(".view canvas")
       .getContext("2d").getImageData(0, 0, 16, 16).data)""")
+    page.evaluate("document.querySelectorAll('details').forEach((one) => (one.open = true))")
+    with page.expect_download() as saved:
+        page.get_by_role("button", name="PNG").click()
+    assert saved.value.suggested_filename.endswith(".png")
+    assert pages("labels").complaints == []
     image = scenes("labels").image(parse({"seeds": [[7, 1]]}))
     close_levels(np.reshape(shown, (16, 16, 4))[:, :, 0], image.reshape(16, 16))
 
@@ -213,6 +219,15 @@ def test_smaller_weights_are_nearly_the_same(scenes, weights, most):
     assert 0 < difference <= most
     whole, _ = single_page.assemble(scenes("style"), "float32", {"wasm": b"", "runtime": b""})
     assert len(page) < len(whole)
+
+
+def test_images_that_are_no_numbers_are_no_page(tmp_path):
+    Gs = networks.build("G_paper", seed=1, resolution=4, num_channels=3, fmap_max=8)
+    Gs.set_arrays({**Gs.arrays(), "ToRGB_lod0/bias": np.full(3, np.nan, np.float32)})
+    networks.save(tmp_path / "broken.safetensors", Gs=Gs)
+    scene = single_page.open_scene(tmp_path / "broken.safetensors")
+    with pytest.raises(UserError, match=r"broken\.safetensors: with weights of float16 .* by nan"):
+        single_page.assemble(scene, "float16", {})
 
 
 # ---------------------------------------------------------------- the command
