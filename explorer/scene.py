@@ -61,6 +61,7 @@ class Scene:
         self.effects: dict[str, dict] = {}  # of directions, as they were measured
         self.projected: dict[str, Projected] = {}
         self._seeds = _Recent(_KEPT)
+        self._D: Any = None
         self._score: Optional[Callable[..., Any]] = None
 
     # ------------------------------------------------------------ what it has
@@ -235,11 +236,14 @@ class Scene:
         if self._score is None:
             D = self._made("D")
 
-            def score(levels: tf.Tensor, labels: tf.Tensor, lod: Optional[float]) -> tf.Tensor:
-                return D(tf.cast(levels, tf.float32) / 127.5 - 1, labels, lod=lod)
+            def score(levels: tf.Tensor, labels: tf.Tensor, level: int, alpha: Any) -> tf.Tensor:
+                return D.at_stage(tf.cast(levels, tf.float32) / 127.5 - 1, labels, level, alpha)
 
-            self._score = tf.function(score, autograph=False)
-        scores = self._score(tf.constant(image[None]), tf.constant(labels), recipe.lod)
+            # A graph for each level; of a fade one for all its values.
+            self._D, self._score = D, tf.function(score, autograph=False)
+        level, alpha = self._D.split_lod(recipe.lod if self._D.growing else None)
+        alpha = None if alpha is None else tf.constant(alpha, tf.float32)
+        scores = self._score(tf.constant(image[None]), tf.constant(labels), level, alpha)
         value = float(scores.numpy().item())
         return value if np.isfinite(value) else None
 

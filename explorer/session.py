@@ -47,7 +47,7 @@ class Session:
         rank = PICTURES if request.kind == messages.PICTURE else DETAILS
 
         def steps() -> Steps:
-            shown, recipe = self.shown[request.network], request.recipe
+            shown, recipe = self._network(request.network), request.recipe
             if request.kind == messages.INSIDE:
                 return (yield from answers.look_inside(shown, recipe, request.layer, header))
             if request.kind == messages.NOISE_MAP:
@@ -60,8 +60,17 @@ class Session:
         self, owner: Hashable, network: int, recipe: Recipe, tell: Callable[[Any], None]
     ) -> None:
         """Has the bytes of a file of latents made."""
-        steps = lambda: answers.latents(self.shown[network], recipe)  # noqa: E731
+
+        def steps() -> Steps:
+            return (yield from answers.latents(self._network(network), recipe))
+
         self.worker.submit(owner, "latents", steps, tell)
+
+    def _network(self, index: int) -> Shown:
+        shown = self.shown  # may have become others since the request was checked
+        if index >= len(shown):
+            raise UserError("network: there are others on show now")
+        return shown[index]
 
     def run_status(self, since: float, epoch: Optional[int]) -> dict[str, Any]:
         """The run's message, with `loaded`: the name of the snapshot that is on show, or ''."""

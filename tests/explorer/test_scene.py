@@ -165,6 +165,11 @@ def test_a_score_is_that_of_D_for_the_picture_and_its_class(scene):
         expected = D(np.float32(image[None]) / 127.5 - 1, labels).numpy().item()
         score = scene.score(parse({}), image, labels)
         assert score == pytest.approx(expected, rel=1e-4, abs=1e-5)
+        for lod in (1, 1.25, 1.75):
+            score = scene.score(parse({"lod": lod}), image, labels)
+            expected = D(np.float32(image[None]) / 127.5 - 1, labels, lod=lod).numpy().item()
+            assert score == pytest.approx(expected, rel=1e-4, abs=1e-5)
+    assert len(scene._score._list_all_concrete_functions()) <= 3  # one for all of a fade
 
 
 # ---------------------------------------------------------------- inside
