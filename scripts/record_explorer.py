@@ -19,7 +19,6 @@ from pathlib import Path
 from typing import Any
 
 from PIL import Image
-from playwright.sync_api import sync_playwright
 
 ROOT = Path(__file__).resolve().parents[1]
 SIZE = {"width": 1280, "height": 800}
@@ -32,6 +31,8 @@ FRAME = 90  # milliseconds
 
 def main() -> int:
     """Records what the flags say."""
+    from playwright.sync_api import sync_playwright  # where tests use the rest, it may be missing
+
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--network", required=True, help="a run directory, with its network")
     parser.add_argument("--directions", required=True, help="directions of this network")
