@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import threading
+import traceback
 from collections.abc import Callable, Generator, Hashable
 from typing import Any, Optional
 
@@ -127,18 +128,20 @@ class Worker:
                 task.steps = task.make()
             next(task.steps)
         except StopIteration as end:
-            self._drop(task)
-            task.tell(end.value)
+            self._finish(task, end.value)
         except Exception as error:
-            self._drop(task)
-            task.tell(error)
+            self._finish(task, error)
         else:
             with self._changed:
                 if task.wanted and not self._closing:
                     # Not in the place of a newer one, which it makes superfluous.
                     self._tasks.setdefault(task.key, task)
 
-    def _drop(self, task: _Task) -> None:
+    def _finish(self, task: _Task, result: Any) -> None:
         with self._changed:
             if self._tasks.get(task.key) is task:
                 del self._tasks[task.key]
+        try:
+            task.tell(result)
+        except Exception:  # whoever cannot be told must not end the work of others
+            traceback.print_exc()

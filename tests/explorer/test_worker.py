@@ -143,6 +143,7 @@ def test_errors_are_told_and_the_thread_lives(worker):
     worker.submit("last", "x", result(0), lambda value: last.set(), IDLE)
     assert last.wait(10)
     assert isinstance(told[0], ValueError)
+    worker.submit("a", "y", result(1), lambda value: 1 / 0)  # it cannot be told
     with pytest.raises(ZeroDivisionError):
         worker.call(lambda: 1 / 0)
     assert worker.call(lambda: 5) == 5
