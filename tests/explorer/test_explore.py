@@ -206,6 +206,7 @@ def test_other_machines_are_let_in_with_a_warning(network, monkeypatch, capsys):
 def test_ctrl_c_ends_it(network):
     """In a process of its own, as a user starts it."""
     env = {**os.environ, "STYLEGAN_EXPLORER_TOKEN": TOKEN}
+    env.pop("TF_CPP_MIN_LOG_LEVEL", None)  # with it TensorFlow says what it was asked to say
     command = [sys.executable, "run_generator.py", "explore", f"--network={network}", "--port=0"]
     process = subprocess.Popen(
         command, cwd=ROOT, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
