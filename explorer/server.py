@@ -13,18 +13,18 @@ from http import HTTPStatus
 from pathlib import Path
 from typing import Any, Callable, Optional, Union
 
-from tornado import httpserver, iostream, web, websocket
+from tornado import httpserver, web, websocket
 
 from dnnlib.errors import UserError
 from explorer import guard, messages
 from explorer.guard import Guard
 from explorer.messages import BadMessage, Request
+from explorer.outbox import Outbox, to_loop
 from explorer.session import Session, sentence
 
 PAGE = Path(__file__).with_name("page")
 MOST_BYTES = 64 << 10  # of a message, and of the body of a POST
 MOST_CONNECTIONS = 16  # WebSockets at a time
-SLOWEST = 30.0  # seconds that one message may take to be sent
 _MIMES = {
     ".html": "text/html; charset=utf-8",
     ".css": "text/css; charset=utf-8",
@@ -171,7 +171,7 @@ class _Latents(_Guarded):
 
         house.files_at_work += 1
         try:
-            house.session.latents(next(house.numbers), network, recipe, _to_loop(settle))
+            house.session.latents(next(house.numbers), network, recipe, to_loop(settle))
             result = await done
         finally:
             house.files_at_work -= 1
@@ -195,59 +195,6 @@ class _RunPicture(_Guarded):
         data = await loop.run_in_executor(self.house.reader, run.picture, int(index))
         self.set_header("Content-Type", "image/png")
         self.finish(data)
-
-
-def _to_loop(function: Callable[[Any], None]) -> Callable[[Any], None]:
-    """For other threads: has this one call a function, if it still serves."""
-    loop = asyncio.get_running_loop()
-
-    def tell(result: Any) -> None:
-        with contextlib.suppress(RuntimeError):  # the loop is closed
-            loop.call_soon_threadsafe(function, result)
-
-    return tell
-
-
-class Outbox:
-    """Messages that wait to be sent, the newest of each kind: there are never many.
-
-    write: sends one; what it returns is done when the message has left for the network. lost: is
-    called when one did not for SLOWEST seconds.
-    """
-
-    def __init__(self, write: Callable[[Any], Any], lost: Callable[[], None]) -> None:
-        self._write, self._lost = write, lost
-        self._waiting: dict[Hashable, Any] = {}
-        self._task: Optional[asyncio.Task] = None
-
-    def put(self, kind: Hashable, message: Union[bytes, dict]) -> None:
-        """Sends a message when those before are gone, unless a newer one of its kind comes."""
-        self._waiting.pop(kind, None)
-        self._waiting[kind] = message
-        if self._task is None:
-            self._task = asyncio.ensure_future(self._send())
-
-    async def _send(self) -> None:
-        try:
-            while self._waiting:
-                message = self._waiting.pop(next(iter(self._waiting)))
-                await asyncio.wait_for(_awaited(self._write(message)), SLOWEST)
-        except asyncio.TimeoutError:
-            self._lost()
-        except (websocket.WebSocketClosedError, iostream.StreamClosedError):
-            pass
-        finally:
-            self._task = None
-
-    def close(self) -> None:
-        """Sends nothing more."""
-        self._waiting.clear()
-        if self._task is not None:
-            self._task.cancel()
-
-
-async def _awaited(future: Any) -> Any:
-    return await future
 
 
 class _Live(_Guarded, websocket.WebSocketHandler):
@@ -310,7 +257,7 @@ class _Live(_Guarded, websocket.WebSocketHandler):
         except BadMessage as error:
             self._say(("error", None), error.number, str(error))
             return
-        session.ask(self.owner, request, _to_loop(partial(self._answered, request)))
+        session.ask(self.owner, request, to_loop(partial(self._answered, request)))
 
     def _say(self, kind: Hashable, number: Optional[int], text: str) -> None:
         self.outbox.put(kind, {"type": "error", "request": number, "message": text})
@@ -383,7 +330,7 @@ class House:
             for live in self.live:
                 live.outbox.put("about", self.session.about)
 
-        self.session.reload(_to_loop(done))
+        self.session.reload(to_loop(done))
 
     def application(self) -> web.Application:
         """The addresses, and their handlers."""

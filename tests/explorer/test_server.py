@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from explorer import guard, server
+from explorer import guard, outbox, server
 from explorer.guard import Guard
 from explorer.recipe import parse
 from tests.explorer.serving import TOKEN, leave, split
@@ -337,12 +337,12 @@ class Slow:
 def test_a_slow_client_gets_the_newest_and_nothing_piles_up():
     async def talk():
         client = Slow()
-        outbox = server.Outbox(client.write, lambda: client.sent.append("lost"))
+        box = outbox.Outbox(client.write, lambda: client.sent.append("lost"))
         for number in range(1000):
-            outbox.put("picture", number)
+            box.put("picture", number)
             await asyncio.sleep(0)
-        outbox.put("run", "r")
-        assert len(outbox._waiting) == 2
+        box.put("run", "r")
+        assert len(box._waiting) == 2
         for _ in range(3):
             client.gates[-1].set_result(None)
             await asyncio.sleep(0.001)
@@ -352,13 +352,13 @@ def test_a_slow_client_gets_the_newest_and_nothing_piles_up():
 
 
 def test_a_client_that_takes_nothing_is_let_go(monkeypatch):
-    monkeypatch.setattr(server, "SLOWEST", 0.01)
+    monkeypatch.setattr(outbox, "SLOWEST", 0.01)
 
     async def talk():
         client, lost = Slow(), asyncio.Event()
-        outbox = server.Outbox(client.write, lost.set)
-        outbox.put("picture", 1)
-        outbox.put("picture", 2)
+        box = outbox.Outbox(client.write, lost.set)
+        box.put("picture", 1)
+        box.put("picture", 2)
         await asyncio.wait_for(lost.wait(), 20)
         return client.sent
 
@@ -367,7 +367,7 @@ def test_a_client_that_takes_nothing_is_let_go(monkeypatch):
 
 def test_one_slow_client_harms_nobody(served, monkeypatch):
     """One that asks for large sheets and reads nothing; another one gets its pictures."""
-    monkeypatch.setattr(server, "SLOWEST", 0.3)
+    monkeypatch.setattr(outbox, "SLOWEST", 0.3)
     with socket.create_connection(("127.0.0.1", served.port)) as slow:
         slow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         slow.sendall(
