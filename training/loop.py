@@ -375,7 +375,8 @@ class _Run:
             f"  network      {self.run_dir}/network-final.safetensors\n"
             f"  TensorBoard  tensorboard --logdir={self.run_dir}\n"
             f"  more images  python run_generator.py grid "
-            f"--network={self.run_dir}/network-final.safetensors"
+            f"--network={self.run_dir}/network-final.safetensors\n"
+            f"  explore it   python run_generator.py explore --network={self.run_dir}"
         )
 
 
