@@ -95,6 +95,8 @@ def sheet(maps: np.ndarray) -> tuple[np.ndarray, dict[str, Any]]:
     greatest; enlarged without smoothing.
     """
     height, width, count = maps.shape
+    finite = np.isfinite(maps).all(axis=(0, 1))  # of a network that has diverged, not all are
+    maps = np.where(finite, maps, 0)
     chosen = np.sort(np.argsort(-maps.var(axis=(0, 1)), kind="stable")[:MOST_MAPS])
     columns = int(np.ceil(np.sqrt(len(chosen))))
     rows = -(-len(chosen) // columns)
@@ -114,7 +116,12 @@ def sheet(maps: np.ndarray) -> tuple[np.ndarray, dict[str, Any]]:
         "cell": [cell[1], cell[0]],
         "total": count,
         "maps": [
-            {"index": int(i), "low": float(low[i]), "high": float(high[i])} for i in chosen.tolist()
+            {
+                "index": i,
+                "low": float(low[i]) if finite[i] else None,
+                "high": float(high[i]) if finite[i] else None,
+            }
+            for i in chosen.tolist()
         ],
     }
 

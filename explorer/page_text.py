@@ -51,7 +51,7 @@ def write(title: str, entry: str, data: Mapping[str, object], packed: Mapping[st
         "</html>",
         "",
     ]
-    return "\n".join(lines).encode()
+    return "\n".join(lines).encode(errors="replace")  # names of files may be no Unicode
 
 
 def modules(entry: str) -> list[tuple[str, str]]:

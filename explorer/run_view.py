@@ -108,12 +108,19 @@ class RunView:
     def _final_rank(self) -> float:
         """A run that was continued past its end has newer snapshots than the final one."""
         numbered = [
-            (self.path / name).stat().st_mtime_ns
+            self._written(name)
             for name in self._names()
             if (match := SNAPSHOT.fullmatch(name)) and match[1]
         ]
-        final = (self.path / "network-final.safetensors").stat().st_mtime_ns
+        final = self._written("network-final.safetensors")
         return math.inf if final >= max(numbered, default=0) else -0.5
+
+    def _written(self, name: str) -> int:
+        """When, in nanoseconds; 0 for what has gone meanwhile, or a link to nothing."""
+        try:
+            return (self.path / name).stat().st_mtime_ns
+        except OSError:
+            return 0
 
     def _names(self) -> list[str]:
         with explain_os_errors("read", self.path):
@@ -179,20 +186,20 @@ class RunView:
 
 
 def tick(record: dict[str, Any]) -> Optional[dict[str, Any]]:
-    """What is shown of a record of stats.jsonl; None for one without a number.
+    """What is shown of a record of stats.jsonl; None for one without its number or time.
 
     values: {tag: number}, all of 'Loss/', 'Rates/', 'Progress/' and 'Timing/' as they are named
     there. verdicts: {'check', 'value', 'threshold', 'sentence'} of each check that speaks.
     """
-    number = record.get("Progress/tick")
-    if not _is_number(number):
+    number, kimg = record.get("Progress/tick"), record.get("Progress/kimg")
+    if not _is_number(number) or not _is_number(kimg):
         return None
     values = {name: value for name, value in record.items() if _is_number(value)}
     verdicts = record.get("verdicts")
     spoken = [_verdict(one) for one in verdicts] if isinstance(verdicts, list) else []
     return {
         "tick": number,
-        "kimg": values.get("Progress/kimg"),
+        "kimg": kimg,
         "values": values,
         "verdicts": [one for one in spoken if one],
     }

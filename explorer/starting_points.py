@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import os
 import zipfile
 from pathlib import Path
@@ -75,7 +76,7 @@ def _names(path: Path, count: int) -> list[str]:
                     recorded = np.lib.format.read_array(file, allow_pickle=False)
                 if recorded.shape == (count,) and recorded.dtype.kind == "U":
                     names = [str(name) or names[index] for index, name in enumerate(recorded)]
-    except (KeyError, ValueError, OSError, zipfile.BadZipFile, NotImplementedError, MemoryError):
+    except latents.DAMAGED:
         pass  # no names, or none that can be read: the file's own serves
     return [name[:MAX_NAME] for name in names]
 
@@ -102,8 +103,8 @@ def effects(directions_file: str) -> dict[str, dict[str, Any]]:
 
 def _effect(row: dict[str, Any]) -> dict[str, Any]:
     """Of a record of editing/effects.py, which tells points of 100 a unit."""
-    points = {str(name): float(value) for name, value in row["points per unit"].items()}
-    changes = dict(zip(map(float, row["amounts"]), map(float, row["pixel change"])))
+    points = {str(name): _number(value) for name, value in row["points per unit"].items()}
+    changes = dict(zip(map(_number, row["amounts"]), map(_number, row["pixel change"])))
     own = row["name"].split(",")[0]
     order = sorted(points, key=lambda name: (name != own, -abs(points[name])))
     parts = [f"{name} {points[name]:+.1f}" for name in order[:4]]
@@ -111,5 +112,11 @@ def _effect(row: dict[str, Any]) -> dict[str, Any]:
     saturates = row["saturates at"]
     return {
         "effect": f"{said}pixels {changes[1.0]:.3f} a unit",
-        "saturates": None if saturates is None else float(saturates),
+        "saturates": None if saturates is None else _number(saturates),
     }
+
+
+def _number(value: Any) -> float:
+    if type(value) not in (int, float) or not math.isfinite(value):
+        raise ValueError(f"{value!r} is no number")
+    return float(value)

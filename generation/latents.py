@@ -31,12 +31,13 @@ _NOISE = "noise"  # and the number of its layer
 _MAX_NOISE = 24  # more than the layers of a network of 4096×4096
 _OTHERS = ("labels", "seeds", *(f"{_NOISE}{index}" for index in range(_MAX_NOISE)))
 # What zipfile and NumPy raise for damaged bytes. MemoryError: a header may claim any size.
-_DAMAGED = (
+DAMAGED = (
     ValueError,
     KeyError,
     AttributeError,
     TypeError,
     EOFError,
+    OverflowError,
     MemoryError,
     OSError,
     NotImplementedError,
@@ -243,7 +244,7 @@ def _arrays(path: str | os.PathLike) -> dict[str, np.ndarray]:
             return dict(_members(path, file))
     except FileNotFoundError as error:
         raise UserError(f"{path}: no such file") from error
-    except _DAMAGED as error:
+    except DAMAGED as error:
         raise UserError(f"{path}: not an .npz or .npy file of numbers, or a damaged one") from error
 
 

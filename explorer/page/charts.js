@@ -31,7 +31,7 @@ function extent(values, margin = 0) {
     low = Math.min(low, value);
     high = Math.max(high, value);
   }
-  if (low === high) {
+  if (high - low <= 1e-12 * Math.max(Math.abs(low), Math.abs(high))) { // rounding is no curve
     const around = Math.abs(low) * 0.1 || 1;
     return [low - around, high + around];
   }
@@ -51,11 +51,8 @@ function ticks(low, high) {
   const rough = (high - low) / 4;
   const power = 10 ** Math.floor(Math.log10(rough));
   const step = [1, 2, 5, 10].find((factor) => factor * power >= rough) * power;
-  const values = [];
-  for (let k = Math.ceil(low / step); k * step <= high; k++) {
-    values.push(k * step);
-  }
-  return values;
+  const first = Math.ceil(low / step);
+  return Array.from({ length: Math.floor(high / step) - first + 1 }, (_, k) => (first + k) * step);
 }
 
 function grid(x, y) {

@@ -101,7 +101,7 @@ class Inside {
     const column = Math.floor(((event.clientX - box.left) * scale) / (width / columns));
     const row = Math.floor(((event.clientY - box.top) * scale) / (this.header.height / Math.ceil(maps.length / columns)));
     const map = maps[row * columns + column];
-    this.note.textContent = map ? `Map ${map.index}: from ${short(map.low)} to ${short(map.high)}.` : this.words;
+    this.note.textContent = map ? mapInWords(map) : this.words;
   }
 
   enlarge() {
@@ -117,4 +117,8 @@ function sheetInWords(layer, { maps, total }) {
 /** The map of noise, with what white is. */
 function noiseInWords({ range }) {
   return `How much each pixel differs between draws of the noise; white is a standard deviation of ${short(range[1])} levels of 255.`;
+}
+
+function mapInWords({ index, low, high }) {
+  return low === null ? `Map ${index} has values that are no numbers.` : `Map ${index}: from ${short(low)} to ${short(high)}.`;
 }

@@ -52,10 +52,10 @@ export class RunView {
   async poll() {
     const since = this.ticks.length ? this.ticks[this.ticks.length - 1].tick : -1;
     const news = await this.engine.run(since, this.epoch).catch(() => null);
+    setTimeout(() => this.poll(), news && news.more ? 0 : PAUSE);
     if (news) {
       this.take(news);
     }
-    setTimeout(() => this.poll(), news && news.more ? 0 : PAUSE);
   }
 
   take(news) {

@@ -1,6 +1,7 @@
 """The command `explore`: what it opens, what it refuses, how it ends; and runs on a page."""
 
 import asyncio
+import io
 import json
 import os
 import re
@@ -8,6 +9,7 @@ import signal
 import socket
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -97,7 +99,24 @@ def test_directions_go_to_the_networks_that_they_are_of(network, tmp_path):
         opened(other, directions=str(file))
 
 
-@pytest.mark.parametrize("text", ["{", "[]", '{"directions": 3}', '{"directions": [{"name": 1}]}'])
+_ROW = (
+    '{"directions": [{"name": "up", "points per unit": {"up": %s}, "amounts": [1], '
+    '"pixel change": [%s], "saturates at": %s}]}'
+)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{",
+        "[]",
+        '{"directions": 3}',
+        '{"directions": [{"name": 1}]}',
+        _ROW % ('"nan"', 1, 1),
+        _ROW % (1, "true", 1),
+        _ROW % (1, 1, '"inf"'),
+    ],
+)
 def test_damaged_effects_are_none(text, tmp_path):
     (tmp_path / "effects.json").write_text(text)
     assert starting_points.effects(str(tmp_path / "directions.safetensors")) == {}
@@ -124,6 +143,35 @@ def test_projected_pictures_by_their_names(network, scene, tmp_path):
     np.testing.assert_array_equal(start.noise[3], noise["noise3"][1:])
     (shown,) = opened(network, projected=str(one / "projected.npz"))
     assert list(shown.scene.projected) == ["a.png", "b.png"]
+
+
+@pytest.mark.parametrize("damage", ["deflate", "encrypted", "huge"])
+def test_damaged_names_are_the_files_own(damage, network, scene, tmp_path):
+    path = tmp_path / "x.npz"
+    names = np.array(["a", "b"])
+    np.savez_compressed(path, names=names, w=np.zeros([2, *scene.sampler.w_shape], np.float32))
+    data = bytearray(path.read_bytes())
+    start = data.index(b"names.npy") + len("names.npy")
+    if damage == "deflate":
+        data[start + 24 : start + 40] = b"\xff" * 16
+    elif damage == "encrypted":
+        central = data.index(b"PK\x01\x02")
+        data[central + 8] |= 1
+        data[6] |= 1
+    else:
+        held = io.BytesIO()
+        header = {"descr": "<U1", "fortran_order": False, "shape": (10**23,)}
+        np.lib.format.write_array_header_1_0(held, header)
+        path.unlink()
+        with zipfile.ZipFile(path, "w") as archive:
+            archive.writestr("names.npy", held.getvalue())
+            w = io.BytesIO()
+            np.save(w, np.zeros([2, *scene.sampler.w_shape], np.float32))
+            archive.writestr("w.npy", w.getvalue())
+        data = path.read_bytes()
+    path.write_bytes(data)
+    (shown,) = opened(network, projected=str(path))
+    assert list(shown.scene.projected) == ["x 0", "x 1"]
 
 
 def test_names_that_would_execute_something_are_not_read(network, scene, tmp_path):

@@ -34,6 +34,10 @@ class Elements(HTMLParser):
             self.held[self._key] = self.held.get(self._key, "") + data
 
 
+def test_a_name_that_is_no_unicode():
+    assert b"<title>a?b</title>" in page(title="a\udcffb")
+
+
 def page(title="network", value="fine", packed=b"bytes"):
     return page_text.write(title, "single.js", {"about": {"name": value}}, {"synthesis": packed})
 

@@ -58,7 +58,8 @@ def test_only_what_is_new_is_read(tmp_path):
     "damage",
     ["\n", "{\n", "[1]\n", "\0\0\0\n", '{"Progress/tick": NaN}\n', '{"Progress/tick": "3"}\n',
      '{"Progress/tick": true}\n', "\udcff\n", "[" * 5000 + "\n", '{"x": 1}\n',
-     '{"Progress/tick": 1e999}\n', " " * (1 << 20) + "{}\n"],
+     '{"Progress/tick": 1e999}\n', '{"Progress/tick": 9, "Loss/G": 1.0}\n',
+     " " * (1 << 20) + "{}\n"],
 )  # fmt: skip
 def test_damaged_lines_are_left_out(damage, run):
     with open(run.path / "stats.jsonl", "ab") as file:
@@ -175,6 +176,9 @@ def test_the_newest_snapshot(run):
     write("network-final.safetensors", 31)
     assert run.status(-1)["snapshot"] == "network-final.safetensors"
     write("network-snapshot-000016.safetensors", 50)  # it was trained further
+    assert run.newest_snapshot().name == "network-snapshot-000016.safetensors"
+    (run.path / "network-final.safetensors").unlink()
+    (run.path / "network-final.safetensors").symlink_to("nothing")
     assert run.newest_snapshot().name == "network-snapshot-000016.safetensors"
 
 

@@ -221,6 +221,19 @@ def test_a_map_that_does_not_vary_is_black():
     assert len(facts["maps"]) == 2
 
 
+def test_maps_of_a_network_that_has_diverged():
+    maps = np.random.RandomState(0).randn(4, 4, 3).astype(np.float32)
+    maps[1, 2, 0], maps[0, 0, 2] = np.nan, np.inf
+    picture, facts = inside.sheet(maps)
+    assert [(one["low"] is None, one["high"] is None) for one in facts["maps"]] == [
+        (True, True),
+        (False, False),
+        (True, True),
+    ]
+    assert facts["maps"][1]["low"] == maps[:, :, 1].min()
+    assert picture.any()
+
+
 def test_the_deviation_of_noise(scene):
     recipe = parse({"noise": ["random", "none", "none", "none", "random", "random"]})
     steps = inside.noise_deviation(scene, recipe)
