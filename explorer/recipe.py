@@ -32,9 +32,10 @@ class Recipe:
     """One picture; None: the network's own, or the usual.
 
     which: 'Gs' or 'G'. seeds: (seed, weight), whose z are blended; no weight is 0. labels: (class,
-    weight), weights of sum 1; None: the first seed's number gives the class. noise: of all layers,
-    or of each. noise_seed: of random noise; None: the first seed. mixing: (layer, seed whose w it
-    takes). edits: (direction, units). projected: a projected picture in place of seeds.
+    weight), weights of sum 1; None: the seeds' numbers give the classes, in the shares of their
+    weights. noise: of all layers, or of each. noise_seed: of random noise; None: the first seed.
+    mixing: (layer, seed whose w it takes). edits: (direction, units). projected: a projected
+    picture in place of seeds.
     """
 
     which: Optional[str] = None
@@ -51,7 +52,7 @@ class Recipe:
 
     @property
     def seed(self) -> int:
-        """The first seed, whose number gives the class, and the noise."""
+        """The first seed, whose number gives the noise."""
         return self.seeds[0][0]
 
     @property

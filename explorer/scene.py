@@ -118,7 +118,7 @@ class Scene:
     def start(self, recipe: Recipe) -> Start:
         """Codes and noise of a recipe. Raises UserError for what the network does not have."""
         sampler = self.sampler_of(recipe)
-        labels = self._labels(recipe, recipe.seed)
+        labels = self._labels(recipe)
         z = noise = None
         if recipe.projected is not None:
             codes, noise = self._projected(recipe)
@@ -154,16 +154,21 @@ class Scene:
             sampler = self.sampler_of(Recipe(which=which))
             z = blend(seeds, sampler.latent_size)
             recipe = Recipe(which=which, seeds=seeds, labels=labels)
-            codes = sampler.codes(z, self._labels(recipe, seeds[0][0]), psi=1.0)
+            codes = sampler.codes(z, self._labels(recipe), psi=1.0)
             return codes, z
 
         return self._seeds.get(("codes", which or self._usual(), seeds, labels), make)
 
-    def _labels(self, recipe: Recipe, seed: int) -> np.ndarray:
-        """[1, K] float32: a recipe's, or those that a seed's number gives."""
+    def _labels(self, recipe: Recipe) -> np.ndarray:
+        """[1, K] float32: a recipe's, or those that its seeds' numbers give, in their shares."""
         size = self.Gs.label_size
         if recipe.labels is None:
-            return latents.labels_for([seed], size)
+            seeds, weights = zip(*recipe.seeds)
+            shares = np.maximum(weights, 0.0)
+            if not shares.any():
+                shares = np.ones(len(seeds))
+            classes = latents.labels_for(seeds, size)
+            return np.float32(shares / shares.sum() @ classes)[None]
         if not size:
             raise UserError("labels: the network has no classes")
         labels = np.zeros([1, size], np.float32)

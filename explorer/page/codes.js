@@ -20,13 +20,16 @@ export function latentOf(recipe, network) {
 }
 
 /**
- * The labels of a picture: those of the recipe, else the class that a seed's number gives.
+ * The labels of a picture: those of the recipe, else the classes that the seeds' numbers give.
  * @returns {Float32Array}
  */
-export function labelsOf(recipe, network, seed) {
+export function labelsOf(recipe, network) {
   const labels = new Float32Array(network.label_size);
   if (!network.label_size) return labels;
-  const given = recipe.labels ?? [[seed % network.label_size, 1]];
+  const seeds = recipe.seeds ?? [[0, 1]];
+  const counted = seeds.some(([, weight]) => weight > 0) ? seeds : seeds.map(([seed]) => [seed, 1]);
+  const given = recipe.labels ??
+    counted.map(([seed, weight]) => [seed % network.label_size, Math.max(weight, 0)]);
   const whole = given.reduce((sum, [, weight]) => sum + weight, 0) || 1;
   for (const [index, weight] of given) labels[index] += weight / whole;
   return labels;

@@ -58,10 +58,17 @@ class Inside {
     }
   }
 
+  /** The network whose layer is chosen, or the first one that has noise. */
+  noisy() {
+    const chosen = parseInt(this.layer.select.value, 10);
+    const has = (network) => network && network.noise_layers.length > 0;
+    return has(this.networks[chosen]) ? chosen : this.networks.findIndex(has);
+  }
+
   async ask(type) {
     const [network, layer] = type === "inside"
       ? this.layer.select.value.split(" ").map(Number)
-      : [this.networks.findIndex((one) => one.noise_layers.length), undefined];
+      : [this.noisy(), undefined];
     const recipe = fit(this.store.recipe, this.networks[network]);
     this.type = type;
     this.note.textContent = "Looking …";
@@ -82,9 +89,10 @@ class Inside {
     this.picture.src = this.large.src = address;
     this.picture.classList.toggle("pixels", header.width <= 512);
     this.sheet.hidden = false;
-    const words = header.type === "inside"
+    const name = this.networks.length > 1 ? `${network.name}: ` : "";
+    const words = name + (header.type === "inside"
       ? sheetInWords(network.inside[layer], header)
-      : noiseInWords(header);
+      : noiseInWords(header));
     this.picture.alt = this.large.alt = words;
     this.note.textContent = this.words = words;
     this.header = header;

@@ -1,7 +1,7 @@
 /** The noise that networks add: the network's own, another, none; of all layers or of each. */
 import { button, choice, panel, selection, wholeNumber } from "./controls.js";
 import { element } from "./dom.js";
-import { isRandom, mainSeed, noiseFor } from "./recipe.js";
+import { isRandom, noiseFor } from "./recipe.js";
 
 const KINDS = [
   ["fixed", "Fixed", "The network's own noise images"],
@@ -38,7 +38,7 @@ export function noisePanel(store, networks) {
     all.set(noise);
     each.forEach((one, layer) => one.set(typeof noise === "string" ? noise : noise[layer]));
     drawn.classList.toggle("unused", !isRandom(noise));
-    seed.set(store.recipe.noise_seed ?? mainSeed(store.recipe));
+    seed.set(store.recipe.noise_seed ?? store.recipe.seeds[0][0]);
   };
   store.onchange(show);
   show();

@@ -92,9 +92,10 @@ async function check() {
   return expected.reduce((far, value, i) => Math.max(far, Math.abs(data[i * step] - value)), 0);
 }
 
-/** Codes of one seed [1, …] after truncation: w, or what the family makes of a latent and labels. */
-async function codesOf(z, recipe, seed) {
-  const labels = labelsOf(recipe, network, seed);
+/** Codes of seeds [1, …] after truncation: w, or what the family makes of a latent and labels. */
+async function codesOf(recipe) {
+  const z = latentOf(recipe, network);
+  const labels = labelsOf(recipe, network);
   const feeds = {
     z: new ort.Tensor("float32", z, [1, z.length]),
     labels: new ort.Tensor("float32", labels, [1, labels.length]),
@@ -108,13 +109,12 @@ async function codesOf(z, recipe, seed) {
 
 /** Codes of a recipe: with the layers of other seeds, and edits. */
 async function codesOfRecipe(recipe) {
-  const first = (recipe.seeds ?? [[0, 1]])[0][0];
-  const { codes, dims } = await codesOf(latentOf(recipe, network), recipe, first);
+  const { codes, dims } = await codesOf(recipe);
   const width = codes.length / (network.w_layers || 1);
   const others = new Map();
   for (const [layer, seed] of recipe.mixing ?? []) {
     if (!others.has(seed)) {
-      others.set(seed, (await codesOf(latentOf({ seeds: [[seed, 1]] }, network), recipe, seed)).codes);
+      others.set(seed, (await codesOf({ ...recipe, seeds: [[seed, 1]] })).codes);
     }
     codes.set(others.get(seed).subarray(layer * width, (layer + 1) * width), layer * width);
   }
@@ -147,7 +147,7 @@ async function latents(recipe) {
   if (network.styles) held.w = { data: codes, shape: dims };
   held.z = { data: z, shape: [1, z.length] };
   if (network.label_size) {
-    held.labels = { data: labelsOf(recipe, network, first), shape: [1, network.label_size] };
+    held.labels = { data: labelsOf(recipe, network), shape: [1, network.label_size] };
   }
   return { blob: encodeNpz(held) };
 }

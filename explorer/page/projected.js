@@ -16,6 +16,6 @@ export function projectedPanel(store, networks) {
   store.onchange(show);
   show();
   const note = element("p", { class: "note" },
-    "Mixing, directions and noise act on its w; ψ and the class are those it was found with.");
+    "Mixing, directions, noise and ψ act on its w; ψ is 1 until you change it, and its class is in its w.");
   return panel("Projected pictures", true, from.node, note);
 }

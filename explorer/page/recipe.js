@@ -4,7 +4,7 @@
  * @typedef {Object} Recipe
  * @property {"Gs"|"G"} [which]
  * @property {Array<[number, number]>} seeds           seeds and their weights
- * @property {null|Array<[number, number]>} labels     classes and their weights; null: by the seed
+ * @property {null|Array<[number, number]>} labels     classes and their weights; null: by the seeds
  * @property {null|number} psi
  * @property {null|number} cutoff
  * @property {string|string[]} noise                   of all layers, or of each
@@ -104,7 +104,7 @@ export function fit(recipe, network) {
   };
   put("which", recipe.which, network.which.includes(recipe.which));
   put("projected", recipe.projected, network.projected.includes(recipe.projected));
-  if (network.label_size && (recipe.labels || recipe.seeds.length > 1)) {
+  if (network.label_size && recipe.labels) {
     sent.labels = classesOf(recipe, network.label_size);
   }
   const styles = network.styles;

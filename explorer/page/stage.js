@@ -147,7 +147,7 @@ class View {
 
   async copy() {
     if (!this.command) {
-      this.status.say(this.blob ? "No command line makes this picture; Latents and PNG save it." : "The picture is not there yet.");
+      this.status.say(this.blob ? "No command line makes this picture, for images shows the usual network at its own lod; PNG saves it." : "The picture is not there yet.");
       return;
     }
     try {

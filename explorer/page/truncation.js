@@ -8,7 +8,7 @@ export function truncationPanel(store, networks) {
   if (!network) {
     return null;
   }
-  const own = { psi: network.psi ?? 1, cutoff: network.cutoff ?? network.w_layers };
+  const own = { cutoff: network.cutoff ?? network.w_layers };
   const psi = slider({
     label: "ψ", low: -1, high: 1.5, step: 0.01, wide: true,
     hint: "1: as trained; 0: the average picture; below 0: its opposite",
@@ -23,7 +23,7 @@ export function truncationPanel(store, networks) {
   });
   const show = () => {
     const recipe = store.recipe;
-    psi.set(recipe.psi ?? own.psi, recipe.psi === null);
+    psi.set(recipe.psi ?? ownPsi(recipe, network), recipe.psi === null);
     cutoff.set(recipe.cutoff ?? own.cutoff, recipe.cutoff === null);
   };
   store.onchange(show);
@@ -33,11 +33,16 @@ export function truncationPanel(store, networks) {
   return panel("Truncation", true, psi.node, network.w_layers > 1 ? cutoff.node : null, note);
 }
 
+/** ψ where a recipe says none: a projected picture is as it was found. */
+function ownPsi(recipe, network) {
+  return network.projected.includes(recipe.projected) ? 1 : network.psi ?? 1;
+}
+
 /** Changes ψ by a step, from the keyboard. */
 export function stepPsi(store, networks, step) {
   const network = networks.find((one) => one.styles);
   if (network) {
-    const psi = (store.recipe.psi ?? network.psi ?? 1) + step;
+    const psi = (store.recipe.psi ?? ownPsi(store.recipe, network)) + step;
     store.set({ psi: Math.round(psi * 100) / 100 });
   }
 }

@@ -10,6 +10,7 @@ import socket
 import subprocess
 import sys
 import zipfile
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -47,7 +48,7 @@ def run_dir(tmp_path, network):
     path = tmp_path / "00003-mine"
     path.mkdir()
     (path / "config.json").write_text("{}")
-    (path / "stats.jsonl").write_text('{"Progress/tick": 1, "Loss/G": 2.0}\n')
+    (path / "stats.jsonl").write_text('{"Progress/tick": 1, "Progress/kimg": 4.0, "Loss/G": 2.0}\n')
     (path / "fakes000000.png").write_bytes(b"a picture")
     return path
 
@@ -256,14 +257,17 @@ def test_ctrl_c_ends_it(network):
     env = {**os.environ, "STYLEGAN_EXPLORER_TOKEN": TOKEN}
     env.pop("TF_CPP_MIN_LOG_LEVEL", None)  # with it TensorFlow says what it was asked to say
     command = [sys.executable, "run_generator.py", "explore", f"--network={network}", "--port=0"]
-    process = subprocess.Popen(
-        command, cwd=ROOT, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
-    line = process.stdout.readline()
-    assert re.fullmatch(rf"Explore at http://127\.0\.0\.1:\d+/\?token={TOKEN}\n", line)
-    assert process.stdout.readline() == "Ctrl-C ends it.\n"
-    process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=60)
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    heed = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)  # a shell's `&` ignores it for us
+    with subprocess.Popen(command, cwd=ROOT, env=env, preexec_fn=heed, **pipes) as process:
+        try:
+            line = process.stdout.readline()
+            assert re.fullmatch(rf"Explore at http://127\.0\.0\.1:\d+/\?token={TOKEN}\n", line)
+            assert process.stdout.readline() == "Ctrl-C ends it.\n"
+            process.send_signal(signal.SIGINT)
+            out, err = process.communicate(timeout=60)
+        finally:
+            process.kill()
     assert (process.returncode, out, err) == (130, "", "")
 
 

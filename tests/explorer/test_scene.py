@@ -7,16 +7,17 @@ import shlex
 import numpy as np
 import pytest
 
+import networks
 from dnnlib.errors import UserError
 from explorer import inside, repeating
 from explorer.about import network as about_network
 from explorer.recipe import parse
-from explorer.scene import blend
+from explorer.scene import Scene, blend
 from explorer.starting_points import Projected
 from generation import directions, latents
 from networks.sampling import Sampler
 from tests.explorer.serving import shown_of
-from tests.generation.common import pixels, run
+from tests.generation.common import made, pixels, run
 
 # Recipes, and the flags of images that make the same.
 SAID = {
@@ -219,6 +220,21 @@ def test_a_map_that_does_not_vary_is_black():
     picture, facts = inside.sheet(np.ones([4, 4, 2], np.float32))
     assert not picture.any()
     assert len(facts["maps"]) == 2
+
+
+def test_classes_by_the_seeds_numbers_move_with_them(tmp_path):
+    path = tmp_path / "labels.safetensors"
+    networks.save(path, Gs=made("labels"))  # three classes
+    ours = Scene(path, "labels")
+    start = ours.start(parse({"seeds": [[4, 3], [5, 1], [9, -2]]}))
+    np.testing.assert_allclose(start.labels, [[0, 0.75, 0.25]])
+    np.testing.assert_allclose(ours.start(parse({"seeds": [[5, -1]]})).labels, [[0, 0, 1]])
+    # A style from another seed has that seed's class, wherever the picture is between seeds.
+    layers = ours.Gs.num_layers
+    mixing = [[layer, 5] for layer in range(layers)]
+    for seeds in ([[3, 1]], [[3, 0.9], [4, 0.1]]):
+        mixed = ours.start(parse({"seeds": seeds, "mixing": mixing})).codes
+        np.testing.assert_array_equal(mixed, ours.start(parse({"seeds": [[5, 1]]})).codes)
 
 
 def test_maps_of_a_network_that_has_diverged():

@@ -35,7 +35,12 @@ STYLES = [
     {"mixing": [[0, 5], [3, 5], [5, 6]], "psi": 0.9},
     {"edits": {HOSTILE: 2.5, "other": -1}},
 ]
-LABELS = [{"labels": [[2, 1]]}, {"labels": [[0, 1], [1, 3]]}, {**BLEND, "mixing": [[1, 2]]}]
+LABELS = [
+    {"labels": [[2, 1]]},
+    {"labels": [[0, 1], [1, 3]]},
+    {**BLEND, "mixing": [[1, 2]]},
+    {"seeds": [[4, -1], [5, 2]]},
+]
 # Of each kind of network: the recipes that it has, beside seeds.
 RECIPES = {
     "style": [BLEND, *NOISE, *STYLES],
@@ -115,6 +120,15 @@ def test_pictures_are_the_networks(kind, pages, scenes):
     assert len(page.requests) == 1
     assert page.complaints == []
     assert page.page.evaluate("typeof hacked") == "undefined"
+
+
+def test_pictures_of_half_precision_look_the_same(browser, scenes, tmp_path):
+    scene = scenes("style")
+    single_pages.write(scene, tmp_path / "half.html", "float16")
+    page = SinglePage(browser, tmp_path / "half.html")
+    values = np.concatenate([page.values(recipe) for recipe in SEEDS[:3]])
+    similar = tf.image.ssim(values, expected(scene, SEEDS[:3]), max_val=2.0)
+    assert similar.numpy().min() >= 0.98
 
 
 def test_the_picture_that_is_shown_is_the_networks(pages, scenes):
