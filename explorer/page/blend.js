@@ -1,8 +1,11 @@
 /** Recipes between recipes: pure functions. */
-import { classesOf, MAX_SEEDS, round } from "./recipe.js";
+import { classesOf, MAX_SEEDS, round, same } from "./recipe.js";
 
-/** A recipe between two; share: 0 is the first, 1 the second. labelSize: the most classes. */
-export function blend(one, other, share, labelSize) {
+/**
+ * A recipe between two; share: 0 is the first, 1 the second. labelSize: the most classes. usual: the
+ * psi and lod that null stands for. Where both have their classes by their seeds, so has what is between.
+ */
+export function blend(one, other, share, labelSize, usual = {}) {
   if (share <= 0) {
     return structuredClone(one);
   }
@@ -14,12 +17,13 @@ export function blend(one, other, share, labelSize) {
     return near;
   }
   near.seeds = blendSeeds(one.seeds, other.seeds, share);
-  if (labelSize) {
+  if (labelSize && (one.labels || other.labels)) {
     near.labels = blendPairs(classesOf(one, labelSize), classesOf(other, labelSize), 1 - share, share);
   }
   for (const name of ["psi", "lod"]) {
-    if (one[name] !== null && other[name] !== null) {
-      near[name] = round(one[name] + share * (other[name] - one[name]));
+    const [first, second] = [one[name] ?? usual[name], other[name] ?? usual[name]];
+    if (!same(one[name], other[name]) && first !== undefined && second !== undefined) {
+      near[name] = round(first + share * (second - first));
     }
   }
   const names = new Set([...Object.keys(one.edits), ...Object.keys(other.edits)]);

@@ -2,7 +2,7 @@
 import { button, panel, slider } from "./controls.js";
 import { element, freshId } from "./dom.js";
 import { blend } from "./blend.js";
-import { clamp, fresh, mainSeed, SEEDS } from "./recipe.js";
+import { clamp, fresh, mainSeed, same, SEEDS } from "./recipe.js";
 
 const MOST_STOPS = 100;
 
@@ -11,15 +11,35 @@ export function walkPanel(store, networks, film) {
   return { node: panel("Walk", false, walk.node), toggle: () => walk.toggle() };
 }
 
+/** What the walk itself moves; the rest of a recipe is the user's, but between kept pictures. */
+const OWN = ["seeds", "projected"];
+
 class Walk {
   constructor(store, networks, film) {
     this.store = store;
     this.film = film;
     this.labelSize = Math.max(...networks.map((network) => network.label_size));
+    const styled = networks.find((network) => network.styles);
+    const growing = networks.find((network) => network.growing);
+    this.usual = { psi: styled ? styled.psi ?? 1 : undefined, lod: growing ? growing.lod ?? 0 : undefined };
     this.playing = 0; // the animation frame that is awaited
     this.position = 0; // in stops
     this.seconds = 2;
     this.stops = [];
+    this.whole = false; // whether stops are whole recipes, of kept pictures
+    this.hand = new Set(); // of whole recipes: what the user has changed since
+    this.handEdits = new Set(); // the same of directions, by their names
+    this.left = false; // the user has gone elsewhere: the next walk begins there
+    this.before = store.recipe;
+    this.going = false;
+    this.build();
+    this.seeds.addEventListener("input", () => this.reroute());
+    film.onchange(() => (this.playing ? this.describe() : this.reroute()));
+    store.onchange(() => this.follow());
+    this.describe();
+  }
+
+  build() {
     const id = freshId("stops");
     this.seeds = element("input", { id, type: "text", spellcheck: false, placeholder: "like 0-9 or 3,14,15" });
     this.play = button("▶ Play", () => this.toggle(), { class: "strong", title: "Play or pause (space)" });
@@ -35,23 +55,18 @@ class Walk {
       element("div", { class: "field wide" }, element("label", { htmlFor: id }, "Seeds"), this.seeds),
       element("div", { class: "row" }, this.play, this.note),
       this.place.node, this.speed.node);
-    this.seeds.addEventListener("input", () => this.describe());
-    film.onchange(() => this.describe());
-    this.describe();
   }
 
   /** Recipes to walk between: the seeds that were typed, else kept pictures, else the seeds from here. */
   route() {
     const seeds = parseSeeds(this.seeds.value);
-    const base = this.store.recipe;
-    if (seeds.length > 1) {
-      return seeds.map((seed) => ({ ...base, seeds: [[seed, 1]], projected: null }));
+    this.whole = seeds.length < 2 && this.film.entries.length > 1;
+    if (this.whole) {
+      return this.film.entries.map((entry) => complete(entry.recipe));
     }
-    if (this.film.entries.length > 1) {
-      return this.film.entries.map((entry) => ({ ...fresh(), ...entry.recipe }));
-    }
-    const first = mainSeed(base);
-    return [0, 1, 2, 3].map((step) => ({ ...base, seeds: [[(first + step) % SEEDS, 1]], projected: null }));
+    const first = mainSeed(this.store.recipe);
+    const next = [0, 1, 2, 3].map((step) => (first + step) % SEEDS);
+    return (seeds.length > 1 ? seeds : next).map((seed) => complete({ seeds: [[seed, 1]] }));
   }
 
   describe() {
@@ -61,7 +76,15 @@ class Walk {
       typed > 1 ? `Through ${typed} seeds.`
         : kept > 1 ? `Through the ${kept} kept pictures.`
           : "Through the next seeds; keep two pictures, or type seeds.";
+  }
+
+  /** Another route: it begins at its beginning. */
+  reroute() {
+    this.describe();
     this.stops = [];
+    this.left = false;
+    this.hand.clear();
+    this.handEdits.clear();
   }
 
   toggle() {
@@ -74,6 +97,7 @@ class Walk {
     this.store.move(true);
     let before = null; // frames tell their time, which may be before this one
     const step = (now) => {
+      this.prepare();
       this.go(this.position + (now - (before ?? now)) / 1000 / this.seconds);
       before = now;
       this.playing = requestAnimationFrame(step);
@@ -89,9 +113,46 @@ class Walk {
   }
 
   prepare() {
-    if (!this.stops.length) {
-      this.stops = this.route().slice(0, MOST_STOPS);
-      this.position = 0;
+    if (this.stops.length) {
+      return;
+    }
+    this.stops = this.route().slice(0, MOST_STOPS);
+    this.position = 0;
+    if (this.left) {
+      const here = complete(this.store.recipe);
+      const at = this.stops.findIndex((stop) => OWN.every((name) => same(stop[name], here[name])));
+      this.stops = at < 0 ? [here, ...this.stops] : this.stops;
+      this.position = Math.max(at, 0);
+      this.left = false;
+    }
+  }
+
+  /** The recipe has changed: what others than the walk have done to it stays. */
+  follow() {
+    const [before, recipe] = [this.before, this.store.recipe];
+    this.before = recipe;
+    if (this.going) {
+      return;
+    }
+    const names = Object.keys({ ...before, ...recipe }).filter((name) => !same(before[name], recipe[name]));
+    const rest = names.filter((name) => !OWN.includes(name));
+    if (rest.length < names.length) { // elsewhere, as with a seed; or another recipe, as of a kept picture
+      this.left ||= this.stops.length > 0;
+      this.stops = [];
+      this.place.set(0);
+      if (rest.length) {
+        this.hand.clear();
+        this.handEdits.clear();
+      }
+      return;
+    }
+    for (const name of rest) {
+      if (name === "edits") {
+        const all = Object.keys({ ...before.edits, ...recipe.edits });
+        all.filter((one) => before.edits[one] !== recipe.edits[one]).forEach((one) => this.handEdits.add(one));
+      } else {
+        this.hand.add(name);
+      }
     }
   }
 
@@ -104,10 +165,32 @@ class Walk {
     this.position = position % this.stops.length;
     const index = Math.floor(this.position);
     const next = (index + 1) % this.stops.length;
-    this.store.set(blend(this.stops[index], this.stops[next], this.position - index, this.labelSize));
+    const between = blend(this.stops[index], this.stops[next], this.position - index, this.labelSize, this.usual);
+    this.going = true;
+    this.store.set(this.part(between));
+    this.going = false;
     this.place.set(Math.round((1000 * this.position) / this.stops.length) / 1000);
   }
+
+  /** What the walk sets of the recipe. */
+  part(between) {
+    if (!this.whole) {
+      return Object.fromEntries(OWN.map((name) => [name, between[name]]));
+    }
+    const part = Object.fromEntries(Object.entries(between).filter(([name]) => !this.hand.has(name)));
+    const { edits } = this.store.recipe;
+    for (const name of this.handEdits) {
+      delete part.edits[name];
+      if (name in edits) {
+        part.edits[name] = edits[name];
+      }
+    }
+    return part;
+  }
 }
+
+/** A recipe with all its fields, so that none of another's stays when it is set. */
+const complete = (recipe) => ({ ...fresh(), which: undefined, noise_seed: undefined, ...structuredClone(recipe) });
 
 /** "1,5,20-29" as numbers; what is none of these is passed over. */
 function parseSeeds(text) {
