@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import hashlib
+import os
 from typing import Any, Optional
+
+import numpy as np
 
 from explorer.inside import layers_of
 from explorer.scene import Scene
 from generation import describe
 
 VERSION = 1  # of the messages
+_DIGITS = 16  # of an id
+_SAMPLED = 16  # values of an array in an id
 _MOST_TEXT = 2000  # characters of one value of a file's provenance
 
 
@@ -40,6 +46,7 @@ def network(scene: Scene) -> dict[str, Any]:
     licence = origin["licence"]
     return {
         "name": scene.name,
+        "id": network_id(Gs),
         "title": Gs.title,
         "family": Gs.FAMILY,
         "resolution": Gs.resolution,
@@ -64,6 +71,22 @@ def network(scene: Scene) -> dict[str, Any]:
         },
         "licence": None if licence == describe.NO_LICENCE else _text(licence),
     }
+
+
+def network_id(network: Any) -> str:
+    """Tells networks apart whose files have the same name: a digest of names, shapes and a few
+    values of its arrays, which is the same for the same network in every file."""
+    digest = hashlib.sha256()
+    for name, array in network.arrays().items():
+        flat = array.ravel()
+        few = flat[:: max(flat.size // _SAMPLED, 1)][:_SAMPLED].astype("<f4")
+        digest.update(f"{name}{array.shape}".encode() + np.ascontiguousarray(few).tobytes())
+    return digest.hexdigest()[:_DIGITS]
+
+
+def run_id(directory: str | os.PathLike) -> str:
+    """Tells runs apart whose directories have the same name, without telling where they are."""
+    return hashlib.sha256(os.fsencode(os.path.realpath(directory))).hexdigest()[:_DIGITS]
 
 
 def w_resolutions(Gs: Any) -> list[int]:

@@ -10,7 +10,7 @@ from typing import Any, Optional
 
 from dnnlib.errors import UserError
 from explorer import answers, messages
-from explorer.about import about
+from explorer.about import about, run_id
 from explorer.answers import Shown
 from explorer.messages import Request
 from explorer.recipe import Recipe
@@ -36,7 +36,9 @@ class Session:
 
     def _take(self, shown: list[Shown]) -> None:
         self.shown = shown
-        run = {"name": self.run.name} if self.run is not None else None
+        run = None
+        if self.run is not None:
+            run = {"name": self.run.name, "id": run_id(self.run.path)}
         self.about = about([one.scene for one in shown], run)
         for one in shown:  # while nobody asks for anything: what is used first is traced
             self.worker.submit(one, "ready", partial(answers.ready, one), _log, IDLE)

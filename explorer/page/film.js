@@ -8,12 +8,15 @@ const MOST = 200;
 const FORMAT = "generator explorer recipes";
 
 export class Film {
-  /** @param {string} name of the networks, under which pictures are kept. */
-  constructor(store, name, status) {
+  /**
+   * @param {string} name of the networks or the run.
+   * @param {string} id of them, under which pictures are kept: others may have the same name.
+   */
+  constructor(store, name, id, status) {
     this.store = store;
     this.name = name;
     this.status = status;
-    this.key = `explorer film ${name}`;
+    this.key = `explorer film ${id}`;
     this.entries = this.read();
     this.listeners = [];
     this.list = element("ol", { class: "film", "aria-label": "Kept pictures" });
@@ -80,9 +83,16 @@ export class Film {
         throw new Error("another format");
       }
       const entries = readEntries(data.recipes);
-      this.entries = [...this.entries, ...entries].slice(-MOST);
+      const before = this.entries.length;
+      const known = new Set(this.entries.map(recipeText));
+      for (const entry of entries.filter((one) => !known.has(recipeText(one)))) {
+        this.entries.push(entry);
+      }
+      const added = this.entries.length - before;
+      this.entries = this.entries.slice(-MOST);
       this.changed();
-      this.status.say(`${entries.length} recipes loaded from ${chosen.name}.`);
+      const rest = entries.length > added ? ` ${entries.length - added} were here already.` : "";
+      this.status.say(`${added} recipes loaded from ${chosen.name}.${rest}`);
     } catch {
       this.status.say(`${chosen.name} holds no recipes saved by this page.`);
     }
@@ -103,6 +113,9 @@ export class Film {
     return element("li", {}, show, drop);
   }
 }
+
+/** What tells an entry from others, in whichever order its fields were set. */
+const recipeText = (entry) => JSON.stringify(tidy(entry.recipe));
 
 /** Entries of any JSON; small pictures are data, never addresses. */
 function readEntries(data) {

@@ -7,6 +7,7 @@ import { factsPanel } from "./facts.js";
 import { Film } from "./film.js";
 import { insidePanel } from "./inside.js";
 import { keyboard } from "./keys.js";
+import { measure } from "./covered.js";
 import { mixingPanel } from "./mixing.js";
 import { newNoise, noisePanel } from "./noise.js";
 import { projectedPanel } from "./projected.js";
@@ -58,7 +59,7 @@ function build(root, engine, about, status) {
   const { networks } = about;
   const names = networks.map((network) => network.name).join(" · ");
   const stage = new Stage(engine, store, about, status);
-  const film = new Film(store, about.run ? about.run.name : names, status);
+  const film = new Film(store, about.run ? about.run.name : names, filmId(about), status);
   const walk = walkPanel(store, networks, film);
   const keeping = () => film.add(stage.first.canvas);
   const keys = keyboard(shortcuts(store, networks, stage, walk, keeping));
@@ -82,8 +83,14 @@ function build(root, engine, about, status) {
       element("div", { class: "show" }, stage.node, status.node, film.node, run ? run.node : null),
       element("div", { class: "panels", role: "region", "aria-label": "Controls" }, ...panels.filter(Boolean))),
     keys.overlay);
+  measure(root.querySelector("header"), stage.node);
   store.tell();
   return () => stage.refresh();
+}
+
+/** A run's pictures stay with it when it has a newer snapshot; others are of their networks. */
+function filmId({ run, networks }) {
+  return run ? `run ${run.id}` : networks.map((network) => network.id).join(" ");
 }
 
 /** A run that has no network yet. */
@@ -91,11 +98,13 @@ function buildRun(root, about, status, run) {
   document.title = `${about.run.name} – generator explorer`;
   root.replaceChildren(
     element("header", {}, element("h1", {}, about.run.name), element("span", { class: "spring" }), status.light, themeButton()),
-    element("main", { class: "alone" }, element("div", { class: "show" }, status.node, run.node)));
+    element("main", { class: "alone" }, element("div", { class: "show" },
+      element("p", { class: "note" }, "Pictures come with the run's first snapshot."), status.node, run.node)));
   return () => {};
 }
 
 function shortcuts(store, networks, stage, walk, keeping) {
+  const of = networks.length > 1 ? ` of ${networks[0].name}` : "";
   return [
     [["ArrowLeft"], "seed before", () => goBy(store, -1)],
     [["ArrowRight"], "next seed", () => goBy(store, 1)],
@@ -105,8 +114,8 @@ function shortcuts(store, networks, stage, walk, keeping) {
     [["n"], "new noise", () => newNoise(store)],
     [["k"], "keep the picture", keeping],
     [[" "], "play or pause the walk", () => walk.toggle()],
-    [["s"], "save as PNG", () => stage.first.save()],
-    [["c"], "copy the command line", () => stage.first.copy()],
+    [["s"], `save as PNG${of && `, the picture${of}`}`, () => stage.first.save()],
+    [["c"], `copy the command line${of}`, () => stage.first.copy()],
     [["z", "ctrl+z"], "undo", () => store.undo()],
     [["y", "ctrl+y", "ctrl+shift+z"], "redo", () => store.redo()],
     [["t"], "dark or light", toggleTheme],

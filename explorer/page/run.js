@@ -164,7 +164,7 @@ export class RunView {
     if (!this.newer.hidden && this.newer.dataset.name !== newest) {
       this.newer.dataset.name = newest;
       this.newer.replaceChildren(
-        `There is a newer snapshot, ${newest}. `, button("Take it", () => this.reload(), { class: "strong" }));
+        `There is a ${(loaded ?? this.loaded) ? "newer" : "first"} snapshot, ${newest}. `, button("Take it", () => this.reload(), { class: "strong" }));
     }
   }
 

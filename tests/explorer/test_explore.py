@@ -282,7 +282,7 @@ def test_a_run_and_its_first_and_newer_snapshots(run_dir, network):
     async def talk():
         page, about = await served.connect()
         other, _ = await served.connect()
-        assert (about["networks"], about["run"]) == ([], {"name": "00003-mine"})
+        assert (about["networks"], about["run"]["name"]) == ([], "00003-mine")
         assert about["features"]["run"]
 
         async def ask(**message):
