@@ -61,31 +61,46 @@ export function button(text, onclick, properties = {}) {
   return element("button", { type: "button", onclick, ...properties }, text);
 }
 
-/** A whole number between bounds: tells only values that are one. */
+/**
+ * A whole number between bounds: tells only values that are one. Of others it says so, and goes back
+ * to the value that is shown when it is left; Enter leaves it, so that letters are shortcuts again.
+ */
 export function wholeNumber({ label, low = 0, high = 2 ** 32 - 1, oninput, name }) {
   const id = freshId("number");
   const field = element("input", {
     type: "number", id, min: String(low), max: String(high), step: "1", inputMode: "numeric",
     ...(name ? { name } : {}),
   });
+  const complaint = element("p", { class: "note complaint", role: "alert", hidden: true });
+  let shown = "";
+  const judge = (good) => {
+    field.classList.toggle("wrong", !good);
+    field.setAttribute("aria-invalid", String(!good));
+    complaint.hidden = good || (field.value === "" && !field.validity.badInput); // empty: more will come
+    complaint.textContent = complaint.hidden ? "" : `${label} is a whole number from ${low} to ${high}.`;
+  };
   field.addEventListener("input", () => {
     const value = Number(field.value);
     const good = field.value !== "" && Number.isInteger(value) && value >= low && value <= high;
-    field.classList.toggle("wrong", !good);
-    field.setAttribute("aria-invalid", String(!good));
+    judge(good);
     if (good) {
       oninput(value);
     }
   });
+  field.addEventListener("blur", () => {
+    field.value = shown;
+    judge(true);
+  });
+  field.addEventListener("keydown", (event) => event.key === "Enter" && field.blur());
   return {
-    node: element("div", { class: "field" }, element("label", { htmlFor: id }, label), field),
+    node: element("div", { class: "field" }, element("label", { htmlFor: id }, label), field, complaint),
     field,
     set(value) {
-      if (document.activeElement !== field || field.value === "") {
-        field.value = String(value);
+      shown = String(value);
+      if (document.activeElement !== field || (field.value === "" && !field.validity.badInput)) {
+        field.value = shown;
+        judge(true);
       }
-      field.classList.remove("wrong");
-      field.setAttribute("aria-invalid", "false");
     },
   };
 }

@@ -37,7 +37,21 @@ export function directionsPanel(store, networks) {
   };
   store.onchange(show);
   show();
-  return panel("Directions", true, element("div", { class: "row" }, order.node, reset), list);
+  const measured = [...directions.values()].some((one) => one.effect);
+  const note = element("p", { class: "note" }, measured
+    ? `A unit is one standard deviation. Effects are in points of 100 a unit${several(directions)}.`
+    : "A unit is one standard deviation.");
+  return panel("Directions", true, element("div", { class: "row" }, order.node, reset), note, list);
+}
+
+/** Pixels have a scale of their own. */
+function several(directions) {
+  return [...directions.values()].some((one) => /pixels \d/.test(one.effect || "")) ? "; of pixels, how much they change" : "";
+}
+
+/** An effect's text without the scale, which is said once above the list. */
+function inShort(effect) {
+  return effect.replace(/ points of 100 a unit(?=;|$)/, "").replace(/ a unit$/, "").replace(/(^|\s)-(?=\d)/g, "$1−");
 }
 
 /** The first signed number of an effect's text, which is how much it does; names may hold others. */
@@ -59,7 +73,7 @@ function directionControl(store, direction) {
   });
   const limit = direction.saturates;
   const effect = element("p", { class: "note effect" },
-    direction.effect ? direction.effect.replace(/(^|\s)-(?=\d)/g, "$1−") : `${direction.kind}: not measured`);
+    direction.effect ? inShort(direction.effect) : `${direction.kind}: not measured`);
   if (limit !== null && limit !== undefined && limit < REACH) {
     // Beyond this, another unit changes little, or images fall apart: the track says so.
     control.range.classList.add("limited");

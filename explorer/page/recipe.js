@@ -172,12 +172,12 @@ export function tidy(data) {
 }
 
 /** A few words that tell pictures apart; of all of a recipe, or of what a network takes of it. */
-export function inWords({ seeds, projected, labels, psi, edits, mixing, lod }) {
+export function inWords({ seeds, projected, labels, psi, cutoff, noise, noise_seed, edits, mixing, lod }) {
   const words = [projected || `seed ${seeds.map(([seed]) => seed).join(" · ")}`];
   if (labels) {
     words.push(`class ${labels.map(([index]) => index).join(" + ")}`);
   }
-  for (const [name, value] of [["ψ", psi], ["lod", lod]]) {
+  for (const [name, value] of [["ψ", psi], ["cutoff", cutoff], ["lod", lod]]) {
     if (value !== null && value !== undefined) {
       words.push(`${name} ${value}`);
     }
@@ -190,5 +190,17 @@ export function inWords({ seeds, projected, labels, psi, edits, mixing, lod }) {
   if (mixing && mixing.length) {
     words.push(`styles of ${[...new Set(mixing.map(([, seed]) => seed))].join(", ")}`);
   }
+  words.push(...noiseInWords(noise || "fixed", noise_seed));
   return words.join(", ");
+}
+
+/** Nothing of the usual noise. Random noise without a seed of its own has the picture's. */
+function noiseInWords(noise, seed) {
+  const kinds = [...new Set(typeof noise === "string" ? [noise] : noise)];
+  const random = `random noise${seed === null || seed === undefined ? "" : ` ${seed}`}`;
+  const usual = { fixed: "fixed noise", none: "no noise", random };
+  if (kinds.length > 1) {
+    return [`${kinds.map((kind) => usual[kind]).join(" and ")} by layer`];
+  }
+  return kinds[0] === "fixed" || !kinds.length ? [] : [usual[kinds[0]]];
 }

@@ -44,7 +44,7 @@ class View {
     this.canvas.classList.toggle("pixels", network.resolution <= PIXELS);
     this.spinner = element("div", { class: "spinner", hidden: true, "aria-hidden": "true" });
     this.caption = element("span", { class: "words" });
-    this.score = element("span", { class: "score", hidden: true, title: "The discriminator's score of this picture" });
+    this.score = element("span", { class: "score", hidden: true, title: `What the discriminator of ${network.name} says of this picture` });
     const several = about.networks.length > 1;
     const name = several ? element("span", { class: "name", title: network.title }, network.name) : null;
     this.node = element("figure", { class: "view" },
@@ -54,9 +54,12 @@ class View {
 
   actions() {
     const features = this.about.features;
-    const save = button("PNG", () => this.save(), { class: "quiet", title: "Save the picture (S)", "aria-label": "Save as PNG" });
+    const several = this.about.networks.length > 1;
+    const key = (letter) => (several && this.index ? "" : ` (${letter})`); // keys are of the first
+    const of = several ? ` of ${this.network.name}` : "";
+    const save = button("PNG", () => this.save(), { class: "quiet", title: `Save the picture${of}${key("S")}`, "aria-label": `Save as PNG${of && `, the picture${of}`}` });
     const latents = button("Latents", () => this.saveLatents(), { class: "quiet", title: "Save latents.npz, for --latents" });
-    const command = button("Command", () => this.copy(), { class: "quiet", title: "Copy the command line that makes this picture (C)" });
+    const command = button("Command", () => this.copy(), { class: "quiet", title: `Copy the command line that makes this picture${of}${key("C")}` });
     return [save, features.latents ? latents : null, features.command ? command : null];
   }
 
@@ -160,7 +163,7 @@ class View {
   }
 
   fileName() {
-    const words = inWords(this.recipe).replace(/[^\w.+-]+/g, "-").replace(/^-+|-+$/g, "");
+    const words = inWords(this.recipe).replaceAll("ψ", "psi").replaceAll("−", "-").replace(/[^\w.+-]+/g, "-").replace(/^-+|-+$/g, "");
     return words.slice(0, 80) || "picture";
   }
 }

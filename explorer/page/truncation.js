@@ -24,7 +24,7 @@ export function truncationPanel(store, networks) {
   const show = () => {
     const recipe = store.recipe;
     psi.set(recipe.psi ?? ownPsi(recipe, network), recipe.psi === null);
-    cutoff.set(recipe.cutoff ?? own.cutoff, recipe.cutoff === null);
+    cutoff.set(Math.min(recipe.cutoff ?? own.cutoff, network.w_layers), recipe.cutoff === null);
   };
   store.onchange(show);
   show();

@@ -8,7 +8,7 @@ from PIL import Image
 
 from explorer.run_view import RunView
 from scripts import record_explorer
-from tests.explorer.browsing import Page, RunServing, chromium, rgba
+from tests.explorer.browsing import Page, rgba
 from tests.explorer.serving import TOKEN, Serving, scene_of, shown_of
 from tests.generation.common import pixels, run
 
@@ -16,31 +16,6 @@ from tests.generation.common import pixels, run
 _NAMELESS = """[...document.querySelectorAll("input, select, button, canvas, img")]
   .filter((one) => !(one.labels?.length || one.ariaLabel || one.alt || one.textContent.trim()))
   .map((one) => one.outerHTML)"""
-
-
-@pytest.fixture(scope="module")
-def browser():
-    with chromium() as opened:
-        yield opened
-
-
-@pytest.fixture(scope="module")
-def server(browser, tmp_path_factory):
-    serving = RunServing(tmp_path_factory.mktemp("explorer") / "run")
-    yield serving
-    serving.close()
-
-
-@pytest.fixture
-def context(browser):
-    opened = browser.new_context(viewport={"width": 1280, "height": 800})
-    yield opened
-    opened.close()
-
-
-@pytest.fixture
-def page(context, server):
-    return Page(context, server.address).rest()
 
 
 def expected(server, directory, *flags):
@@ -162,6 +137,9 @@ def test_recipes_are_saved_and_loaded(page, server, context, tmp_path):
     chosen = page.tab.get_by_label("Recipes to load")
     chosen.set_input_files(download.value.path())
     page.tab.get_by_text("1 recipes loaded").wait_for()
+    chosen.set_input_files(download.value.path())
+    page.tab.get_by_text("0 recipes loaded").wait_for()
+    assert page.tab.get_by_role("button", name="Show seed 0").count() == 1
     page.tab.keyboard.press("ArrowRight")
     page.tab.get_by_role("button", name="Show seed 0, ψ 0.25", exact=True).click()
     page.rest()
@@ -210,19 +188,6 @@ def test_latents_repeat_the_picture(page, server, tmp_path):
         page.tab.get_by_role("button", name="Latents").click()
     wanted = expected(server, tmp_path, f"--latents={download.value.path()}")
     np.testing.assert_array_equal(page.pixels(), wanted)
-
-
-def test_a_walk_plays_and_rests(page):
-    page.open_panels()
-    count = len(page.frames)
-    page.tab.get_by_role("button", name="Play").click()
-    page.tab.wait_for_function(
-        "(first) => Number(document.querySelector('.view').dataset.request) > first + 5",
-        arg=page.sent[-1]["request"],
-    )
-    page.tab.get_by_role("button", name="Pause").click()
-    page.rest()
-    assert [frame["preview"] for frame in page.frames[count:]].count(False) == 1
 
 
 def test_two_tabs_are_independent(context, page, server):
@@ -279,18 +244,6 @@ def test_pages_of_elsewhere_cannot_connect(context, page, server):
     assert came == "refused"
 
 
-def test_a_phone(browser, server):
-    context = browser.new_context(viewport={"width": 360, "height": 740}, has_touch=True)
-    page = Page(context, server.address).rest()
-    page.open_panels()
-    widths = "[document.documentElement.scrollWidth, document.documentElement.clientWidth]"
-    assert page.tab.evaluate(widths) == [360, 360]
-    page.tab.evaluate("scrollTo(0, document.documentElement.scrollHeight / 2)")
-    top = page.tab.locator(".view canvas").bounding_box()["y"]
-    assert 0 <= top < 100  # still in view
-    context.close()
-
-
 def test_a_run_shows_losses_verdicts_and_pictures(page):
     tab = page.tab
     tab.get_by_role("img", name="Losses, at the end: D 1, G 1.25").wait_for()
@@ -314,7 +267,9 @@ def test_a_run_gets_its_first_network(context, server, tmp_path):
     try:
         page = Page(context, f"http://{young.host}/?token={TOKEN}")
         page.tab.get_by_text("No tick has ended yet").wait_for()
+        assert page.tab.get_by_text("Pictures come with the run's first snapshot.").is_visible()
         file.write_bytes(server.file.read_bytes())
+        page.tab.get_by_text("There is a first snapshot, ").wait_for()
         page.tab.get_by_role("button", name="Take it").click()
         page.rest()
         assert page.tab.locator(".newer").is_hidden()
@@ -332,6 +287,15 @@ def test_networks_side_by_side(context, server):
         np.testing.assert_array_equal(page.pixels(0), page.pixels(1))
         last = {message["network"]: message["recipe"] for message in page.sent}
         assert last[0] == last[1] == {"seeds": [[1, 1]]}
+        saving = [
+            page.tab.get_by_role("button", name=f"picture of {name}") for name in ("one", "two")
+        ]
+        assert [one.get_attribute("title") for one in saving] == [
+            "Save the picture of one (S)",
+            "Save the picture of two",
+        ]
+        page.tab.keyboard.press("?")
+        assert page.tab.get_by_text("save as PNG, the picture of one").is_visible()
     finally:
         both.close()
 
