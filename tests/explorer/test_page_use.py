@@ -117,7 +117,7 @@ def test_a_walk_leaves_the_rest_to_the_user(page):
     assert all((recipe["psi"], recipe["noise"]) == (-0.5, "none") for recipe in recipes)
     tab.get_by_role("button", name="Pause").click()
     page.rest()
-    # By seed, as it was before: a single seed has no labels of its own.
+    assert not any("labels" in recipe for recipe in recipes)  # by the seeds, as it was before
     tab.keyboard.press("ArrowRight")
     page.rest()
     assert "labels" not in page.sent[-1]["recipe"]
