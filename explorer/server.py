@@ -299,7 +299,7 @@ class _Live(_Guarded, websocket.WebSocketHandler):
 
 
 class House:
-    """What all handlers share. numbers: of owners of work."""
+    """What all handlers share. numbers: of owners of work, and of files."""
 
     def __init__(self, session: Session, guard: Guard) -> None:
         self.session, self.guard = session, guard

@@ -59,14 +59,15 @@ class Session:
         self.worker.submit(owner, (request.network, request.kind), steps, tell, rank)
 
     def latents(
-        self, owner: Hashable, network: int, recipe: Recipe, tell: Callable[[Any], None]
+        self, number: int, network: int, recipe: Recipe, tell: Callable[[Any], None]
     ) -> None:
-        """Has the bytes of a file of latents made."""
+        """Has the bytes of a file of latents made. number: of the request; all of them share the
+        turns of one owner, so that many files are no more work at a time than one."""
 
         def steps() -> Steps:
             return (yield from answers.latents(self._network(network), recipe))
 
-        self.worker.submit(owner, "latents", steps, tell)
+        self.worker.submit("files", ("latents", number), steps, tell)
 
     def _network(self, index: int) -> Shown:
         shown = self.shown  # may have become others since the request was checked

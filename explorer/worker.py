@@ -1,7 +1,8 @@
 """The thread that owns TensorFlow: work in small steps, the latest of each kind, in turn for all.
 
 Whoever asks has one waiting piece of work of each kind; a newer one takes its place. Pieces that
-take long go on in steps, and others come in between, so that nobody waits for someone else's.
+take long go on in steps, and others come in between, so that nobody waits for someone else's. Turns
+go round the owners; what comes first of one owner's work is no matter of the others.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from collections.abc import Callable, Generator, Hashable
 from typing import Any, Optional
 
 Steps = Generator[None, None, Any]  # yields between steps, returns the result
-PICTURES, DETAILS, IDLE = range(3)  # what comes first
+PICTURES, DETAILS, IDLE = range(3)  # what comes first of an owner's; IDLE comes after all others'
 
 
 @dataclasses.dataclass
@@ -34,7 +35,8 @@ class Worker:
 
     def __init__(self) -> None:
         self._tasks: dict[Hashable, _Task] = {}
-        self._served: dict[Hashable, int] = {}  # owner: when it had its last step
+        self._served: dict[Hashable, int] = {}  # owner of tasks: the turn of its last step
+        self._turn = 0  # the last one that was given
         self._numbers = itertools.count()
         self._changed = threading.Condition()
         self._closing = False
@@ -60,6 +62,8 @@ class Worker:
             if not self._closing:
                 task = _Task(key, owner, rank, make, tell, next(self._numbers))
                 self._tasks[key] = task
+                # Who comes now is after those who wait, or newcomers could be all there is.
+                self._served.setdefault(owner, self._turn)
                 self._changed.notify()
 
     def forget(self, owner: Hashable) -> None:
@@ -112,15 +116,20 @@ class Worker:
                 if self._closing:
                     return
                 self._at_hand = task = min(self._tasks.values(), key=self._order)
-                self._served[task.owner] = next(self._numbers)
+                self._turn += 1
+                self._served[task.owner] = self._turn
                 if task.steps is None:
                     # From here on a newer one waits beside it: pictures that are always replaced
                     # before they are done would be none at all.
                     del self._tasks[task.key]
             self._step(task)
+            with self._changed:
+                self._at_hand = None
+                if not any(other.owner == task.owner for other in self._tasks.values()):
+                    self._served.pop(task.owner, None)
 
     def _order(self, task: _Task) -> tuple:
-        return task.rank, self._served.get(task.owner, -1), task.number
+        return task.rank == IDLE, self._served[task.owner], task.rank, task.number
 
     def _step(self, task: _Task) -> None:
         try:

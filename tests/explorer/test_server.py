@@ -103,6 +103,25 @@ def test_latents_as_a_file(served, scene):
         assert b"<" not in said
 
 
+def test_all_files_take_the_turns_of_one(served, monkeypatch):
+    submitted, worker = [], served.session.worker
+    submit = worker.submit
+
+    def noted(owner, kind, *others):
+        submitted.append((owner, kind))
+        submit(owner, kind, *others)
+
+    monkeypatch.setattr(worker, "submit", noted)
+    for _ in range(3):
+        status = served.http("POST", "/latents", b"{}", Origin=f"http://{served.host}")[0]
+        assert status == 200
+    owners, kinds = zip(*submitted)
+    assert set(owners) == {"files"}
+    assert len(set(kinds)) == 3  # none takes another one's place
+    worker.call(lambda: None)
+    assert len(worker._served) <= 1
+
+
 def test_the_latest_request_wins(served):
     """Of a burst the last is answered, last; those between are mostly not."""
 

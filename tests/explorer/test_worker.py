@@ -115,6 +115,80 @@ def test_owners_take_turns(worker):
     assert order == ["a", "b"] * 3
 
 
+def test_newcomers_do_not_starve_who_waits(worker):
+    """Each has its step after those who waited when it came, however many come."""
+    order, last = [], threading.Event()
+
+    def newcomer(number):
+        def steps():
+            order.append("new")
+            if number < 30:
+                worker.submit(("new", number), "file", newcomer(number + 1), lambda result: None)
+            yield from ()
+
+        return steps
+
+    def page():
+        worker.submit("first", "file", newcomer(0), lambda result: None)
+        for step in range(5):
+            order.append(step)
+            yield
+
+    worker.submit("page", "map", page, lambda result: last.set())
+    assert last.wait(10)
+    assert order[:9] == [0, 1, "new", 2, "new", 3, "new", 4, "new"]
+
+
+def test_a_page_that_walks_leaves_turns_for_the_details_of_others(worker):
+    held, order, last = Held(worker), [], threading.Event()
+
+    def walk(number):
+        def steps():
+            order.append("walk")
+            if number < 50:
+                worker.submit("walker", "picture", walk(number + 1), lambda result: None)
+            yield from ()
+
+        return steps
+
+    def details():
+        for _ in range(3):
+            order.append("details")
+            yield
+
+    def idle():
+        order.append("idle")
+        yield from ()
+
+    worker.submit("idle", "ready", idle, lambda result: last.set(), IDLE)
+    worker.submit("walker", "picture", walk(0), lambda result: None)
+    worker.submit("other", "map", details, lambda result: order.append("told"), DETAILS)
+    held.go.set()
+    assert last.wait(10)
+    assert order[:8] == ["walk", "details", "walk", "details", "walk", "details", "walk", "told"]
+    assert order[-1] == "idle"
+
+
+def test_of_one_owner_pictures_come_before_details(worker):
+    held, order, last = Held(worker), [], threading.Event()
+    worker.submit("a", "map", result("details"), order.append, DETAILS)
+    worker.submit("a", "picture", result("picture"), order.append)
+    worker.submit("last", "x", result(0), lambda value: last.set(), IDLE)
+    held.go.set()
+    assert last.wait(10)
+    assert order == ["picture", "details"]
+
+
+def test_of_owners_without_work_nothing_is_kept(worker):
+    last = threading.Event()
+    for owner in range(100):
+        worker.submit(owner, "file", result(owner), lambda value: None)
+    worker.submit("last", "x", result(0), lambda value: last.set(), IDLE)
+    assert last.wait(10)
+    worker.call(lambda: None)
+    assert len(worker._served) <= 1  # the call's own, until its step has ended
+
+
 def test_who_has_left_is_forgotten(worker):
     told, steps, last = [], [], threading.Event()
 
