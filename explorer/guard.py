@@ -30,6 +30,14 @@ _POLICY = (
 )
 
 
+class Refused(Exception):
+    """An answer other than what was asked for: a status of HTTP, and a sentence."""
+
+    def __init__(self, status: int, text: str) -> None:
+        super().__init__(text)
+        self.status, self.text = status, text
+
+
 def policy(host: Optional[str]) -> str:
     """The Content-Security-Policy; host: an allowed Host header, for browsers to whom 'self' is no
     WebSocket."""

@@ -10,11 +10,11 @@ import math
 import os
 import re
 from pathlib import Path
-from typing import Any, Optional
+from typing import Any, BinaryIO, Optional
 
 from dnnlib import json_files
 from dnnlib.errors import UserError, explain_os_errors
-from dnnlib.paths import open_input, read_input
+from dnnlib.paths import open_input
 from training.check_list import CHECKS
 from training.checks import Verdict
 
@@ -28,7 +28,6 @@ _PIECE = 8 << 20  # bytes of a file that are read at once
 _MOST_LINE = 1 << 20  # bytes of a line
 _MOST_TICKS = 2000  # in one answer
 _MOST_RECORDS = 500  # of a metric that are told, the newest
-_MOST_PICTURE = 256 << 20  # bytes
 
 
 class Tail:
@@ -128,14 +127,14 @@ class RunView:
 
     # ------------------------------------------------------------ what it tells
 
-    def picture(self, index: int) -> bytes:
-        """The bytes of a picture; UserError where there is none of this index."""
+    def picture(self, index: int) -> BinaryIO:
+        """A picture's file, open; UserError where there is none of this index."""
         names = [name for _, name in self._pictures()]
         if index == REALS:
-            return read_input(self.path / _REALS, _MOST_PICTURE)
+            return _opened(self.path / _REALS)
         if not 0 <= index < len(names):
             raise UserError(f"no picture {index}; the run has {len(names)}, from 0")
-        return read_input(self.path / names[index], _MOST_PICTURE)
+        return _opened(self.path / names[index])
 
     def _pictures(self) -> list[tuple[int, str]]:
         """(kimg, name) of the grids of generated images, the first one first."""
@@ -183,6 +182,13 @@ class RunView:
             records += filter(None, map(metric, new))
             del records[:-_MOST_RECORDS]
         return [record for _, records in self._metrics.values() for record in records]
+
+
+def _opened(path: Path) -> BinaryIO:
+    try:
+        return open_input(path)
+    except FileNotFoundError as error:
+        raise UserError(f"{path}: no such file") from error
 
 
 def tick(record: dict[str, Any]) -> Optional[dict[str, Any]]:

@@ -5,21 +5,24 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import html
+import io
 import itertools
-from collections.abc import Hashable
+import socket
+from collections.abc import Awaitable, Hashable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any, Callable, Optional, Union
 
-from tornado import httpserver, web, websocket
+from tornado import httpserver, iostream, web, websocket
 
 from dnnlib.errors import UserError
 from explorer import guard, messages
-from explorer.guard import Guard
+from explorer.files import Files, send
+from explorer.guard import Guard, Refused
 from explorer.messages import BadMessage, Request
-from explorer.outbox import Outbox, to_loop
+from explorer.outbox import Outbox, Pulse, frames, to_loop
 from explorer.session import Session, sentence
 
 PAGE = Path(__file__).with_name("page")
@@ -41,14 +44,6 @@ _OTHER_HOST = (
 )
 
 
-class _Refused(Exception):
-    """An answer other than what was asked for."""
-
-    def __init__(self, status: int, text: str) -> None:
-        super().__init__(text)
-        self.status, self.text = status, text
-
-
 class _Guarded(web.RequestHandler):
     """Checks every request before anything is done: the name of the host, then the cookie."""
 
@@ -67,25 +62,25 @@ class _Guarded(web.RequestHandler):
 
     def prepare(self) -> None:
         if not self.house.guard.allows_host(self.request.headers.get("Host")):
-            raise _Refused(HTTPStatus.FORBIDDEN, _OTHER_HOST)
+            raise Refused(HTTPStatus.FORBIDDEN, _OTHER_HOST)
         if not self.OPEN:
             self.need_cookie()
 
     def need_cookie(self) -> None:
         """Refuses whoever has not come with the token."""
         if not self.house.guard.is_token(self.get_cookie(self.house.guard.cookie)):
-            raise _Refused(HTTPStatus.FORBIDDEN, _NO_TOKEN)
+            raise Refused(HTTPStatus.FORBIDDEN, _NO_TOKEN)
 
     def need_same_origin(self) -> None:
         """Refuses what a page of elsewhere asks for."""
         headers = self.request.headers
         if not self.house.guard.same_origin(headers.get("Origin"), headers.get("Host")):
-            raise _Refused(HTTPStatus.FORBIDDEN, "Only the explorer's own page may ask for this.")
+            raise Refused(HTTPStatus.FORBIDDEN, "Only the explorer's own page may ask for this.")
 
     def write_error(self, status_code: int, **kwargs: Any) -> None:
         error = (kwargs.get("exc_info") or (None, None, None))[1]
         text = HTTPStatus(status_code).phrase
-        if isinstance(error, _Refused):
+        if isinstance(error, Refused):
             self.set_status(error.status)
             text = error.text
         elif isinstance(error, UserError):
@@ -99,7 +94,7 @@ class _Guarded(web.RequestHandler):
         self.finish(f"<!doctype html><title>Explorer</title><p>{html.escape(text)}</p>\n")
 
     def log_exception(self, typ: Any, value: Any, tb: Any) -> None:
-        if not isinstance(value, (_Refused, UserError, web.HTTPError)):
+        if not isinstance(value, (Refused, UserError, web.HTTPError)):
             super().log_exception(typ, value, tb)
 
     def send_file(self, path: Path) -> None:
@@ -120,7 +115,7 @@ class _Front(_Guarded):
             self.send_file(self.house.file("index.html"))
             return
         if not self.house.guard.is_token(token):
-            raise _Refused(HTTPStatus.FORBIDDEN, _NO_TOKEN)
+            raise Refused(HTTPStatus.FORBIDDEN, _NO_TOKEN)
         self.set_cookie(self.house.guard.cookie, token, httponly=True, samesite="Strict", path="/")
         if self.request.headers.get("Sec-Fetch-Site", "none") in ("none", "same-origin"):
             self.redirect("/", status=HTTPStatus.SEE_OTHER)
@@ -151,7 +146,7 @@ class _Nothing(_Guarded):
 
     def prepare(self) -> None:
         super().prepare()
-        raise _Refused(HTTPStatus.NOT_FOUND, "There is nothing here.")
+        raise Refused(HTTPStatus.NOT_FOUND, "There is nothing here.")
 
 
 class _Latents(_Guarded):
@@ -161,27 +156,22 @@ class _Latents(_Guarded):
         self.need_same_origin()
         house = self.house
         network, recipe = messages.recipe_of(self.request.body, len(house.session.shown))
-        if house.files_at_work >= MOST_CONNECTIONS:
-            raise _Refused(HTTPStatus.SERVICE_UNAVAILABLE, "Too many files are being made; wait.")
-        done: asyncio.Future = asyncio.get_running_loop().create_future()
+        with house.files.one():
+            done: asyncio.Future = asyncio.get_running_loop().create_future()
 
-        def settle(result: Any) -> None:
-            if not done.done():
-                done.set_result(result)
+            def settle(result: Any) -> None:
+                if not done.done():
+                    done.set_result(result)
 
-        house.files_at_work += 1
-        try:
             house.session.latents(next(house.numbers), network, recipe, to_loop(settle))
             result = await done
-        finally:
-            house.files_at_work -= 1
-        if isinstance(result, UserError):
-            raise result
-        if isinstance(result, BaseException):
-            raise _Refused(HTTPStatus.INTERNAL_SERVER_ERROR, sentence(result))
-        self.set_header("Content-Type", "application/octet-stream")
-        self.set_header("Content-Disposition", 'attachment; filename="latents.npz"')
-        self.finish(result)
+            if isinstance(result, UserError):
+                raise result
+            if isinstance(result, BaseException):
+                raise Refused(HTTPStatus.INTERNAL_SERVER_ERROR, sentence(result))
+            self.set_header("Content-Type", "application/octet-stream")
+            self.set_header("Content-Disposition", 'attachment; filename="latents.npz"')
+            await send(self, io.BytesIO(result), house.reader)
 
 
 class _RunPicture(_Guarded):
@@ -190,11 +180,12 @@ class _RunPicture(_Guarded):
     async def get(self, index: str) -> None:
         run = self.house.session.run
         if run is None or len(index) > 6:
-            raise _Refused(HTTPStatus.NOT_FOUND, "There is nothing here.")
-        loop = asyncio.get_running_loop()
-        data = await loop.run_in_executor(self.house.reader, run.picture, int(index))
-        self.set_header("Content-Type", "image/png")
-        self.finish(data)
+            raise Refused(HTTPStatus.NOT_FOUND, "There is nothing here.")
+        loop, reader = asyncio.get_running_loop(), self.house.reader
+        with self.house.files.one():
+            file = await loop.run_in_executor(reader, run.picture, int(index))
+            self.set_header("Content-Type", "image/png")
+            await send(self, file, reader)
 
 
 class _Live(_Guarded, websocket.WebSocketHandler):
@@ -215,14 +206,16 @@ class _Live(_Guarded, websocket.WebSocketHandler):
             self.need_same_origin()
         if len(self.house.live) >= MOST_CONNECTIONS:
             text = f"There are {MOST_CONNECTIONS} pages open already; close one."
-            raise _Refused(HTTPStatus.SERVICE_UNAVAILABLE, text)
+            raise Refused(HTTPStatus.SERVICE_UNAVAILABLE, text)
 
     def open(self) -> None:
         if len(self.house.live) >= MOST_CONNECTIONS:  # several came at once
             self.close(1013, "too many pages")
             return
         self.owner = next(self.house.numbers)
-        self.outbox = Outbox(self._write, self._end)
+        self.pulse = Pulse(self.ping, self._end)
+        self.outbox = Outbox(self._write, self._end, self.pulse.beat)
+        _leave_little_to_the_system(self.ws_connection.stream)
         self._run_asked: Optional[Request] = None
         self._run_busy = False
         self.house.live.add(self)
@@ -232,10 +225,18 @@ class _Live(_Guarded, websocket.WebSocketHandler):
         self.house.live.discard(self)
         if self.outbox is not None:
             self.outbox.close()
+            self.pulse.close()
             self.house.session.worker.forget(self.owner)
 
-    def _write(self, message: Union[bytes, dict]) -> Any:
-        return self.write_message(message, binary=isinstance(message, bytes))
+    def on_pong(self, data: bytes) -> None:
+        if self.outbox is not None:
+            self.pulse.beat()
+
+    def _write(self, message: Union[bytes, dict]) -> Iterator[Awaitable]:
+        for frame in frames(message):
+            if self.ws_connection is None or self.ws_connection.is_closing():
+                raise websocket.WebSocketClosedError
+            yield self.ws_connection.stream.write(frame)
 
     def _end(self) -> None:
         """Ends the connection without waiting for an answer."""
@@ -246,6 +247,7 @@ class _Live(_Guarded, websocket.WebSocketHandler):
     def on_message(self, message: Union[str, bytes]) -> None:
         if self.outbox is None:
             return
+        self.pulse.beat()
         session = self.house.session
         try:
             if not isinstance(message, str):
@@ -298,13 +300,22 @@ class _Live(_Guarded, websocket.WebSocketHandler):
             self._run_busy = False
 
 
+def _leave_little_to_the_system(stream: iostream.IOStream) -> None:
+    """Has the system keep little that is not under way yet, so that what it took says how fast the
+    page is, and a ping is not behind megabytes. Not every system can."""
+    option = getattr(socket, "TCP_NOTSENT_LOWAT", None)
+    if option is not None:
+        with contextlib.suppress(OSError):
+            stream.socket.setsockopt(socket.IPPROTO_TCP, option, 256 << 10)
+
+
 class House:
     """What all handlers share. numbers: of owners of work, and of files."""
 
     def __init__(self, session: Session, guard: Guard) -> None:
         self.session, self.guard = session, guard
         self.live: set[_Live] = set()
-        self.files_at_work = 0
+        self.files = Files()
         self.numbers = itertools.count()
         self.reader = ThreadPoolExecutor(1, "reader")
         self._files = {path.name: path for path in PAGE.glob("*") if path.suffix in _MIMES}
@@ -313,7 +324,7 @@ class House:
     def file(self, name: str) -> Path:
         """A file of the page."""
         if name not in self._files:
-            raise _Refused(HTTPStatus.NOT_FOUND, f"The page has no file {name[:80]!r}.")
+            raise Refused(HTTPStatus.NOT_FOUND, f"The page has no file {name[:80]!r}.")
         return self._files[name]
 
     def reload(self, request: Request, say: Callable[[Hashable, Optional[int], str], None]) -> None:
@@ -349,8 +360,6 @@ class House:
             guard=self.guard,
             log_function=lambda handler: None,  # addresses may hold a token
             websocket_max_message_size=MOST_BYTES,
-            websocket_ping_interval=20,
-            websocket_ping_timeout=20,
         )
 
     def server(self) -> httpserver.HTTPServer:

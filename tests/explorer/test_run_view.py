@@ -129,8 +129,9 @@ def test_pictures_by_their_number(run):
         (run.path / name).write_bytes(name.encode())
     status = run.status(-1)
     assert status["pictures"] == [{"index": 0, "kimg": 2}, {"index": 1, "kimg": 10}]
-    assert run.picture(1) == b"fakes000010.png"
-    assert run.picture(status["reals"]) == b"reals.png"
+    for index, name in ((1, b"fakes000010.png"), (status["reals"], b"reals.png")):
+        with run.picture(index) as file:
+            assert file.read() == name
     with pytest.raises(UserError, match="no picture 2; the run has 2, from 0"):
         run.picture(2)
     os.remove(run.path / "reals.png")

@@ -341,50 +341,30 @@ def test_connections_have_a_bound(served, monkeypatch):
     assert asyncio.run(talk()) == 503
 
 
-class Slow:
-    """A client that takes as many messages as the test says, and then none."""
-
-    def __init__(self):
-        self.sent, self.gates = [], []
-
-    def write(self, message):
-        self.sent.append(message)
-        self.gates.append(asyncio.get_running_loop().create_future())
-        return self.gates[-1]
+def test_messages_in_fragments_are_what_they_were(served, scene, monkeypatch):
+    monkeypatch.setattr(outbox, "PIECE", 100)
+    (answer,) = served.ask(PICTURE)
+    np.testing.assert_array_equal(pixels(answer), scene.image(parse({}))[:, :, 0])
 
 
-def test_a_slow_client_gets_the_newest_and_nothing_piles_up():
-    async def talk():
-        client = Slow()
-        box = outbox.Outbox(client.write, lambda: client.sent.append("lost"))
-        for number in range(1000):
-            box.put("picture", number)
-            await asyncio.sleep(0)
-        box.put("run", "r")
-        assert len(box._waiting) == 2
-        for _ in range(3):
-            client.gates[-1].set_result(None)
-            await asyncio.sleep(0.001)
-        return client.sent
-
-    assert asyncio.run(talk()) == [0, 999, "r"]
-
-
-def test_a_client_that_takes_nothing_is_let_go(monkeypatch):
-    monkeypatch.setattr(outbox, "SLOWEST", 0.01)
+def test_pages_are_asked_whether_they_are_there(served, monkeypatch):
+    monkeypatch.setattr(outbox, "PING", 0.01)
 
     async def talk():
-        client, lost = Slow(), asyncio.Event()
-        box = outbox.Outbox(client.write, lost.set)
-        box.put("picture", 1)
-        box.put("picture", 2)
-        await asyncio.wait_for(lost.wait(), 20)
-        return client.sent
+        page, _ = await served.connect()
+        (live,) = served.house.live
+        beats, beat = [], live.pulse.beat
+        live.pulse.beat = lambda: (beats.append(1), beat())
+        deadline = time.monotonic() + 20
+        while len(beats) < 10 and time.monotonic() < deadline:
+            await asyncio.sleep(0.01)
+        await leave(page)
+        return len(beats)
 
-    assert asyncio.run(talk()) == [2]
+    assert asyncio.run(talk()) >= 10
 
 
-def test_one_slow_client_harms_nobody(served, monkeypatch):
+def test_one_slow_client_harms_nobody(served, monkeypatch, caplog):
     """One that asks for large sheets and reads nothing; another one gets its pictures."""
     monkeypatch.setattr(outbox, "SLOWEST", 0.3)
     with socket.create_connection(("127.0.0.1", served.port)) as slow:
@@ -408,3 +388,4 @@ def test_one_slow_client_harms_nobody(served, monkeypatch):
                 break
             assert served.ask({**PICTURE, "preview": True})[0]["type"] == "picture"
         assert not served.house.live
+    assert not caplog.records
