@@ -7,14 +7,13 @@ import errno
 import os
 import socket
 import sys
-import webbrowser
 from functools import partial
 from pathlib import Path
-from typing import NoReturn, Optional
+from typing import Callable, NoReturn, Optional
 
 from dnnlib import download
 from dnnlib.errors import UserError
-from explorer import guard, starting_points
+from explorer import guard, opening, starting_points
 from explorer.answers import Shown
 from explorer.guard import Guard
 from explorer.previews import Previews
@@ -38,13 +37,15 @@ def explore(args: dict) -> NoReturn:
         house = House(session, Guard(token, args["host"], port))
         address = f"http://{_shown_host(args['host'])}:{port}/?token={token}"
         try:
-            asyncio.run(serve(house, [listening], partial(_ready, args, address)))
+            with opening.browser() as open_address:
+                ready = partial(_ready, args, address, open_address)
+                asyncio.run(serve(house, [listening], ready))
         finally:
             house.close()
     raise KeyboardInterrupt
 
 
-def _ready(args: dict, address: str) -> None:
+def _ready(args: dict, address: str, open_address: Callable[[str], None]) -> None:
     if not guard.is_loopback(args["host"]):
         print(
             f"warning: --host={args['host']}: other machines can reach this; whoever has the "
@@ -53,7 +54,7 @@ def _ready(args: dict, address: str) -> None:
         )
     print(f"Explore at {address}\nCtrl-C ends it.", flush=True)
     if args["open"]:
-        webbrowser.open(address)
+        open_address(address)
 
 
 def _listening(host: str, port: Optional[int]) -> socket.socket:

@@ -4,14 +4,18 @@ import asyncio
 import io
 import json
 import os
+import queue
 import re
 import signal
 import socket
+import stat
 import subprocess
 import sys
+import threading
 import zipfile
 from functools import partial
 from pathlib import Path
+from urllib.request import url2pathname
 
 import numpy as np
 import pytest
@@ -19,7 +23,7 @@ import pytest
 import networks
 import run_generator
 from dnnlib.errors import UserError
-from explorer import commands, starting_points
+from explorer import commands, opening, starting_points
 from explorer.inside import noise_deviation
 from explorer.previews import Previews
 from explorer.recipe import parse
@@ -250,6 +254,47 @@ def test_other_machines_are_let_in_with_a_warning(network, monkeypatch, capsys):
             host == "0.0.0.0"
         )
         assert re.search(r"http://127\.0\.0\.1:\d+/\?token=[\w-]{40,}\n", out)
+
+
+def test_a_browser_gets_the_token_in_a_file_of_ones_own(monkeypatch):
+    """Command lines can be read by all users; and some browsers' commands end when they do."""
+    given, closed = queue.Queue(), threading.Event()
+
+    def blocks(target):
+        given.put(target)
+        return closed.wait(20)
+
+    monkeypatch.setattr("webbrowser.open", blocks)
+    with opening.browser() as open_address:
+        open_address(f"http://127.0.0.1:8000/?token={TOKEN}")  # does not wait
+        target = given.get(timeout=20)
+        assert target.startswith("file:///")
+        assert TOKEN not in target
+        path = Path(url2pathname(target.removeprefix("file://")))
+        assert f'content="0;url=http://127.0.0.1:8000/?token={TOKEN}"' in path.read_text()
+        modes = [stat.S_IMODE(os.stat(one).st_mode) for one in (path, path.parent)]
+        assert modes == [0o600, 0o700]
+    closed.set()
+    assert not path.parent.exists()
+
+
+@pytest.mark.parametrize("opens", [lambda target: False, lambda target: 1 / 0])
+def test_without_a_browser_there_is_a_note(opens, monkeypatch, capsys):
+    monkeypatch.setattr("webbrowser.open", opens)
+    opening._open(Path("/x/explorer.html"))
+    assert "note: no browser could be opened" in capsys.readouterr().err
+
+
+def test_the_flag_opens_it(network, monkeypatch):
+    async def serve(house, sockets, ready):
+        ready()
+        opened.append(given.get(timeout=20))
+
+    opened, given = [], queue.Queue()
+    monkeypatch.setattr(commands, "serve", serve)
+    monkeypatch.setattr("webbrowser.open", lambda target: given.put(target) or True)
+    assert run("explore", f"--network={network}", "--open") == 130
+    assert opened[0].startswith("file:///")
 
 
 def test_ctrl_c_ends_it(network):
