@@ -75,7 +75,8 @@ class Guard:
 
     def __init__(self, token: str, host: str, port: int) -> None:
         self._token, self._port = token.encode(), port
-        self.cookie = f"explorer-{port}"  # cookies know no ports
+        # Cookies know no ports: the name keeps servers apart; browsers send it to all of a host.
+        self.cookie = f"explorer-{port}"
         self._any_address = host.strip("[]") in ("0.0.0.0", "::", "")
         names = ["localhost", "127.0.0.1", "::1"]
         names += [socket.gethostname()] if self._any_address else [host.strip("[]")]
