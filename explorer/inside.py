@@ -17,6 +17,7 @@ from networks.base import BLOCK
 
 MOST_MAPS = 64  # on one sheet
 DRAWS = 32  # of noise
+_MOST_SIDE = 4096  # pixels of a sheet of several maps, about
 _SIDE = 1024  # pixels that a sheet, or a map, is enlarged to at most
 _GAP = 1  # pixels between maps
 _STRIDE = 7919  # between the seeds of draws, as of the figure noise-detail
@@ -91,13 +92,14 @@ def _watched(layer: Any) -> Iterator[list]:
 def sheet(maps: np.ndarray) -> tuple[np.ndarray, dict[str, Any]]:
     """(uint8 picture, what is on it) of feature maps [H, W, maps].
 
-    The MOST_MAPS that vary most, in their order, each from its own least value, black, to its own
-    greatest; enlarged without smoothing.
+    The MOST_MAPS that vary most, of large ones as many as a sheet has room for, in their order,
+    each from its own least value, black, to its own greatest; enlarged without smoothing.
     """
     height, width, count = maps.shape
     finite = np.isfinite(maps).all(axis=(0, 1))  # of a network that has diverged, not all are
     maps = np.where(finite, maps, 0)
-    chosen = np.sort(np.argsort(-maps.var(axis=(0, 1)), kind="stable")[:MOST_MAPS])
+    most = min(MOST_MAPS, max(_MOST_SIDE // max(height, width), 1) ** 2)
+    chosen = np.sort(np.argsort(-maps.var(axis=(0, 1)), kind="stable")[:most])
     columns = int(np.ceil(np.sqrt(len(chosen))))
     rows = -(-len(chosen) // columns)
     scale = max(_SIDE // (columns * max(height, width)), 1)

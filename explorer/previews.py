@@ -11,7 +11,7 @@ from typing import Optional
 import numpy as np
 
 from explorer.recipe import Recipe
-from explorer.scene import Scene, Start
+from explorer.scene import Scene, Start, sampler_for
 from explorer.worker import Steps
 from networks.sampling import Sampler
 
@@ -93,7 +93,7 @@ class Previews:
     def _add_copy(self, start: Start) -> None:
         try:
             copy = self._scene.Gs.copy(dtype="bfloat16")
-            sampler = Sampler(copy, memory=self._memory, progress=False)
+            sampler = sampler_for(copy, self._memory)
             list(sampler.stream(start.codes, noise_images=copy.noise_images()))
             self._samplers.append(sampler)
         except Exception as error:  # previews are as good without

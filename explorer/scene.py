@@ -20,7 +20,8 @@ from networks import registry, sampling, snapshot
 from networks.options import OWN
 from networks.sampling import Sampler
 
-_KEPT = 64  # codes and noise images of seeds, for one network
+_KEPT = 64  # codes of seeds, for one network
+_KEPT_NOISE = 2  # images of all layers, of seeds: of large networks they are many megabytes
 
 
 @dataclasses.dataclass
@@ -54,13 +55,14 @@ class Scene:
         self._memory = memory
         self._makers = snapshot.makers(path, resolution)
         Gs = describe.load_for_pictures(path, resolution)
-        self._samplers = {self._usual(): Sampler(Gs, memory=memory, progress=False)}
+        self._samplers = {self._usual(): sampler_for(Gs, memory)}
         self.sampler = self._samplers[self._usual()]
         self.Gs = Gs
         self.directions: dict[str, Direction] = {}
         self.effects: dict[str, dict] = {}  # of directions, as they were measured
         self.projected: dict[str, Projected] = {}
         self._seeds = _Recent(_KEPT)
+        self._random_noise = _Recent(_KEPT_NOISE)
         self._D: Any = None
         self._score: Optional[Callable[..., Any]] = None
 
@@ -88,7 +90,7 @@ class Scene:
             network = self._made(which)
             if registry.role(network.func_name, network.FAMILY) != "G":
                 raise UserError(f"which: the file's {which} is no whole generator")
-            self._samplers[which] = Sampler(network, memory=self._memory, progress=False)
+            self._samplers[which] = sampler_for(network, self._memory)
         return self._samplers[which]
 
     def _made(self, role: str) -> Any:
@@ -217,8 +219,8 @@ class Scene:
             fixed = projected or self._fixed_noise(recipe)
         if "random" in kinds:
             seed = recipe.drawn_from
-            random = self._seeds.get(
-                ("noise", seed),
+            random = self._random_noise.get(
+                seed,
                 lambda: [image[None] for image in sampling.noise_images(seed, shapes)],
             )
         drawn = {"fixed": fixed, "random": random}
@@ -251,6 +253,13 @@ class Scene:
         scores = self._score(tf.constant(image[None]), tf.constant(labels), level, alpha)
         value = float(scores.numpy().item())
         return value if np.isfinite(value) else None
+
+
+def sampler_for(Gs: Any, memory: float) -> Sampler:
+    """Of a generator whose lod may be dragged: each graph, which takes long to trace, is kept."""
+    levels = Gs.resolution_log2 - 1 if Gs.growing else 1
+    graphs = 2 * (2 * levels - 1)  # each level, and each fade between two, with noise and without
+    return Sampler(Gs, memory=memory, progress=False, graphs=max(graphs, sampling.MAX_GRAPHS))
 
 
 def blend(seeds: tuple[tuple[int, float], ...], latent_size: int) -> np.ndarray:

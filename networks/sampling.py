@@ -163,7 +163,7 @@ class Sampler:
     StyleGAN2's generator script draws it) or 'none'. memory: GiB for activations, which decides how
     many images are made at once. progress: a bar on stderr, where that is a terminal. frozen: the
     network's weights do not change any more; else the graphs of one stage are kept. minibatch:
-    images at once, instead of what the memory allows.
+    images at once, instead of what the memory allows. graphs: how many a frozen one keeps.
 
     A code is what `codes` makes of a latent: w [layers, width] after truncation where the network
     has styles, else what its family makes of a latent and a label.
@@ -180,6 +180,7 @@ class Sampler:
         progress: bool = True,
         frozen: bool = True,
         minibatch: Optional[int] = None,
+        graphs: int = MAX_GRAPHS,
     ):
         self.Gs, self.psi, self.cutoff, self.noise = Gs, psi, cutoff, noise
         self.resolution, self.channels = Gs.resolution, Gs.num_channels
@@ -192,7 +193,7 @@ class Sampler:
         self.noise_shapes = Gs.noise_shapes()
         self.minibatch = minibatch or minibatch_size(Gs, memory)
         self.progress = progress
-        self._renderer = Renderer(Gs, frozen=frozen, graphs=MAX_GRAPHS if frozen else 1)
+        self._renderer = Renderer(Gs, frozen=frozen, graphs=graphs if frozen else 1)
 
     def codes(
         self,

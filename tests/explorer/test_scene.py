@@ -15,6 +15,7 @@ from explorer.recipe import parse
 from explorer.scene import Scene, blend
 from explorer.starting_points import Projected
 from generation import directions, latents
+from networks import sampling
 from networks.sampling import Sampler
 from tests.explorer.serving import shown_of
 from tests.generation.common import made, pixels, run
@@ -216,6 +217,21 @@ def test_a_sheet_has_the_maps_that_vary_most():
     assert (first[64:] == 255).all()
 
 
+@pytest.mark.parametrize(
+    ("side", "count", "most"), [(8, 9, 4), (16, 3, 1), (32, 2, 1), (2, 99, 64)]
+)
+def test_a_sheet_of_large_maps_has_fewer(side, count, most, monkeypatch):
+    monkeypatch.setattr(inside, "_MOST_SIDE", 16)
+    monkeypatch.setattr(inside, "_SIDE", 16)
+    maps = np.zeros([side, side, count], np.float32)
+    maps[0, 0] = np.arange(count)
+    picture, facts = inside.sheet(maps)
+    assert [one["index"] for one in facts["maps"]] == list(range(count - most, count))
+    assert facts["total"] == count
+    gaps = facts["columns"] - 1
+    assert max(picture.shape) <= max(16, side) + gaps
+
+
 def test_a_map_that_does_not_vary_is_black():
     picture, facts = inside.sheet(np.ones([4, 4, 2], np.float32))
     assert not picture.any()
@@ -248,6 +264,29 @@ def test_maps_of_a_network_that_has_diverged():
     ]
     assert facts["maps"][1]["low"] == maps[:, :, 1].min()
     assert picture.any()
+
+
+def test_noise_of_few_seeds_is_kept(network):
+    """An image of each layer is megabytes, in a network of a size that is used."""
+    scene = Scene(network, "small")
+    for seed in range(9):
+        scene.start(parse({"seeds": [[seed, 1]], "noise": "random"}))
+    assert len(scene._random_noise._values) == 2
+    assert not [key for key in scene._seeds._values if key[0] == "noise"]
+    first, again = (scene.start(parse({"seeds": [[8, 1]], "noise": "random"})) for _ in range(2))
+    assert first.noise[0] is again.noise[0]
+
+
+def test_every_level_and_fade_keeps_its_graph(network, monkeypatch):
+    """Dragging the growing there and back traces each once."""
+    monkeypatch.setattr(sampling, "MAX_GRAPHS", 2)
+    scene = Scene(network, "small")
+    for noise in ("fixed", "none"):
+        for lod in (0, 0.5, 1, 1.5, 2):
+            scene.image(parse({"lod": lod, "noise": noise}))
+    for sampler in (scene.sampler, scene.sampler_of(parse({"which": "G"}))):
+        assert sampler._renderer._max_graphs == 10
+    assert len(scene.sampler._renderer._graphs) == 10
 
 
 def test_the_deviation_of_noise(scene):
