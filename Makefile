@@ -13,7 +13,7 @@ BIN = $(VENV)/bin
 
 help:
 	@echo 'make demo    train on the built-in digits and show where the pictures are (ARGS="--total_kimg=20" passes flags)'
-	@echo 'make check   style, types, and the tests that are fast and need no golden data: a minute'
+	@echo 'make check   style, types, and the tests that are fast and need no golden data: two minutes'
 	@echo 'make test    run all tests (PYTEST_ARGS="-k name" passes arguments to pytest)'
 	@echo 'make fuzz    read 100,000 damaged pickles of each kind (ARGS="--count=1000 --seed=1" passes arguments)'
 	@echo 'make soak    kill a training run 50 times and compare what it ends with (ARGS="--kills=5" passes arguments)'

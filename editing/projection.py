@@ -19,6 +19,7 @@ from tqdm import tqdm
 from compute.box_means import downscale2d
 from dnnlib.errors import UserError
 from editing.distances import Distance, PixelScales, shrink
+from generation import pictures
 from networks.sampling import Renderer
 from training.optimizer import Adam
 
@@ -113,11 +114,8 @@ def spread(sampler: Any, distance: Distance) -> float:
 
     sampler: of the network, without truncation. Classes take turns.
     """
-    rng = np.random.RandomState(AVERAGE_SEED)
-    z = rng.randn(2 * _PAIRS, sampler.latent_size).astype(np.float32)
-    labels = np.eye(sampler.label_size, dtype=np.float32)
-    labels = labels[np.arange(len(z)) % len(labels)] if len(labels) else np.zeros([len(z), 0])
-    images = sampler.images(sampler.codes(z, np.float32(labels)), title="pairs")
+    codes = pictures.of_seeds(sampler, range(2 * _PAIRS), None).codes
+    images = sampler.images(codes, title="pairs")
     embedded = [
         distance.embed(shrink(tf.constant(half, tf.float32)))
         for half in (images[:_PAIRS], images[: _PAIRS - 1 : -1])

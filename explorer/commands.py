@@ -7,13 +7,14 @@ import errno
 import os
 import socket
 import sys
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Callable, NoReturn, Optional
+from typing import NoReturn, Optional
 
 from dnnlib import download
 from dnnlib.errors import UserError
-from explorer import guard, opening, starting_points
+from explorer import guard, opening
 from explorer.answers import Shown
 from explorer.guard import Guard
 from explorer.previews import Previews
@@ -21,7 +22,6 @@ from explorer.run_view import RunView
 from explorer.scene import Scene
 from explorer.server import House, serve
 from explorer.session import Session
-from generation import directions
 
 PORT = 8000
 _PORTS = 50  # that are tried from there on
@@ -48,8 +48,8 @@ def explore(args: dict) -> NoReturn:
 def _ready(args: dict, address: str, open_address: Callable[[str], None]) -> None:
     if not guard.is_loopback(args["host"]):
         print(
-            f"warning: --host={args['host']}: other machines can reach this; whoever has the "
-            "token can use it, and nothing is encrypted",
+            f"warning: --host={args['host']}: other machines can reach this, under this one's name "
+            "or number; whoever has the token can use it, and nothing is encrypted",
             file=sys.stderr,
         )
     print(f"Explore at {address}\nCtrl-C ends it.", flush=True)
@@ -110,8 +110,8 @@ def _opened(args: dict, run: Optional[RunView]) -> list[Shown]:
         if os.path.isdir(source) and run.newest_snapshot() is None:
             continue  # the run shows itself; the page offers its first snapshot
         shown.append(_network(source, args, run, names))
-    _give_directions(args["directions"], shown)
-    _give_projected(args["projected"], shown)
+    _give(shown, args["directions"], Scene.use_directions)
+    _give(shown, args["projected"], Scene.use_projected)
     return shown
 
 
@@ -137,34 +137,15 @@ def _network(source: str, args: dict, run: Optional[RunView], names: set[str]) -
     return Shown(scene, Previews(scene, args["memory"]), flags, args["directions"], snapshot)
 
 
-def _give_directions(path: Optional[str], shown: list[Shown]) -> None:
-    """To every network that they are of; UserError where that is none."""
+def _give(shown: list[Shown], path: Optional[str], use: Callable[[Scene, str], None]) -> None:
+    """Gives a file of the user's to every network that it fits; UserError where that is none."""
     if path is None:
         return
-    effects, failure = starting_points.effects(path), None
-    for one in shown:
-        scene = one.scene
-        try:
-            if not scene.sampler.has_styles:
-                raise UserError(f"--directions: this is {scene.Gs.title}, which has no w")
-            rows = directions.read(path, scene.sampler.w_shape)
-        except UserError as error:
-            failure = failure or error
-            continue
-        scene.directions, scene.effects = {row.name: row for row in rows}, effects
-    if failure is not None and not any(one.scene.directions for one in shown):
-        raise failure
-
-
-def _give_projected(path: Optional[str], shown: list[Shown]) -> None:
-    """To every network that they fit; UserError where that is none."""
-    if path is None:
-        return
-    failure: Optional[UserError] = None
+    failures = []
     for one in shown:
         try:
-            one.scene.projected = starting_points.projected(path, one.scene.sampler)
+            use(one.scene, path)
         except UserError as error:
-            failure = failure or error
-    if failure is not None and not any(one.scene.projected for one in shown):
-        raise failure
+            failures.append(error)
+    if failures and len(failures) == len(shown):
+        raise failures[0]

@@ -12,6 +12,7 @@ import tensorflow as tf
 from dnnlib.errors import UserError
 from explorer.recipe import Recipe
 from explorer.scene import Scene
+from generation import figures
 from networks import fast, sampling
 from networks.base import BLOCK
 
@@ -20,7 +21,6 @@ DRAWS = 32  # of noise
 _MOST_SIDE = 4096  # pixels of a sheet of several maps, about
 _SIDE = 1024  # pixels that a sheet, or a map, is enlarged to at most
 _GAP = 1  # pixels between maps
-_STRIDE = 7919  # between the seeds of draws, as of the figure noise-detail
 
 
 def layers_of(Gs: Any) -> list[dict[str, Any]]:
@@ -145,8 +145,7 @@ def noise_deviation(scene: Scene, recipe: Recipe) -> Generator[None, None, np.nd
         raise UserError("noise: no layer has any, so that it changes nothing")
     kinds = [recipe.noise] * len(shapes) if isinstance(recipe.noise, str) else recipe.noise
     total = squares = np.zeros([1, 1])
-    for index in range(DRAWS):
-        seed = (recipe.drawn_from + _STRIDE * index) % 2**32
+    for seed in figures.noise_seeds(recipe.drawn_from, DRAWS):
         drawn = sampling.noise_images(seed, shapes)
         start.noise = [
             np.zeros_like(image[None]) if kind == "none" else image[None]

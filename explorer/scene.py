@@ -12,6 +12,7 @@ import numpy as np
 import tensorflow as tf
 
 from dnnlib.errors import UserError
+from explorer import starting_points
 from explorer.recipe import Recipe
 from explorer.starting_points import Projected
 from generation import describe, latents
@@ -65,6 +66,15 @@ class Scene:
         self._random_noise = _Recent(_KEPT_NOISE)
         self._D: Any = None
         self._score: Optional[Callable[..., Any]] = None
+
+    def use_directions(self, path: str) -> None:
+        """Takes those of a file, with their effects; UserError where they are not of its w."""
+        self.directions = starting_points.directions(path, self.sampler)
+        self.effects = starting_points.effects(path)
+
+    def use_projected(self, path: str) -> None:
+        """Takes the pictures of a file or a directory; UserError where they do not fit."""
+        self.projected = starting_points.projected(path, self.sampler)
 
     # ------------------------------------------------------------ what it has
 

@@ -11,9 +11,9 @@ import numpy as np
 
 from dnnlib import atomic, download
 from dnnlib.errors import UserError
-from explorer import about, page_text, starting_points, web_runtime
+from explorer import about, page_text, web_runtime
 from explorer.scene import Scene
-from generation import directions, latents, onnx
+from generation import latents, onnx
 from networks.options import OWN
 
 SUFFIXES = (".html", ".htm")
@@ -56,11 +56,7 @@ def open_scene(
     """A network file with its directions. name: by default the file's."""
     scene = Scene(path, name or path.stem, resolution=resolution)
     if directions_file:
-        if scene.sampler.w_shape is None:
-            raise UserError(f"--directions: this is {scene.Gs.title}, which has no w")
-        read = directions.read(directions_file, scene.sampler.w_shape)
-        scene.directions = {one.name: one for one in read}
-        scene.effects = starting_points.effects(directions_file)
+        scene.use_directions(directions_file)
     return scene
 
 

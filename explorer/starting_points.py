@@ -15,6 +15,7 @@ from dnnlib import json_files
 from dnnlib.errors import UserError, explain_os_errors
 from explorer.recipe import MAX_NAME
 from generation import latents
+from generation.directions import Direction, read as read_directions
 from networks.sampling import Sampler
 
 EFFECTS = "effects.json"  # beside a file of directions, as the command directions writes it
@@ -86,6 +87,13 @@ def _unused(name: str, taken: dict[str, Any]) -> str:
     while free in taken:
         free, number = f"{name[: MAX_NAME - 8]} ({number})", number + 1
     return free
+
+
+def directions(path: str, sampler: Sampler) -> dict[str, Direction]:
+    """{name: a direction} of a file. Raises UserError as generation.directions.read does."""
+    if sampler.w_shape is None:
+        raise UserError(f"--directions: this is {sampler.Gs.title}, which has no w")
+    return {one.name: one for one in read_directions(path, sampler.w_shape)}
 
 
 def effects(directions_file: str) -> dict[str, dict[str, Any]]:

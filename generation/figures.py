@@ -172,6 +172,11 @@ def style_mixing(
 # ---------------------------------------------------------------- figures 4 and 5
 
 
+def noise_seeds(seed: int, count: int) -> list[int]:
+    """Of as many draws of noise for one picture, its own seed the first."""
+    return [(seed + 7919 * index) % 2**32 for index in range(count)]
+
+
 def noise_detail(
     sampler: Sampler,
     seeds: Sequence[int],
@@ -199,7 +204,7 @@ def noise_detail(
         images = sampler.stream(
             np.repeat(code, count, axis=0),
             title=f"seed {seed}",
-            noise_seeds=[(seed + 7919 * index) % 2**32 for index in range(count)],
+            noise_seeds=noise_seeds(seed, count),
         )
         total = squares = 0.0
         for index, image in enumerate(images):

@@ -19,8 +19,11 @@ tests/dnnlib/pickles/test_torch_networks_hostile.py::test_the_search_finds_nothi
 tests/dnnlib/pickles/test_torch_networks_hostile.py::test_the_search_finds_what_a_worse_reader_does
 tests/dnnlib/test_quiet.py::test_importing_tensorflow
 tests/dnnlib/test_spawning.py
+tests/editing/test_directions_command.py
+tests/editing/test_project.py::test_a_projection_by_lpips_comes_closer
 tests/explorer/test_explore.py
 tests/explorer/test_page.py
+tests/explorer/test_page_use.py
 tests/explorer/test_scene.py
 tests/explorer/test_single_page.py
 tests/generation/test_ada.py

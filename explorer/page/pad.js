@@ -34,7 +34,6 @@ class Pad {
     canvas.addEventListener("keydown", (event) => this.key(event));
     store.onchange(() => this.follow());
     new ResizeObserver(() => this.draw()).observe(canvas);
-    matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => this.draw());
     document.addEventListener("themechange", () => this.draw());
   }
 

@@ -2,22 +2,20 @@
 import { button, keep, remembered } from "./controls.js";
 
 const KEY = "explorer theme";
+const THEMES = ["dark", "light"];
+const system = matchMedia("(prefers-color-scheme: dark)");
+const root = document.documentElement;
+system.addEventListener("change", applyTheme);
 
-export function applyTheme(theme = remembered(KEY)) {
-  if (theme === "dark" || theme === "light") {
-    document.documentElement.dataset.theme = theme;
-  } else {
-    delete document.documentElement.dataset.theme;
-  }
+export function applyTheme() {
+  const chosen = remembered(KEY);
+  root.dataset.theme = THEMES.includes(chosen) ? chosen : THEMES[system.matches ? 0 : 1];
   document.dispatchEvent(new Event("themechange"));
 }
 
 export function toggleTheme() {
-  const chosen = document.documentElement.dataset.theme;
-  const dark = chosen ? chosen === "dark" : matchMedia("(prefers-color-scheme: dark)").matches;
-  const theme = dark ? "light" : "dark";
-  keep(KEY, theme);
-  applyTheme(theme);
+  keep(KEY, root.dataset.theme === "dark" ? "light" : "dark");
+  applyTheme();
 }
 
 export function themeButton() {
